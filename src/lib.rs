@@ -1,0 +1,10 @@
+//! Trireme runs hierarchical teams of agents as three layers of worker processes on RabbitMQ.
+//!
+//! Imports go in one direction, which `tests/architecture.rs` checks:
+//!
+//! ```text
+//! wire -> domain -> runtime (owns the ports) -> { transport, store, planner, runner } -> { config, telemetry } -> bin
+//! ```
+
+pub mod runtime;
+pub mod wire;

@@ -1,0 +1,20 @@
+//! What the runtime needs of the world, and nothing of whose: a transport, a store, planners, runners, a clock.
+//!
+//! A port names no vendor. Each one has two real adapters at least, and one contract suite that all of them pass.
+
+mod clock;
+mod planner;
+mod runner;
+mod store;
+mod transport;
+
+pub use clock::{Clock, SystemClock};
+pub use planner::{PlanError, PlannedGoals, Planner};
+pub use runner::{Assignment, Report, Runner};
+pub use store::{
+    Append, Payload, PayloadKind, Snapshot, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+};
+pub use transport::{
+    Acker, Binding, Confirmation, Confirmed, Consumer, Death, Delivery, ExchangeKind, Outgoing, Properties, Publisher,
+    QueueDepth, QueueSpec, Tag, Topology, Transport, TransportError,
+};

@@ -1,0 +1,146 @@
+//! The store: streams of events, their snapshots, the payloads of subtasks, and one summary row a stream.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::wire::{Counts, ProjectId, Raw, Status, StreamId, Timestamp};
+
+/// Where streams are kept. The version of a stream is the number of its events.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Appends to several streams, all or nothing, in one transaction and one round trip. Every part carries
+    /// the version that it was decided at, a part without events too: that one only asserts. Streams are
+    /// locked in their order, so that two batches never wait for each other in a circle. Each stream occurs
+    /// once at the most.
+    async fn append(&self, parts: Vec<Append>) -> Result<(), StoreError>;
+
+    /// Each stream's newest snapshot and the events since; version 0 and nothing for one that does not exist.
+    /// The answers are in the order of the questions.
+    async fn load(&self, streams: &[StreamId]) -> Result<Vec<Stored>, StoreError>;
+
+    /// The newest payload of this kind of each named subtask of a phase, by attempt; those that there are not
+    /// are left out. In the order of the ordinals.
+    async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError>;
+
+    /// Summary rows, newest submission first, a project's own row before its phases' (in their order).
+    async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError>;
+
+    /// The store's own id, made with it, and the number of partitions that its projects are dealt into. The
+    /// first caller's `partitions` is written down and stays; the answer is what is written.
+    async fn identity(&self, partitions: u32) -> Result<StoreIdentity, StoreError>;
+}
+
+/// A part of a batch: what one stream gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Append {
+    pub stream: StreamId,
+    /// The version that the decision was made at.
+    pub expected: u64,
+    /// One JSON object each. They become the versions `expected + 1`, `expected + 2`, ...
+    pub events: Vec<Raw>,
+    pub payloads: Vec<Payload>,
+    /// The stream's row on the read side as it is after these events; `None` leaves it as it is.
+    pub summary: Option<Summary>,
+    /// A snapshot of the state after these events; an older one never replaces a newer.
+    pub snapshot: Option<Snapshot>,
+}
+
+impl Append {
+    /// Asserts that `stream` still is at this version.
+    pub fn assertion(stream: StreamId, expected: u64) -> Self {
+        Self { stream, expected, events: Vec::new(), payloads: Vec::new(), summary: None, snapshot: None }
+    }
+}
+
+/// A stream's state at a version, in a format that only its writer knows. Stored in chunks of 1 MiB.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub version: u64,
+    /// Readers ignore a snapshot of another format.
+    pub format: u32,
+    pub state: Vec<u8>,
+}
+
+/// A stream as it is stored.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stored {
+    pub snapshot: Option<Snapshot>,
+    /// The events after the snapshot, oldest first.
+    pub events: Vec<Raw>,
+    /// The version after the last of them.
+    pub version: u64,
+}
+
+/// What a subtask's attempt left behind: kept out of the events, which stay small by it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payload {
+    pub ordinal: u32,
+    pub attempt: u32,
+    pub kind: PayloadKind,
+    pub data: Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PayloadKind {
+    /// The result of the attempt that completed it.
+    Result,
+    /// An attempt's log: a JSON string.
+    Log,
+}
+
+impl PayloadKind {
+    /// Its name in a stored row.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// A stream's one row on the read side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    pub stream: StreamId,
+    pub name: String,
+    pub status: Status,
+    pub counts: Counts,
+    /// When the project was submitted: the same in the rows of its phases.
+    pub submitted_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Which summaries are wanted: all conditions hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SummaryQuery {
+    pub project: Option<ProjectId>,
+    /// Of projects in this status, with their phases in whichever.
+    pub status: Option<Status>,
+    /// Only of streams that have not ended.
+    pub open: bool,
+    /// This many projects at the most.
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreIdentity {
+    pub id: Uuid,
+    pub partitions: u32,
+}
+
+/// What went wrong, by what the caller is to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// A stream is not at the version that was expected: load again, decide again. Nothing was written.
+    #[error("a stream was changed by somebody else")]
+    Conflict,
+    /// It is not known whether the batch was written: load again, and decide again as for a redelivery.
+    #[error("the store did not answer: {0}")]
+    Unknown(String),
+    /// Nothing was written; it may work later.
+    #[error("the store is not reachable: {0}")]
+    Unreachable(String),
+    /// It will not work later either: a schema newer than the program, no permission, a file that is no database.
+    #[error("the store can not be used: {0}")]
+    Unusable(String),
+}

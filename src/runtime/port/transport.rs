@@ -1,0 +1,213 @@
+//! The transport: exchanges and queues, deliveries and acks, publishes and confirms.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::wire::address::{Address, Exchange, Namespace, Queue};
+use crate::wire::{MessageId, ProjectId};
+
+/// A broker, seen through one namespace. It never reconnects behind the caller's back: whatever breaks ends
+/// the consumers and publishers that it touches, and the caller opens new ones.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// Makes what of `topology` does not exist. Something that exists in another shape is an error.
+    async fn declare(&self, topology: &Topology) -> Result<(), TransportError>;
+
+    /// Deletes every queue and exchange of `topology`, with what is in them.
+    async fn delete(&self, topology: &Topology) -> Result<(), TransportError>;
+
+    /// Consumes a declared queue on a channel of its own, with at most `prefetch` deliveries unacked.
+    async fn consume(&self, queue: &Queue, prefetch: u16) -> Result<Box<dyn Consumer>, TransportError>;
+
+    /// Makes a queue of the caller's own, binds it, and consumes it without acks: for what may get lost. The
+    /// queue goes when the consumer does.
+    async fn subscribe(
+        &self,
+        queue: &Queue,
+        bindings: &[(Exchange, String)],
+    ) -> Result<Box<dyn Consumer>, TransportError>;
+
+    /// A channel to publish on, with confirms.
+    async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError>;
+
+    /// How full a queue is; `None` when there is no such queue.
+    async fn depth(&self, queue: &Queue) -> Result<Option<QueueDepth>, TransportError>;
+}
+
+/// The receiving end of one channel. Dropping it closes the channel: what was not acked is delivered again.
+#[async_trait]
+pub trait Consumer: Send {
+    /// Waits for a delivery, then takes what else is ready, `most` in all and never waiting for more. Loses
+    /// nothing when it is dropped before it is done. An error means the channel is gone, for good.
+    async fn next(&mut self, most: usize) -> Result<Vec<Delivery>, TransportError>;
+
+    /// Acks for this channel. Without effect on anything once the channel is gone.
+    fn acker(&self) -> std::sync::Arc<dyn Acker>;
+
+    /// No more deliveries from here on: `next` gives those that already came, then an error. What is held can
+    /// still be acked.
+    async fn stop(&mut self) -> Result<(), TransportError>;
+}
+
+/// Says what became of deliveries.
+#[async_trait]
+pub trait Acker: Send + Sync {
+    /// Done with `tag`, and with `multiple` with every earlier one of this channel too.
+    async fn ack(&self, tag: Tag, multiple: bool) -> Result<(), TransportError>;
+
+    /// Sends the message to its queue's dead letters.
+    async fn reject(&self, tag: Tag) -> Result<(), TransportError>;
+}
+
+/// The sending end of one channel. Cheap to share; order of sending is the order of the calls.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Sends, and gives a future of what became of it. Waits only for room among the unconfirmed. The message
+    /// is on its way whether or not the future is awaited.
+    async fn publish(&self, message: Outgoing) -> Result<Confirmation, TransportError>;
+}
+
+/// Resolves when the broker answered, or when the channel is gone.
+pub type Confirmation = BoxFuture<'static, Confirmed>;
+
+/// What became of a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmed {
+    /// The broker has it, in every queue that it belongs into.
+    Accepted,
+    /// The broker refused it: a full queue.
+    Nacked,
+    /// It was mandatory, and no queue is bound to its key.
+    Returned,
+    /// Nobody knows: the channel went, or the answer did not come in time. Publish it again under the same id.
+    Unknown,
+}
+
+/// Names a delivery to its channel's [`Acker`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag(pub u64);
+
+/// A message on its way here.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub tag: Tag,
+    /// The exchange that it came through, by its full name.
+    pub exchange: String,
+    pub key: String,
+    /// It was delivered before, to somebody.
+    pub redelivered: bool,
+    /// How often it came back unacked, where the broker counts.
+    pub returns: u32,
+    pub properties: Properties,
+    /// Where and why it died, when it came as a dead letter: the newest of its deaths.
+    pub death: Option<Death>,
+    pub body: Bytes,
+}
+
+/// Why a message became a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// The queue that it died in, by its full name.
+    pub queue: String,
+    /// `rejected`, `expired`, `maxlen` or `delivery_limit`.
+    pub reason: String,
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    pub address: Address,
+    /// To be returned when no queue is bound to its key.
+    pub mandatory: bool,
+    pub properties: Properties,
+    pub body: Bytes,
+}
+
+/// What the broker has a place for beside the body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Properties {
+    pub message_id: Option<MessageId>,
+    /// The project: `correlation_id`.
+    pub project: Option<ProjectId>,
+    /// The content's type, or `Batch`: `type`.
+    pub kind: Option<String>,
+    /// The sender: `app_id`.
+    pub sender: Option<String>,
+    pub reply_to: Option<String>,
+    /// Header `attempt`.
+    pub attempt: Option<u32>,
+    /// Header `x-again`: an input that was handled before is to have its effects again.
+    pub again: bool,
+    /// Header `x-reason`: why we put a letter among the dead.
+    pub reason: Option<String>,
+    /// Kept over a restart of the broker.
+    pub persistent: bool,
+}
+
+/// How full a queue is, as far as the broker tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Messages that wait for a consumer.
+    pub ready: u32,
+    pub consumers: u32,
+}
+
+/// The exchanges, queues and bindings of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    pub namespace: Namespace,
+    pub exchanges: Vec<(Exchange, ExchangeKind)>,
+    pub queues: Vec<QueueSpec>,
+    pub bindings: Vec<Binding>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExchangeKind {
+    Direct,
+    Topic,
+}
+
+/// A queue that outlives its consumers and the broker's restarts: durable, replicated where the broker can,
+/// dead-lettering at least once, refusing when it is full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSpec {
+    pub queue: Queue,
+    /// A message that came back more often than this is a dead letter.
+    pub delivery_limit: u32,
+    /// Refuses publishes beyond this many messages.
+    pub max_length: Option<u32>,
+    /// Messages die of age after this, when they are at the head.
+    pub ttl: Option<Duration>,
+    /// Where its dead letters go, with the keys that they came with.
+    pub dead_letters: Option<Exchange>,
+    /// Only one consumer gets deliveries; the next in line when it is gone.
+    pub single_active: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    pub exchange: Exchange,
+    /// A key, or a pattern where the exchange is a topic.
+    pub key: String,
+    pub queue: Queue,
+}
+
+/// What went wrong, by what the caller is to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The broker can not be reached now: try again later.
+    #[error("the broker is not reachable: {0}")]
+    Unreachable(String),
+    /// The broker said no: wrong password, no such virtual host, no permission. Trying again is of no use.
+    #[error("the broker refused: {0}")]
+    Refused(String),
+    /// A queue or exchange exists with other arguments.
+    #[error("the topology does not fit: {0}")]
+    Mismatch(String),
+    /// This channel is gone; open another.
+    #[error("the channel is closed: {0}")]
+    Closed(String),
+}

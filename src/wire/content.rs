@@ -1,0 +1,400 @@
+//! The contents, one struct a type. Unknown fields are ignored, so that an older process can read a newer
+//! message; an unknown type is refused by name.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    AgentId, AgentStatus, Counts, FailureKind, GoalPlan, MessageId, MessageType, ProjectId, Raw, Status, StreamId,
+    SubtaskId, Timestamp,
+};
+
+/// Everything that can be said. `type` on the wire is the variant's name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type")]
+pub enum Content {
+    NewProject(NewProject),
+    StartProjectPhase(StartProjectPhase),
+    ExecuteSubtask(ExecuteSubtask),
+    SubtaskAccepted(SubtaskAccepted),
+    SubtaskProgress(SubtaskProgress),
+    SubtaskCompletion(SubtaskCompletion),
+    SubtaskFailure(SubtaskFailure),
+    ProjectStatusUpdate(ProjectStatusUpdate),
+    ProjectCompletion(ProjectCompletion),
+    Cancel(Control),
+    Pause(Control),
+    Resume(Control),
+    Retry(Control),
+    Recover(Control),
+    Decide(Control),
+    Alarm(Alarm),
+    Heartbeat(Presence),
+    Ping(Ping),
+    Pong(Presence),
+}
+
+impl Content {
+    /// Its `type` on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NewProject(_) => "NewProject",
+            Self::StartProjectPhase(_) => "StartProjectPhase",
+            Self::ExecuteSubtask(_) => "ExecuteSubtask",
+            Self::SubtaskAccepted(_) => "SubtaskAccepted",
+            Self::SubtaskProgress(_) => "SubtaskProgress",
+            Self::SubtaskCompletion(_) => "SubtaskCompletion",
+            Self::SubtaskFailure(_) => "SubtaskFailure",
+            Self::ProjectStatusUpdate(_) => "ProjectStatusUpdate",
+            Self::ProjectCompletion(_) => "ProjectCompletion",
+            Self::Cancel(_) => "Cancel",
+            Self::Pause(_) => "Pause",
+            Self::Resume(_) => "Resume",
+            Self::Retry(_) => "Retry",
+            Self::Recover(_) => "Recover",
+            Self::Decide(_) => "Decide",
+            Self::Alarm(_) => "Alarm",
+            Self::Heartbeat(_) => "Heartbeat",
+            Self::Ping(_) => "Ping",
+            Self::Pong(_) => "Pong",
+        }
+    }
+
+    /// The envelope's `message_type` for it.
+    pub fn message_type(&self) -> MessageType {
+        match self {
+            Self::NewProject(_) | Self::Ping(_) => MessageType::Request,
+            Self::Pong(_) => MessageType::Response,
+            Self::SubtaskAccepted(_) | Self::SubtaskProgress(_) | Self::Heartbeat(_) => MessageType::StatusUpdate,
+            Self::SubtaskCompletion(_) => MessageType::Result,
+            Self::SubtaskFailure(_) => MessageType::Error,
+            Self::ProjectStatusUpdate(update) => ended_type(update.status, MessageType::StatusUpdate),
+            Self::ProjectCompletion(completion) => ended_type(completion.status, MessageType::Result),
+            Self::StartProjectPhase(_)
+            | Self::ExecuteSubtask(_)
+            | Self::Cancel(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Retry(_)
+            | Self::Recover(_)
+            | Self::Decide(_)
+            | Self::Alarm(_) => MessageType::Command,
+        }
+    }
+
+    /// Reads the content of type `name` from its JSON; `None` when there is no such type.
+    pub(super) fn read(name: &str, json: &str) -> Option<Result<Self, serde_json::Error>> {
+        use serde_json::from_str as read;
+        Some(match name {
+            "NewProject" => read(json).map(Self::NewProject),
+            "StartProjectPhase" => read(json).map(Self::StartProjectPhase),
+            "ExecuteSubtask" => read(json).map(Self::ExecuteSubtask),
+            "SubtaskAccepted" => read(json).map(Self::SubtaskAccepted),
+            "SubtaskProgress" => read(json).map(Self::SubtaskProgress),
+            "SubtaskCompletion" => read(json).map(Self::SubtaskCompletion),
+            "SubtaskFailure" => read(json).map(Self::SubtaskFailure),
+            "ProjectStatusUpdate" => read(json).map(Self::ProjectStatusUpdate),
+            "ProjectCompletion" => read(json).map(Self::ProjectCompletion),
+            "Cancel" => read(json).map(Self::Cancel),
+            "Pause" => read(json).map(Self::Pause),
+            "Resume" => read(json).map(Self::Resume),
+            "Retry" => read(json).map(Self::Retry),
+            "Recover" => read(json).map(Self::Recover),
+            "Decide" => read(json).map(Self::Decide),
+            "Alarm" => read(json).map(Self::Alarm),
+            "Heartbeat" => read(json).map(Self::Heartbeat),
+            "Ping" => read(json).map(Self::Ping),
+            "Pong" => read(json).map(Self::Pong),
+            _ => return None,
+        })
+    }
+}
+
+fn ended_type(status: Status, otherwise: MessageType) -> MessageType {
+    match status {
+        Status::Completed => MessageType::Result,
+        Status::Error | Status::Cancelled => MessageType::Error,
+        Status::Idle | Status::Busy | Status::Waiting | Status::Paused => otherwise,
+    }
+}
+
+/// A client asks for a project; the envelope's `task_id` is its id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewProject {
+    pub project_name: String,
+    #[serde(default)]
+    pub description: String,
+    /// The goals that the request itself names, perhaps with their subtasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Vec<GoalPlan>>,
+    /// Which planner is to be asked for what the plan leaves open; without it the first that knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planner: Option<String>,
+    /// The playbook by name; without it the one that matches the description best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<String>,
+    /// An object: defaults of every goal's input.
+    #[serde(default = "Raw::empty_object")]
+    pub parameters: Raw,
+    #[serde(default = "Raw::empty_object")]
+    pub policy: Raw,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+}
+
+/// A manager hands a phase to the coordinators.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StartProjectPhase {
+    pub project_id: ProjectId,
+    pub project_name: String,
+    /// The version of the project's stream that this was decided at: the newest word wins.
+    pub project_version: u64,
+    pub run: u32,
+    /// The store that the project lives in; an agent on another one refuses.
+    pub store_id: Uuid,
+    /// From 1, in the order of their priorities.
+    pub phase: u32,
+    pub priority: u32,
+    /// The partition that all messages about this phase go through.
+    pub partition: u32,
+    pub strategic_goals: Vec<GoalPlan>,
+    #[serde(default = "Raw::empty_object")]
+    pub parameters: Raw,
+    #[serde(default = "Raw::empty_object")]
+    pub policy: Raw,
+    /// The namespace of the ids of this project's messages.
+    pub id_namespace: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<PlaybookRef>,
+}
+
+/// A playbook by name and content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaybookRef {
+    pub name: String,
+    /// The blake3 hash of its file, in hexadecimal.
+    pub blake3: String,
+}
+
+/// A coordinator asks for one attempt of one subtask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecuteSubtask {
+    pub project_id: ProjectId,
+    pub project_name: String,
+    pub phase: u32,
+    pub goal_name: String,
+    pub subtask_id: SubtaskId,
+    pub task_name: String,
+    pub skill: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// From 1: it counts dispatches, and tells them apart.
+    pub attempt: u32,
+    pub max_attempts: u32,
+    #[serde(default)]
+    pub input: Raw,
+    /// The results of the direct dependencies by name.
+    #[serde(default = "Raw::empty_object")]
+    pub deps: Raw,
+    pub timeout_ms: u64,
+    /// Too late to begin: such a command is answered `timeout` without `started_at`.
+    pub not_after: Timestamp,
+    /// Agents that failed at it, and should leave it to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub avoid: Vec<AgentId>,
+}
+
+/// An executor took on a leased command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubtaskAccepted {
+    pub subtask_id: SubtaskId,
+    pub attempt: u32,
+    pub in_reply_to: MessageId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
+}
+
+/// How far a running attempt has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubtaskProgress {
+    pub subtask_id: SubtaskId,
+    pub attempt: u32,
+    pub in_reply_to: MessageId,
+    pub done: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<f64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// An attempt's result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubtaskCompletion {
+    pub subtask_id: SubtaskId,
+    pub attempt: u32,
+    /// The command that this answers: it fences.
+    pub in_reply_to: MessageId,
+    /// Any JSON. Required: a result that says nothing says `null`.
+    pub result: Raw,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    /// The attempt's log, its last 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Raw>,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubtaskFailure {
+    pub subtask_id: SubtaskId,
+    pub attempt: u32,
+    /// The command that this answers: it fences.
+    pub in_reply_to: MessageId,
+    pub kind: FailureKind,
+    pub error_message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// Null when it never began.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+    /// The attempt's log, its last 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+/// A coordinator reports on a phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectStatusUpdate {
+    pub project_id: ProjectId,
+    pub run: u32,
+    pub phase: u32,
+    pub status: Status,
+    pub counts: Counts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Raw>,
+    /// What a failed phase has to say for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dossier: Option<Raw>,
+}
+
+/// A manager tells the requester that its project ended, or how it stands when it is asked for again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectCompletion {
+    pub project_id: ProjectId,
+    pub status: Status,
+    pub final_report: FinalReport,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+}
+
+/// What came of a project: counts, never every result; results are read from the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalReport {
+    pub project_name: String,
+    pub counts: Counts,
+    pub submitted_at: Timestamp,
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A word of an operator, or of the layer above: what it means is the content's type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    pub project_id: ProjectId,
+    /// The stream that it is for; without it the project's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_version: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtask_id: Option<SubtaskId>,
+    /// The question that a `Decide` answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Uuid>,
+    /// The answer of a `Decide`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+}
+
+/// Wakes an open stream when nothing else does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    pub stream: StreamId,
+    pub number: u64,
+    pub not_before: Timestamp,
+}
+
+/// Who is there?
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Ping {
+    /// A coordinator's ping through a partition: whoever gets it holds that partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+}
+
+/// An agent says how it is: in a heartbeat, or in answer to a ping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Presence {
+    pub agent_id: AgentId,
+    pub name: String,
+    /// `management`, `coordination` or `execution`.
+    pub layer: Layer,
+    pub status: AgentStatus,
+    #[serde(default)]
+    pub skills: Vec<String>,
+    pub slots: u32,
+    pub busy: u32,
+    pub version: String,
+    pub host: String,
+    pub pid: u32,
+    pub last_seen: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_id: Option<Uuid>,
+    /// The partitions that a coordinator holds, and those that it stands in line for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<u32>,
+    /// The commands that an executor runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<MessageId>,
+    /// It is about to leave.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
+    /// In a pong: the agents that this one has heard of in the last minute.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Presence>,
+}
+
+/// The three banks of oars, and the clients on the quay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    Management,
+    Coordination,
+    Execution,
+    Client,
+}
+
+impl Layer {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Management => "management",
+            Self::Coordination => "coordination",
+            Self::Execution => "execution",
+            Self::Client => "client",
+        }
+    }
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}

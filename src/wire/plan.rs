@@ -1,0 +1,64 @@
+//! What a plan says: goals, and the subtasks of each. The same shape in a project file, in a playbook, in a
+//! request and in a planner's answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::Raw;
+
+/// A strategic goal. Goals of one priority make a phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoalPlan {
+    /// Unique in its project.
+    pub goal_name: String,
+    /// From 1; 1 goes first.
+    pub priority: u32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// An object: what every subtask of this goal has in its input unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Raw>,
+    /// Without them a planner is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtasks: Option<Vec<SubtaskPlan>>,
+}
+
+/// One atomic piece of work, or `repeat` copies of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtaskPlan {
+    /// Unique in its phase.
+    pub name: String,
+    pub skill: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Names of subtasks of the same phase. The name of a repeated one stands for all its copies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<String>,
+    /// Handed to the executor as it is, merged into the goal's input when both are objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Raw>,
+    /// This many copies, named `<name> 1` to `<name> N`, each with its number as `index` in its input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<u32>,
+    /// How long one attempt may run, in milliseconds. Without it the skill's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// How many charged failures end it. Without it the skill's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+}
+
+impl SubtaskPlan {
+    /// A subtask without dependencies, input or bounds of its own.
+    pub fn new(name: impl Into<String>, skill: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            skill: skill.into(),
+            description: String::new(),
+            dependencies: Vec::new(),
+            input: None,
+            repeat: None,
+            timeout_ms: None,
+            max_attempts: None,
+        }
+    }
+}
