@@ -170,6 +170,16 @@ impl Phase {
         self.ended.is_none() || self.report_refused
     }
 
+    /// Whether nothing will ask for this subtask's result any more, but for attempts that are made again.
+    pub fn is_used_up(&self, ordinal: u32) -> bool {
+        let spec = self.subtasks[ordinal as usize].spec as usize;
+        let dispatched = |&dependant: &u32| {
+            let span = self.specs[dependant as usize].span();
+            self.subtasks[(span.first + span.count - 1) as usize].attempt > 0
+        };
+        self.dependants[spec].iter().all(dispatched)
+    }
+
     /// When the next wait or deadline is over.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|&(at, _)| at)
