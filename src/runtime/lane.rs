@@ -1,8 +1,10 @@
 //! The step of the delivery protocol, on one channel.
 //!
-//! 1. Deliveries that are ready are opened into inputs, 2. the machine decides each, 3. all decisions of the
-//! batch are committed in one transaction, each against the version that it was made at, 4. what they cause is
-//! published, 5. and when that is confirmed, the deliveries are acked.
+//! 1. Deliveries that are ready are opened into inputs,
+//! 2. the machine decides each,
+//! 3. all decisions of the batch are committed in one transaction, each against the version it was made at,
+//! 4. what they cause is published,
+//! 5. and when that is confirmed, the deliveries are acked.
 //!
 //! The unacked delivery is the outbox. A crash before 3: it is delivered again, and decided again. A crash
 //! between 3 and 5: it is delivered again, the machine sees that it was handled, and what it caused and what is
@@ -198,8 +200,7 @@ impl<R: Role> Lane<R> {
     /// Step 5: acks the deliveries at the front that are done, with one ack for all.
     async fn ack(&mut self) -> Result<(), LaneError> {
         let mut last = None;
-        loop {
-            let Some(held) = self.held.front_mut() else { break };
+        while let Some(held) = self.held.front_mut() {
             if !held.waiting.is_empty() {
                 match front(&mut self.held, &self.publisher).now_or_never() {
                     Some(done) => done?,
