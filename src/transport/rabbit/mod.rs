@@ -58,9 +58,8 @@ impl RabbitTransport {
         Ok(Self { connections, publishers, namespace: options.namespace })
     }
 
-    /// Closes the connections and with them every consumer and publisher, after what was written so far.
+    /// Closes the connections, and with them every consumer and publisher, behind what was written so far.
     pub async fn close(&self) {
-        self.publishers.close();
         self.connections.close().await;
     }
 

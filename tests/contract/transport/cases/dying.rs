@@ -24,7 +24,8 @@ pub async fn a_rejected_message_is_a_dead_letter_with_its_keys(broker: &dyn Brok
         assert_eq!(letter.properties.message_id, Some(id(number(letter))));
     }
     // The owner whom the sender named is told, and only about its own.
-    let told = take_one(consume(&transport, &Queue::Coordination(1), 9).await.as_mut()).await;
+    let mut owner = consume(&transport, &Queue::Coordination(1), 9).await;
+    let told = take_one(owner.as_mut()).await;
     assert_eq!((number(&told), &told.death), (0, &died));
     expect_ready(&transport, &Queue::Coordination(1), 0).await;
     expect_ready(&transport, &Queue::Coordination(0), 0).await;

@@ -49,12 +49,12 @@ pub async fn a_full_queue_refuses_until_it_is_emptied(broker: &dyn Broker) {
     assert!(accepted >= REQUESTS_MAX, "refused when only {accepted} were there");
     assert_eq!(publish(publisher.as_ref(), command(0)).await, Confirmed::Accepted, "others are not concerned");
 
-    let mut consumer = consume(&transport, &Queue::Requests, 100).await;
-    let held = take(consumer.as_mut(), accepted as usize).await;
-    // Nine of ten left is still more than four fifths.
-    within("an ack", consumer.acker().ack(held[held.len() - 10].tag, true)).await.expect("acked");
+    // What is held does not count, and nine of ten waiting is still more than four fifths.
+    let mut some = consume(&transport, &Queue::Requests, u16::try_from(accepted - 9).expect("few")).await;
+    take(some.as_mut(), accepted as usize - 9).await;
     assert_eq!(publish(publisher.as_ref(), request(100)).await, Confirmed::Nacked);
-    within("an ack", consumer.acker().ack(held[held.len() - 1].tag, true)).await.expect("acked");
+    let mut consumer = consume(&transport, &Queue::Requests, 100).await;
+    take(consumer.as_mut(), 9).await;
     until("the queue takes requests again", async || {
         publish(publisher.as_ref(), request(200)).await == Confirmed::Accepted
     })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trireme::runtime::port::{Consumer, Delivery, Properties, Transport};
+use trireme::runtime::port::{Confirmed, Consumer, Delivery, Outgoing, Properties, Transport};
 use trireme::wire::address::{Address, Exchange, Queue};
 use trireme::wire::{MessageId, ProjectId};
 use uuid::Uuid;
@@ -71,14 +71,16 @@ pub async fn the_key_in_cc_routes_too(broker: &dyn Broker) {
 
 pub async fn a_subscription_goes_with_its_consumer(broker: &dyn Broker) {
     let transport = broker.connect().await.transport;
-    let queue = Queue::Watcher("passing".into());
+    let publisher = publisher(&transport).await;
+    let letter = |number| message(address(Exchange::Events, "a"), number);
     for round in 0..3 {
         let mut consumer = subscribe(&transport, "passing", Exchange::Events, "#").await;
-        assert!(within("a depth", transport.depth(&queue)).await.expect("depth").is_some());
-        fill(&transport, [message(address(Exchange::Events, "a"), round)]).await;
+        assert_eq!(publish(publisher.as_ref(), letter(round)).await, Confirmed::Accepted);
         assert_eq!(number(&take_one(consumer.as_mut()).await), round, "nothing is left of an earlier round");
+        assert_eq!(publish(publisher.as_ref(), letter(99)).await, Confirmed::Accepted);
         drop(consumer);
-        until("the queue is gone", async || transport.depth(&queue).await.expect("depth").is_none()).await;
+        let returned = async || publish(publisher.as_ref(), letter(99)).await == Confirmed::Returned;
+        until("the queue is gone", returned).await;
     }
 }
 
@@ -117,7 +119,7 @@ pub async fn properties_survive(broker: &dyn Broker) {
 }
 
 /// Closes a list for whoever subscribed with [`subscribe`].
-fn end(exchange: Exchange) -> trireme::runtime::port::Outgoing {
+fn end(exchange: Exchange) -> Outgoing {
     message(address(exchange, "the.end"), u32::MAX)
 }
 
