@@ -8,4 +8,5 @@
 
 pub mod domain;
 pub mod runtime;
+pub mod transport;
 pub mod wire;

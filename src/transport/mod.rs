@@ -1,0 +1,3 @@
+//! The adapters of the port `Transport`. Only `rabbit` names lapin.
+
+pub mod rabbit;
