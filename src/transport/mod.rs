@@ -1,0 +1,3 @@
+//! The adapters of the port `Transport`.
+
+pub mod memory;
