@@ -14,9 +14,9 @@ use crate::runtime::port::TransportError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ChannelId(pub(super) u64);
 
-/// What a subscription may fall behind. It loses its oldest messages beyond that, as a slow watcher would with
-/// a broker that runs out of patience; at a few hundred bytes each it is some megabytes.
-const SUBSCRIPTION_BUFFER_MAX: usize = 16_384;
+/// What a subscription may fall behind: a burst of heartbeats of a large team, some megabytes. It loses its oldest
+/// messages beyond that.
+const SUBSCRIPTION_BUFFER_MAX: usize = 10_000;
 
 /// Tells the consumer's end that something arrived, or that the channel ended and why.
 #[derive(Debug, Default)]

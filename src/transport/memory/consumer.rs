@@ -32,7 +32,8 @@ impl Consumer for MemoryConsumer {
         tokio::task::coop::consume_budget().await;
         let MemoryAcker { connection, id, signal } = &*self.channel;
         loop {
-            let taken = connection.broker.act(|core, _| core.take(*id, most.max(1))).ok_or_else(|| signal.error())??;
+            let taken =
+                connection.broker.act(|core, _| core.take(*id, most.max(1))).ok_or_else(|| signal.error())??;
             if !taken.is_empty() {
                 let namespace = &connection.namespace;
                 return Ok(taken.into_iter().map(|(tag, message)| message.into_delivery(tag, namespace)).collect());

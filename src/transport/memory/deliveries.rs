@@ -25,7 +25,7 @@ impl Core {
     ) -> Result<Opened, TransportError> {
         let id = self.queue_id(queue)?;
         if self.queues.get(&id).is_some_and(QueueState::is_exclusive) {
-            return Err(TransportError::Refused(format!("queue `{}` is somebody's own", self.name_of(queue))));
+            return Err(TransportError::Closed(format!("queue `{}` is somebody's own", self.name_of(queue))));
         }
         // AMQP's zero is no limit at all.
         let most = if prefetch == 0 { usize::MAX } else { usize::from(prefetch) };
@@ -72,11 +72,7 @@ impl Core {
     }
 
     /// What came for a channel; `None` when the channel is gone.
-    pub(super) fn take(
-        &mut self,
-        id: ChannelId,
-        most: usize,
-    ) -> Option<Result<Vec<(u64, Message)>, TransportError>> {
+    pub(super) fn take(&mut self, id: ChannelId, most: usize) -> Option<Result<Vec<(u64, Message)>, TransportError>> {
         self.channels.get_mut(&id).map(|channel| channel.take(most))
     }
 

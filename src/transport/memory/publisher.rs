@@ -12,6 +12,9 @@ use crate::runtime::port::{Confirmation, Confirmed, Outgoing, Publisher, Transpo
 /// loop has in flight, and some megabytes at most.
 pub const UNCONFIRMED_MAX: usize = 4_096;
 
+/// AMQP's own limit, so that what works here works there.
+const KEY_BYTES_MAX: usize = 255;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LineId(pub(super) u64);
 
@@ -58,10 +61,21 @@ impl MemoryPublisher {
 #[async_trait]
 impl Publisher for MemoryPublisher {
     async fn publish(&self, message: Outgoing) -> Result<Confirmation, TransportError> {
+        check_key(&message.address.key)?;
+        message.address.told.as_deref().map_or(Ok(()), check_key)?;
         let room = self.line.room.clone().acquire_owned().await.map_err(|_| self.line.error())?;
         let (to, answer) = oneshot::channel();
         self.connection.broker.act(|core, now| core.publish(&self.line, message, room, to, now))?;
         Ok(Box::pin(async move { answer.await.unwrap_or(Confirmed::Unknown) }))
+    }
+}
+
+fn check_key(key: &str) -> Result<(), TransportError> {
+    match key.len() <= KEY_BYTES_MAX {
+        true => Ok(()),
+        false => {
+            Err(TransportError::Refused(format!("a routing key of {} bytes is longer than AMQP's 255", key.len())))
+        }
     }
 }
 
