@@ -73,7 +73,11 @@ impl Core {
 
     /// What came for a channel; `None` when the channel is gone.
     pub(super) fn take(&mut self, id: ChannelId, most: usize) -> Option<Result<Vec<(u64, Message)>, TransportError>> {
-        self.channels.get_mut(&id).map(|channel| channel.take(most))
+        let taken = self.channels.get_mut(&id)?.take(most);
+        if taken.as_ref().is_ok_and(|messages| !messages.is_empty()) {
+            self.changed();
+        }
+        Some(taken)
     }
 
     /// Settles deliveries. A tag that is not out is the end of the channel, as it is at RabbitMQ: what acks twice

@@ -201,7 +201,8 @@ impl QueueState {
     /// Looks at the length. Says whether a queue that refused takes messages again.
     pub(super) fn measure(&mut self) -> bool {
         let Some(max) = self.spec().and_then(|spec| spec.max_length).map(u64::from) else { return false };
-        // The broker counts what waits, and dead letters that nobody takes, but not what consumers hold.
+        // The broker counts what waits, and dead letters that nobody takes, but not what consumers hold; and it
+        // takes one more than the length before it refuses (seen on 3.10.8).
         let length = self.ready_count() as u64 + self.undelivered.len() as u64;
         let was_refusing = self.refusing;
         self.refusing = match was_refusing {
