@@ -193,12 +193,15 @@ impl Core {
                 self.letters.push_back(Letter { from: id, message, reason: Reason::Expired });
                 self.changes += 1;
             }
-            let Some((consumer, message)) = queue.hand_out() else { break };
-            self.changes += 1;
-            // The queue knows only consumers whose channels are open.
-            let Some(channel) = self.channels.get_mut(&consumer) else { continue };
+            let Some(consumer) = queue.next_consumer() else { break };
+            let Some(channel) = self.channels.get_mut(&consumer) else {
+                queue.remove_consumer(consumer);
+                continue;
+            };
+            let Some(message) = queue.hand_out(consumer) else { break };
             channel.deliver(message);
             queue.set_room(consumer, channel.has_room());
+            self.changes += 1;
         }
         self.wake |= queue.due().is_some();
         self.measure(id);

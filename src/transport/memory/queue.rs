@@ -151,12 +151,11 @@ impl QueueState {
         if self.due()? <= now { self.pop() } else { None }
     }
 
-    /// The next message, and who gets it.
-    pub(super) fn hand_out(&mut self) -> Option<(ChannelId, Message)> {
-        let consumer = self.next_consumer()?;
+    /// The next message, for `consumer`.
+    pub(super) fn hand_out(&mut self, consumer: ChannelId) -> Option<Message> {
         let message = self.pop()?;
         self.served_last = consumer;
-        Some((consumer, message))
+        Some(message)
     }
 
     // Consumers.
@@ -184,7 +183,7 @@ impl QueueState {
     }
 
     /// In turn, among those that have room; with a single active consumer the one that came first, or nobody.
-    fn next_consumer(&self) -> Option<ChannelId> {
+    pub(super) fn next_consumer(&self) -> Option<ChannelId> {
         if self.spec().is_some_and(|spec| spec.single_active) {
             return self.consumers.first().filter(|active| self.roomy.contains(active)).copied();
         }
