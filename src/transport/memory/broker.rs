@@ -31,15 +31,29 @@ impl MemoryBroker {
         Self { shared }
     }
 
-    /// A new connection for the agent `name`. An agent may have several.
+    /// The broker as the agent `name` sees it. An agent may have several of these.
     pub fn connect(&self, name: &str) -> MemoryTransport {
         MemoryTransport::new(self.shared.clone(), name)
     }
 
-    /// Cuts the connections of `name` as a lost network does: its consumers and publishers end with an error,
-    /// what was not confirmed yet is unknown, and what it held is given to others.
+    /// Cuts the connections of `name`, as its death or a lost network does: its consumers and publishers end with
+    /// an error, what was not confirmed yet is unknown, and what it held is given to others. What it opens from
+    /// here on works.
     pub fn disconnect(&self, name: &str) {
         self.shared.act(|core, now| core.disconnect(name, now));
+    }
+
+    /// Cuts the connections of `name`, and lets it open nothing until [`rejoin`](Self::rejoin).
+    pub fn isolate(&self, name: &str) {
+        self.shared.act(|core, now| {
+            core.isolated.insert(name.into());
+            core.disconnect(name, now);
+        });
+    }
+
+    /// Ends what [`isolate`](Self::isolate) began.
+    pub fn rejoin(&self, name: &str) {
+        self.shared.act(|core, _| core.isolated.remove(name));
     }
 
     pub fn inspect(&self) -> Inspection {

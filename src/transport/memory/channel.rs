@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
-use super::connection::ConnectionId;
 use super::message::Message;
 use super::queue::QueueId;
 use crate::runtime::port::TransportError;
@@ -46,7 +45,8 @@ pub(super) enum Window {
 
 #[derive(Debug)]
 pub(super) struct Channel {
-    pub(super) connection: ConnectionId,
+    /// Whose it is.
+    pub(super) agent: Arc<str>,
     pub(super) queue: QueueId,
     window: Window,
     consuming: bool,
@@ -58,9 +58,9 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn new(connection: ConnectionId, queue: QueueId, window: Window) -> Self {
+    pub(super) fn new(agent: Arc<str>, queue: QueueId, window: Window) -> Self {
         Self {
-            connection,
+            agent,
             queue,
             window,
             consuming: true,
@@ -102,21 +102,16 @@ impl Channel {
         self.signal.arrived.notify_one();
     }
 
-    /// Forgets `tag` and gives its message; `None` when there is no such delivery.
+    /// Forgets `tag` and gives its message; `None` when it is not out.
     pub(super) fn settle(&mut self, tag: u64) -> Option<Message> {
         self.unacked.remove(&tag)
     }
 
-    /// Forgets `tag` and all before it, and says how many; `None` when there is no delivery `tag`.
-    pub(super) fn settle_through(&mut self, tag: u64) -> Option<u64> {
-        self.unacked.contains_key(&tag).then(|| {
-            let mut settled = 0;
-            while let Some(first) = self.unacked.first_entry().filter(|first| *first.key() <= tag) {
-                first.remove();
-                settled += 1;
-            }
-            settled
-        })
+    /// Forgets all before `tag`.
+    pub(super) fn settle_before(&mut self, tag: u64) {
+        while let Some(first) = self.unacked.first_entry().filter(|first| *first.key() < tag) {
+            first.remove();
+        }
     }
 
     pub(super) fn unacked(&self) -> impl Iterator<Item = &Message> {

@@ -1,4 +1,5 @@
-//! One agent's connection, as the port: everything that is opened here goes when it is cut.
+//! The port, for one agent. What was opened here goes when the agent is cut off; what is opened after that works
+//! again, because whoever reopens is the caller.
 
 use std::sync::Arc;
 
@@ -12,48 +13,32 @@ use super::publisher::{Line, LineId, MemoryPublisher};
 use crate::runtime::port::{Consumer, Publisher, QueueDepth, Topology, Transport, TransportError};
 use crate::wire::address::{Exchange, Namespace, Queue};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ConnectionId(pub(super) u64);
-
-/// Open as long as the transport, or a consumer or publisher of it, is there, unless it is cut.
 pub(super) struct Connection {
     pub(super) broker: Arc<Shared>,
     pub(super) namespace: Namespace,
-    id: ConnectionId,
-    name: Arc<str>,
+    agent: Arc<str>,
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.broker.act(|core, _| core.connections.remove(&self.id));
-    }
-}
-
-/// A connection to a [`MemoryBroker`](super::MemoryBroker).
+/// A [`MemoryBroker`](super::MemoryBroker), seen by one agent.
 pub struct MemoryTransport {
     connection: Arc<Connection>,
 }
 
 impl MemoryTransport {
-    pub(super) fn new(broker: Arc<Shared>, name: &str) -> Self {
-        let name: Arc<str> = name.into();
-        let (id, namespace) = broker.act(|core, _| {
-            let id = ConnectionId(core.fresh_id());
-            core.connections.insert(id, name.clone());
-            (id, core.namespace.clone())
-        });
-        Self { connection: Arc::new(Connection { broker, namespace, id, name }) }
+    pub(super) fn new(broker: Arc<Shared>, agent: &str) -> Self {
+        let namespace = broker.act(|core, _| core.namespace.clone());
+        Self { connection: Arc::new(Connection { broker, namespace, agent: agent.into() }) }
     }
 
-    /// Does something at the broker, unless the connection was cut.
+    /// Does something at the broker, if it can be reached.
     fn act<T>(
         &self,
-        action: impl FnOnce(&mut Core, ConnectionId, Instant) -> Result<T, TransportError>,
+        action: impl FnOnce(&mut Core, Arc<str>, Instant) -> Result<T, TransportError>,
     ) -> Result<T, TransportError> {
-        let Connection { broker, id, name, .. } = &*self.connection;
-        broker.act(|core, now| match core.connections.contains_key(id) {
-            true => action(core, *id, now),
-            false => Err(TransportError::Unreachable(format!("the connection of `{name}` was cut"))),
+        let Connection { broker, agent, .. } = &*self.connection;
+        broker.act(|core, now| match core.isolated.contains(agent) {
+            true => Err(TransportError::Unreachable(format!("`{agent}` is cut off"))),
+            false => action(core, agent.clone(), now),
         })
     }
 }
@@ -69,7 +54,7 @@ impl Transport for MemoryTransport {
     }
 
     async fn consume(&self, queue: &Queue, prefetch: u16) -> Result<Box<dyn Consumer>, TransportError> {
-        let opened = self.act(|core, connection, now| core.consume(connection, queue, prefetch, now))?;
+        let opened = self.act(|core, agent, now| core.consume(agent, queue, prefetch, now))?;
         Ok(Box::new(MemoryConsumer::new(self.connection.clone(), opened)))
     }
 
@@ -78,14 +63,14 @@ impl Transport for MemoryTransport {
         queue: &Queue,
         bindings: &[(Exchange, String)],
     ) -> Result<Box<dyn Consumer>, TransportError> {
-        let opened = self.act(|core, connection, now| core.subscribe(connection, queue, bindings, now))?;
+        let opened = self.act(|core, agent, now| core.subscribe(agent, queue, bindings, now))?;
         Ok(Box::new(MemoryConsumer::new(self.connection.clone(), opened)))
     }
 
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {
-        let (id, line) = self.act(|core, connection, _| {
+        let (id, line) = self.act(|core, agent, _| {
             let id = LineId(core.fresh_id());
-            let line = Arc::new(Line::new(connection));
+            let line = Arc::new(Line::new(agent));
             core.lines.insert(id, line.clone());
             Ok((id, line))
         })?;

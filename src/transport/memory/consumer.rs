@@ -64,12 +64,12 @@ impl Drop for MemoryConsumer {
 #[async_trait]
 impl Acker for MemoryAcker {
     async fn ack(&self, tag: Tag, multiple: bool) -> Result<(), TransportError> {
-        let done = self.connection.broker.act(|core, now| core.ack(self.id, tag, multiple, now));
-        done.unwrap_or_else(|| Err(self.signal.error()))
+        let open = self.connection.broker.act(|core, now| core.ack(self.id, tag, multiple, now));
+        open.then_some(()).ok_or_else(|| self.signal.error())
     }
 
     async fn reject(&self, tag: Tag) -> Result<(), TransportError> {
-        let done = self.connection.broker.act(|core, now| core.reject(self.id, tag, now));
-        done.unwrap_or_else(|| Err(self.signal.error()))
+        let open = self.connection.broker.act(|core, now| core.reject(self.id, tag, now));
+        open.then_some(()).ok_or_else(|| self.signal.error())
     }
 }

@@ -11,7 +11,6 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::channel::{Channel, ChannelId};
-use super::connection::ConnectionId;
 use super::exchange::Routes;
 use super::message::{Content, Message, Reason};
 use super::publisher::{Line, LineId};
@@ -23,8 +22,8 @@ use crate::wire::address::{Exchange, Namespace, Queue};
 pub(super) struct Core {
     pub(super) namespace: Namespace,
     pub(super) return_order: ReturnOrder,
-    /// The open ones, by their agents' names.
-    pub(super) connections: BTreeMap<ConnectionId, Arc<str>>,
+    /// Agents that can not reach the broker now.
+    pub(super) isolated: BTreeSet<Arc<str>>,
     pub(super) exchanges: BTreeMap<Exchange, Routes>,
     pub(super) queue_ids: BTreeMap<Queue, QueueId>,
     pub(super) queues: BTreeMap<QueueId, QueueState>,
@@ -81,7 +80,7 @@ impl Core {
         Self {
             namespace,
             return_order,
-            connections: BTreeMap::new(),
+            isolated: BTreeSet::new(),
             exchanges: BTreeMap::new(),
             queue_ids: BTreeMap::new(),
             queues: BTreeMap::new(),

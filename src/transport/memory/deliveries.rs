@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::channel::{Channel, ChannelId, Signal, Window};
-use super::connection::ConnectionId;
 use super::core::Core;
 use super::message::Message;
 use super::queue::{QueueId, QueueState, ReturnOrder};
@@ -18,7 +17,7 @@ pub(super) type Opened = (ChannelId, Arc<Signal>);
 impl Core {
     pub(super) fn consume(
         &mut self,
-        connection: ConnectionId,
+        agent: Arc<str>,
         queue: &Queue,
         prefetch: u16,
         now: Instant,
@@ -27,14 +26,13 @@ impl Core {
         if self.queues.get(&id).is_some_and(QueueState::is_exclusive) {
             return Err(TransportError::Closed(format!("queue `{}` is somebody's own", self.name_of(queue))));
         }
-        // AMQP's zero is no limit at all.
-        let most = if prefetch == 0 { usize::MAX } else { usize::from(prefetch) };
-        Ok(self.open(connection, id, Window::Prefetch(most), now))
+        // AMQP's zero would be no bound at all.
+        Ok(self.open(agent, id, Window::Prefetch(usize::from(prefetch.max(1))), now))
     }
 
     pub(super) fn subscribe(
         &mut self,
-        connection: ConnectionId,
+        agent: Arc<str>,
         queue: &Queue,
         bindings: &[(Exchange, String)],
         now: Instant,
@@ -51,15 +49,15 @@ impl Core {
         for (exchange, key) in bindings {
             self.exchanges.entry(*exchange).and_modify(|routes| routes.bind(key, id));
         }
-        let opened = self.open(connection, id, Window::NoAcks, now);
+        let opened = self.open(agent, id, Window::NoAcks, now);
         self.retry_stuck();
         self.carry_letters(now);
         Ok(opened)
     }
 
-    fn open(&mut self, connection: ConnectionId, queue: QueueId, window: Window, now: Instant) -> Opened {
+    fn open(&mut self, agent: Arc<str>, queue: QueueId, window: Window, now: Instant) -> Opened {
         let id = ChannelId(self.fresh_id());
-        let channel = Channel::new(connection, queue, window);
+        let channel = Channel::new(agent, queue, window);
         let signal = channel.signal.clone();
         self.channels.insert(id, channel);
         if let Some(queue) = self.queues.get_mut(&queue) {
@@ -80,44 +78,28 @@ impl Core {
         Some(taken)
     }
 
-    /// Settles deliveries. A tag that is not out is the end of the channel, as it is at RabbitMQ: what acks twice
-    /// would ack somebody else's message one day.
-    pub(super) fn ack(
-        &mut self,
-        id: ChannelId,
-        Tag(tag): Tag,
-        multiple: bool,
-        now: Instant,
-    ) -> Option<Result<(), TransportError>> {
-        let channel = self.channels.get_mut(&id)?;
-        let settled = if multiple { channel.settle_through(tag) } else { channel.settle(tag).map(|_| 1) };
-        Some(match settled {
-            Some(_) => {
-                self.changed();
-                self.refill(id, now);
-                Ok(())
+    /// Settles deliveries. Nothing happens to a tag that is not out, or to what came before it. Says whether the
+    /// channel is there.
+    pub(super) fn ack(&mut self, id: ChannelId, Tag(tag): Tag, multiple: bool, now: Instant) -> bool {
+        let Some(channel) = self.channels.get_mut(&id) else { return false };
+        if channel.settle(tag).is_some() {
+            if multiple {
+                channel.settle_before(tag);
             }
-            None => Err(self.unknown_tag(id, tag, now)),
-        })
+            self.changed();
+            self.refill(id, now);
+        }
+        true
     }
 
-    pub(super) fn reject(&mut self, id: ChannelId, Tag(tag): Tag, now: Instant) -> Option<Result<(), TransportError>> {
-        let channel = self.channels.get_mut(&id)?;
+    pub(super) fn reject(&mut self, id: ChannelId, Tag(tag): Tag, now: Instant) -> bool {
+        let Some(channel) = self.channels.get_mut(&id) else { return false };
         let queue = channel.queue;
-        Some(match channel.settle(tag) {
-            Some(message) => {
-                self.bury(queue, message);
-                self.refill(id, now);
-                Ok(())
-            }
-            None => Err(self.unknown_tag(id, tag, now)),
-        })
-    }
-
-    fn unknown_tag(&mut self, id: ChannelId, tag: u64, now: Instant) -> TransportError {
-        let reason = format!("unknown delivery tag {tag}");
-        self.close(id, &reason, now);
-        TransportError::Closed(reason)
+        if let Some(message) = channel.settle(tag) {
+            self.bury(queue, message);
+            self.refill(id, now);
+        }
+        true
     }
 
     /// A channel may have room again.
@@ -153,17 +135,18 @@ impl Core {
         self.close_all(&[id], reason, self.return_order == ReturnOrder::Broker, now);
     }
 
-    /// Cuts the connections of `name`: their channels are gone at once.
-    pub(super) fn disconnect(&mut self, name: &str, now: Instant) {
-        let reason = format!("the connection of `{name}` was cut");
-        let cut: Vec<_> = self.connections.iter().filter(|(_, of)| ***of == *name).map(|(id, _)| *id).collect();
-        let channels: Vec<_> =
-            self.channels.iter().filter(|(_, channel)| cut.contains(&channel.connection)).map(|(id, _)| *id).collect();
-        self.connections.retain(|id, _| !cut.contains(id));
-        for line in self.lines.values().filter(|line| cut.contains(&line.connection)) {
-            line.close(&reason);
-        }
-        self.lines.retain(|_, line| !cut.contains(&line.connection));
+    /// Cuts the connections of `agent`: what it opened is gone at once.
+    pub(super) fn disconnect(&mut self, agent: &str, now: Instant) {
+        let reason = format!("the connection of `{agent}` was cut");
+        let lost = self.channels.iter().filter(|(_, channel)| *channel.agent == *agent).map(|(id, _)| *id);
+        let channels: Vec<_> = lost.collect();
+        self.lines.retain(|_, line| {
+            let lost = *line.agent == *agent;
+            if lost {
+                line.close(&reason);
+            }
+            !lost
+        });
         self.changed();
         self.close_all(&channels, &reason, false, now);
     }

@@ -35,7 +35,7 @@ pub struct InspectedMessage {
 pub enum Place {
     /// A consumer.
     Ready,
-    /// An answer of the agent whose connection it went through.
+    /// An answer of the agent that holds it.
     Unacked { by: Arc<str> },
     /// Its time: it waits in a queue with a TTL.
     Waiting { until: Instant },
@@ -53,8 +53,7 @@ impl Core {
             }
             queue.undelivered.iter().for_each(|letter| add(Place::Undeliverable, &letter.message));
             for channel in self.channels.values().filter(|channel| channel.queue == *id) {
-                let by = self.connections.get(&channel.connection).cloned().unwrap_or_default();
-                channel.unacked().for_each(|message| add(Place::Unacked { by: by.clone() }, message));
+                channel.unacked().for_each(|message| add(Place::Unacked { by: channel.agent.clone() }, message));
                 channel.untaken().for_each(|message| add(Place::Ready, message));
             }
         }

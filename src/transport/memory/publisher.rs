@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::connection::{Connection, ConnectionId};
+use super::connection::Connection;
 use crate::runtime::port::{Confirmation, Confirmed, Outgoing, Publisher, TransportError};
 
 /// Publishes that may be unanswered on one channel: what a channel of the real broker has, far above what a
@@ -21,15 +21,16 @@ pub(super) struct LineId(pub(super) u64);
 /// What the two ends of a publisher's channel share.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) connection: ConnectionId,
+    /// Whose it is.
+    pub(super) agent: Arc<str>,
     /// The room among the unconfirmed; closed with the channel.
     room: Arc<Semaphore>,
     end: OnceLock<String>,
 }
 
 impl Line {
-    pub(super) fn new(connection: ConnectionId) -> Self {
-        Self { connection, room: Arc::new(Semaphore::new(UNCONFIRMED_MAX)), end: OnceLock::new() }
+    pub(super) fn new(agent: Arc<str>) -> Self {
+        Self { agent, room: Arc::new(Semaphore::new(UNCONFIRMED_MAX)), end: OnceLock::new() }
     }
 
     pub(super) fn close(&self, reason: &str) {

@@ -106,11 +106,24 @@ impl Core {
         }
         for spec in &topology.queues {
             let existing = self.queue_ids.get(&spec.queue).and_then(|id| self.queues.get(id));
-            if existing.is_some_and(|queue| queue.spec() != Some(spec)) {
+            if let Some(different) = existing.and_then(|queue| difference(queue.spec(), spec)) {
                 let name = self.name_of(&spec.queue);
-                return Err(TransportError::Mismatch(format!("queue `{name}` exists with other arguments")));
+                return Err(TransportError::Mismatch(format!("queue `{name}` exists with another `{different}`")));
             }
         }
         Ok(())
     }
+}
+
+/// The first thing in which a queue is not as it is asked for.
+fn difference(existing: Option<&QueueSpec>, asked: &QueueSpec) -> Option<&'static str> {
+    let Some(existing) = existing else { return Some("owner") };
+    let same = [
+        ("delivery_limit", existing.delivery_limit == asked.delivery_limit),
+        ("max_length", existing.max_length == asked.max_length),
+        ("ttl", existing.ttl == asked.ttl),
+        ("dead_letters", existing.dead_letters == asked.dead_letters),
+        ("single_active", existing.single_active == asked.single_active),
+    ];
+    same.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
 }

@@ -22,17 +22,32 @@ async fn a_cut_connection_loses_its_channels_and_nothing_else() -> Done {
     assert!(matches!(acker.reject(first[0].tag).await, Err(TransportError::Closed(_))));
     let sent = publisher.publish(outgoing(Address::results("p.1"), "late")).await;
     assert!(matches!(sent, Err(TransportError::Closed(_))));
-    assert!(matches!(dying.depth(&skill("draw")).await, Err(TransportError::Unreachable(_))));
-    assert!(matches!(dying.consume(&skill("draw"), 1).await, Err(TransportError::Unreachable(_))));
     drop(held);
 
-    let again = broker.connect("e1");
-    let mut next = again.consume(&skill("draw"), 9).await?;
+    let mut next = dying.consume(&skill("draw"), 9).await?;
     let seen: Vec<_> =
         take(&mut *next, 9).await.iter().map(|one| (text(one).to_owned(), one.redelivered, one.returns)).collect();
     assert_eq!(seen, [("a".into(), true, 1), ("b".into(), true, 1), ("c".into(), false, 0)]);
     let mut results = operator.consume(&Queue::Coordination(1), 9).await?;
     assert_eq!(bodies(&mut *results, 9).await, ["result"], "unknown to the sender, and there all the same");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_isolated_reaches_nothing_until_it_rejoins() -> Done {
+    let (broker, _operator) = broker(ReturnOrder::Broker).await;
+    let agent = broker.connect("m1");
+    let publisher = agent.publisher().await?;
+    broker.isolate("m1");
+    for agent in [&agent, &broker.connect("m1")] {
+        assert!(matches!(agent.depth(&Queue::Management).await, Err(TransportError::Unreachable(_))));
+        assert!(matches!(agent.consume(&Queue::Management, 1).await, Err(TransportError::Unreachable(_))));
+        assert!(matches!(agent.publisher().await, Err(TransportError::Unreachable(_))));
+    }
+    broker.rejoin("m1");
+    assert_eq!(publish(&agent, Address::reports(), &["x"]).await, [Confirmed::Accepted]);
+    let sent = publisher.publish(outgoing(Address::reports(), "y")).await;
+    assert!(matches!(sent, Err(TransportError::Closed(_))), "what was open before stays lost");
     Ok(())
 }
 

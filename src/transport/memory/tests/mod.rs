@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{InspectedMessage, MemoryBroker, MemoryTransport, Place, ReturnOrder};
 use crate::runtime::port::{
-    Binding, Confirmed, Consumer, Delivery, ExchangeKind, Outgoing, Properties, QueueSpec, Tag, Topology, Transport,
+    Binding, Confirmed, Consumer, Delivery, ExchangeKind, Outgoing, Properties, QueueSpec, Topology, Transport,
     TransportError,
 };
 use crate::runtime::topology::{TopologyOptions, topology};

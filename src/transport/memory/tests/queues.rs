@@ -52,23 +52,6 @@ async fn consumers_with_room_take_turns() -> Done {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ack_of_what_is_not_out_ends_the_channel() -> Done {
-    for multiple in [false, true] {
-        let (_broker, operator) = broker(ReturnOrder::Broker).await;
-        let mut consumer = operator.consume(&Queue::Management, 9).await?;
-        publish(&operator, Address::reports(), &["1", "2", "3"]).await;
-        let tags: Vec<Tag> = take(&mut *consumer, 9).await.iter().map(|delivery| delivery.tag).collect();
-        let acker = consumer.acker();
-        acker.ack(tags[1], multiple).await?;
-        assert!(matches!(acker.ack(tags[1], multiple).await, Err(TransportError::Closed(_))));
-        assert!(matches!(consumer.next(1).await, Err(TransportError::Closed(_))));
-        let left = operator.depth(&Queue::Management).await?.expect("the queue");
-        assert_eq!((left.ready, left.consumers), (if multiple { 1 } else { 2 }, 0));
-    }
-    Ok(())
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_inspection_sees_every_message_where_it_is() -> Done {
     let (broker, operator) = broker(ReturnOrder::Broker).await;
     let executor = broker.connect("e1");
