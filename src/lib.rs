@@ -7,4 +7,5 @@
 //! ```
 
 pub mod runtime;
+pub mod store;
 pub mod wire;
