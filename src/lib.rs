@@ -6,5 +6,9 @@
 //! wire -> domain -> runtime (owns the ports) -> { transport, store, planner, runner } -> { config, telemetry } -> bin
 //! ```
 
+pub mod config;
+pub mod domain;
+pub mod planner;
 pub mod runtime;
+pub mod telemetry;
 pub mod wire;
