@@ -9,7 +9,6 @@
 pub mod config;
 pub mod domain;
 pub mod planner;
-pub mod runner;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
