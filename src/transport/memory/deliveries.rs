@@ -132,7 +132,7 @@ impl Core {
 
     /// Ends a channel in good order.
     pub(super) fn close(&mut self, id: ChannelId, reason: &str, now: Instant) {
-        self.close_all(&[id], reason, self.return_order == ReturnOrder::Broker, now);
+        self.close_all(&[id], reason, now);
     }
 
     /// Cuts the connections of `agent`: what it opened is gone at once.
@@ -148,28 +148,26 @@ impl Core {
             !lost
         });
         self.changed();
-        self.close_all(&channels, &reason, false, now);
+        self.close_all(&channels, &reason, now);
     }
 
     /// Closes channels. All of them stop consuming before anything moves, so that none of them is given what
     /// another held.
-    fn close_all(&mut self, ids: &[ChannelId], reason: &str, others_first: bool, now: Instant) {
+    fn close_all(&mut self, ids: &[ChannelId], reason: &str, now: Instant) {
         let closed: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.channels.remove(id)?))).collect();
+        let queues: Vec<_> = closed.iter().map(|(_, channel)| channel.queue).collect();
         for (id, channel) in &closed {
             self.changed();
             channel.signal.end(reason);
             self.leave(*id, channel.queue);
-            if others_first {
-                self.hand_out(channel.queue, now);
-            }
         }
-        let queues: Vec<_> = closed.iter().map(|(_, channel)| channel.queue).collect();
+        if self.return_order == ReturnOrder::AfterHandover {
+            queues.iter().for_each(|queue| self.hand_out(*queue, now));
+        }
         for (_, channel) in closed {
             self.take_back(channel.queue, channel.into_unacked());
         }
-        for queue in queues {
-            self.hand_out(queue, now);
-        }
+        queues.iter().for_each(|queue| self.hand_out(*queue, now));
         self.carry_letters(now);
     }
 

@@ -17,13 +17,14 @@ pub(super) struct QueueId(pub(super) u64);
 /// Where messages go that a closing channel held. Nothing may depend on it; a simulation tries all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReturnOrder {
-    /// As RabbitMQ does it. A channel that closes is cancelled first: the next consumer fills itself with newer
-    /// messages, and only then those that were held come back, before the rest. Those of a connection that is
-    /// cut come back at once.
+    /// To the head, before the next consumer is given anything: what RabbitMQ 3.10.8 does when a channel or a
+    /// connection closes. (After a cancel, [`stop`](crate::runtime::port::Consumer::stop), the next consumer has
+    /// filled itself with newer ones by then, here as there.)
     #[default]
-    Broker,
-    /// To the head, before anything else is handed out.
     Head,
+    /// The next consumer fills itself with newer ones first, and then those that were held come back to the head:
+    /// what a client sees that cancels its consumers before it closes.
+    AfterHandover,
     /// Behind everything that is ready.
     Tail,
 }
@@ -128,7 +129,7 @@ impl QueueState {
             return Some(message);
         }
         match order {
-            ReturnOrder::Broker | ReturnOrder::Head => self.returned.push_back(message),
+            ReturnOrder::Head | ReturnOrder::AfterHandover => self.returned.push_back(message),
             ReturnOrder::Tail => self.ready.push_back(message),
         }
         None

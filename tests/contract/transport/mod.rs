@@ -5,4 +5,5 @@
 
 mod broker;
 mod cases;
+mod memory;
 mod rabbit;

@@ -5,7 +5,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_connection_loses_its_channels_and_nothing_else() -> Done {
-    let (broker, operator) = broker(ReturnOrder::Broker).await;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
     let dying = broker.connect("e1");
     let mut held = dying.consume(&skill("draw"), 2).await?;
     let publisher = dying.publisher().await?;
@@ -35,7 +35,7 @@ async fn a_cut_connection_loses_its_channels_and_nothing_else() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_isolated_reaches_nothing_until_it_rejoins() -> Done {
-    let (broker, _operator) = broker(ReturnOrder::Broker).await;
+    let (broker, _operator) = broker(ReturnOrder::Head).await;
     let agent = broker.connect("m1");
     let publisher = agent.publisher().await?;
     broker.isolate("m1");
@@ -53,7 +53,7 @@ async fn who_is_isolated_reaches_nothing_until_it_rejoins() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_ends_a_wait() -> Done {
-    let (broker, _operator) = broker(ReturnOrder::Broker).await;
+    let (broker, _operator) = broker(ReturnOrder::Head).await;
     let agent = broker.connect("m1");
     let mut consumer = agent.consume(&Queue::Management, 1).await?;
     let waiting = tokio::spawn(async move { consumer.next(1).await.map(|_| ()) });
@@ -65,7 +65,7 @@ async fn a_cut_ends_a_wait() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_gives_nothing_to_others_of_the_same_agent() -> Done {
-    let (broker, operator) = broker(ReturnOrder::Broker).await;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
     let agent = broker.connect("e1");
     let _one = agent.consume(&skill("draw"), 1).await?;
     let _other = agent.consume(&skill("draw"), 1).await?;
@@ -78,7 +78,7 @@ async fn a_cut_gives_nothing_to_others_of_the_same_agent() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn a_confirm_comes_with_a_later_turn() -> Done {
-    let (_broker, operator) = broker(ReturnOrder::Broker).await;
+    let (_broker, operator) = broker(ReturnOrder::Head).await;
     let publisher = operator.publisher().await?;
     let mut confirmation = publisher.publish(outgoing(Address::reports(), "x")).await?;
     assert_eq!((&mut confirmation).now_or_never(), None);
@@ -88,7 +88,7 @@ async fn a_confirm_comes_with_a_later_turn() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn unconfirmed_publishes_are_bounded_and_nobody_needs_to_look_at_the_confirms() -> Done {
-    let (_broker, operator) = broker(ReturnOrder::Broker).await;
+    let (_broker, operator) = broker(ReturnOrder::Head).await;
     let publisher = operator.publisher().await?;
     let send = || tokio::task::unconstrained(publisher.publish(outgoing(Address::reports(), "x")));
     let mut kept = Vec::new();
@@ -121,7 +121,7 @@ async fn a_publish_without_an_exchange_ends_its_channel() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn the_broker_goes_with_its_last_handle() -> Done {
-    let (broker, operator) = broker(ReturnOrder::Broker).await;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
     let publisher = operator.publisher().await?;
     drop((broker, operator));
     let answered = publisher.publish(outgoing(Address::reports(), "x")).await?;
@@ -131,5 +131,53 @@ async fn the_broker_goes_with_its_last_handle() -> Done {
     assert_eq!(unanswered.await, Confirmed::Unknown, "nobody is left to answer");
     tokio::task::yield_now().await;
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+    Ok(())
+}
+
+/// Threads, and an agent that is cut off again and again: what is accepted is delivered, and nothing hangs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_between_threads() -> Done {
+    const MESSAGES: usize = 5_000;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
+    let spec = QueueSpec { delivery_limit: 1_000_000, ..plain(skill("x")) };
+    operator.declare(&piece(Exchange::Skills, "x", spec)).await?;
+    let (done, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let executors = ["e1", "e2", "e3"].map(|name| {
+        let (agent, done) = (broker.connect(name), done.clone());
+        tokio::spawn(async move {
+            loop {
+                let mut consumer = agent.consume(&skill("x"), 64).await.expect("a channel");
+                while let Ok(deliveries) = consumer.next(16).await {
+                    for delivery in deliveries {
+                        if consumer.acker().ack(delivery.tag, false).await.is_ok() {
+                            done.send(text(&delivery).to_owned()).expect("somebody counts");
+                        }
+                    }
+                }
+            }
+        })
+    });
+    let publisher = operator.publisher().await?;
+    let sender = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            let sent = publisher.publish(outgoing(Address::skill("x", 0), &number.to_string())).await.expect("open");
+            if number % 100 == 0 {
+                assert_eq!(sent.await, Confirmed::Accepted);
+                broker.disconnect("e1");
+            }
+        }
+        broker
+    });
+    let mut numbers = std::collections::BTreeSet::new();
+    let all = async {
+        while numbers.len() < MESSAGES {
+            let number = seen.recv().await.expect("executors work");
+            assert!(numbers.insert(number.clone()), "{number} was acked twice");
+        }
+    };
+    timeout(Duration::from_secs(30), all).await.expect("all of them in time");
+    let broker = sender.await.expect("no panic");
+    assert!(broker.inspect().messages.is_empty());
+    executors.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
 }

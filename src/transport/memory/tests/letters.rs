@@ -2,7 +2,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn an_alarm_reaches_its_owner_though_nobody_polls() -> Done {
-    let (broker, operator) = broker(ReturnOrder::Broker).await;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
     publish(&operator, Address::phase_alarm(Tier::S1, 1), &["slow"]).await;
     publish(&operator, Address::project_alarm(Tier::Ms250), &["quick"]).await;
     tokio::time::sleep(Duration::from_millis(249)).await;
@@ -41,7 +41,7 @@ async fn a_message_expires_at_the_head_only() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn a_poison_is_told_to_its_owner_and_kept() -> Done {
-    let (broker, operator) = broker(ReturnOrder::Broker).await;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
     publish(&operator, Address::skill("draw", 1), &["poison"]).await;
     for returns in 0..2 {
         let mut victim = operator.consume(&skill("draw"), 9).await?;

@@ -1,7 +1,14 @@
 use super::*;
 
+#[derive(Clone, Copy)]
+enum Went {
+    Dropped,
+    StoppedFirst,
+    Cut,
+}
+
 /// What Q gets, three at a time, of eight messages of which P held the first three when it went.
-async fn order_after(order: ReturnOrder, cut: bool) -> Result<String, TransportError> {
+async fn order_after(order: ReturnOrder, went: Went) -> Result<String, TransportError> {
     let (broker, operator) = broker(order).await;
     let p = broker.connect("p");
     let mut first = p.consume(&Queue::Coordination(0), 3).await?;
@@ -9,8 +16,10 @@ async fn order_after(order: ReturnOrder, cut: bool) -> Result<String, TransportE
     publish(&operator, Address::results("p.0"), &["1", "2", "3", "4", "5", "6", "7", "8"]).await;
     assert_eq!(bodies(&mut *first, 9).await, ["1", "2", "3"]);
     assert!(take(&mut *second, 9).await.is_empty(), "only one is active");
-    if cut {
-        broker.disconnect("p");
+    match went {
+        Went::Dropped => {}
+        Went::StoppedFirst => first.stop().await?,
+        Went::Cut => broker.disconnect("p"),
     }
     drop(first);
     let mut seen = String::new();
@@ -24,18 +33,20 @@ async fn order_after(order: ReturnOrder, cut: bool) -> Result<String, TransportE
 
 #[tokio::test(start_paused = true)]
 async fn returned_messages_come_in_the_order_that_was_asked_for() -> Done {
-    assert_eq!(order_after(ReturnOrder::Broker, false).await?, "45612378");
-    assert_eq!(order_after(ReturnOrder::Broker, true).await?, "12345678");
-    for cut in [false, true] {
-        assert_eq!(order_after(ReturnOrder::Head, cut).await?, "12345678");
-        assert_eq!(order_after(ReturnOrder::Tail, cut).await?, "45678123");
+    for went in [Went::Dropped, Went::Cut] {
+        assert_eq!(order_after(ReturnOrder::Head, went).await?, "12345678");
+        assert_eq!(order_after(ReturnOrder::AfterHandover, went).await?, "45612378");
+        assert_eq!(order_after(ReturnOrder::Tail, went).await?, "45678123");
+    }
+    for order in [ReturnOrder::Head, ReturnOrder::AfterHandover] {
+        assert_eq!(order_after(order, Went::StoppedFirst).await?, "45612378");
     }
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn consumers_with_room_take_turns() -> Done {
-    let (_broker, operator) = broker(ReturnOrder::Broker).await;
+    let (_broker, operator) = broker(ReturnOrder::Head).await;
     let mut narrow = operator.consume(&skill("draw"), 1).await?;
     let mut wide = operator.consume(&skill("draw"), 9).await?;
     let mut other = operator.consume(&skill("draw"), 9).await?;
@@ -53,7 +64,7 @@ async fn consumers_with_room_take_turns() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn the_inspection_sees_every_message_where_it_is() -> Done {
-    let (broker, operator) = broker(ReturnOrder::Broker).await;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
     let executor = broker.connect("e1");
     let _held = executor.consume(&skill("draw"), 1).await?;
     let before = broker.changes();
@@ -77,7 +88,7 @@ async fn the_inspection_sees_every_message_where_it_is() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_loses_its_oldest_and_leaves_nothing_behind() -> Done {
-    let (broker, operator) = broker(ReturnOrder::Broker).await;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
     let watcher = Queue::Watcher("w".into());
     let bindings = [(Exchange::Events, "executor.#".to_owned()), (Exchange::Events, "#".to_owned())];
     let mut slow = operator.subscribe(&watcher, &bindings).await?;
@@ -98,7 +109,7 @@ async fn a_subscription_loses_its_oldest_and_leaves_nothing_behind() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn a_stopped_subscription_keeps_what_came_before() -> Done {
-    let (_broker, operator) = broker(ReturnOrder::Broker).await;
+    let (_broker, operator) = broker(ReturnOrder::Head).await;
     let own = Queue::Watcher("w".into());
     let mut consumer = operator.subscribe(&own, &[(Exchange::Agents, "all".into())]).await?;
     publish(&operator, Address::everybody(), &["before"]).await;
@@ -111,7 +122,7 @@ async fn a_stopped_subscription_keeps_what_came_before() -> Done {
 
 #[tokio::test(start_paused = true)]
 async fn another_namespace_is_another_broker() -> Done {
-    let (_broker, operator) = broker(ReturnOrder::Broker).await;
+    let (_broker, operator) = broker(ReturnOrder::Head).await;
     let namespace = Namespace::new("other").expect("a word");
     let elsewhere = Topology { namespace, ..piece(Exchange::Skills, "x", plain(skill("x"))) };
     assert!(matches!(operator.declare(&elsewhere).await, Err(TransportError::Refused(_))));
@@ -121,7 +132,7 @@ async fn another_namespace_is_another_broker() -> Done {
 
 /// Agents that race for one queue, crash and come back: all that they see, in order.
 async fn transcript() -> Result<Vec<String>, TransportError> {
-    let (broker, operator) = broker(ReturnOrder::Broker).await;
+    let (broker, operator) = broker(ReturnOrder::Head).await;
     let (seen, mut transcript) = tokio::sync::mpsc::unbounded_channel();
     for name in ["e1", "e2", "e3"] {
         let (agent, seen) = (broker.connect(name), seen.clone());
