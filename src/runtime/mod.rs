@@ -1,5 +1,6 @@
 //! How it runs: the ports, the step of the delivery protocol, and the loops of the three layers.
 
+pub mod client;
 pub mod coordinator;
 pub mod executor;
 pub mod manager;
