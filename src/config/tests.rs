@@ -146,3 +146,15 @@ fn each_fault_of_a_setting_has_its_line() {
     let none = Settings::resolve(Some(Path::new("/no/such/file")), [], Vec::new()).expect_err("no file");
     assert!(none.message.starts_with("`/no/such/file` can not be read: No such file"), "{none}");
 }
+
+/// What is planned by what ships can be performed by what ships.
+#[test]
+fn the_skills_of_the_shipped_plans_are_configured() {
+    let settings = built_in();
+    let library = crate::planner::Library::load(None).expect("what ships is good");
+    let goals = library.playbooks().iter().flat_map(|playbook| &playbook.goals);
+    let skills = goals.flat_map(|goal| goal.subtasks.iter().flatten()).map(|subtask| subtask.skill.as_str());
+    for skill in skills.chain([crate::planner::fallback::SKILL]) {
+        assert!(settings.skills.contains_key(skill), "`{skill}` is no skill of the file that ships");
+    }
+}

@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::input::Base;
 use super::is_wanted;
-use crate::domain::check::NAME_BYTES_MAX;
 use crate::runtime::port::{PlanError, PlannedGoals, Planner};
 use crate::wire::content::{NewProject, StartProjectPhase};
 use crate::wire::{GoalPlan, Raw, SubtaskPlan};
@@ -59,7 +58,6 @@ fn generic_goal() -> GoalPlan {
 }
 
 fn generic_subtask(goal: &str) -> SubtaskPlan {
-    debug_assert!(goal.len() <= NAME_BYTES_MAX, "goals are checked before they are planned");
     SubtaskPlan {
         description: format!("Generic execution for {goal}"),
         ..SubtaskPlan::new(format!("Execute {goal}"), SKILL)

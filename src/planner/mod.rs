@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::domain::BadInput;
+use crate::domain::check::check;
 use crate::runtime::port::{PlanError, Planner};
 use crate::wire::content::NewProject;
 
@@ -44,16 +45,16 @@ pub fn planners_with(library: Arc<Library>) -> Vec<Arc<dyn Planner>> {
     vec![Arc::new(plan::Plan), Arc::new(by_playbook::ByPlaybook::new(library)), Arc::new(fallback::Fallback)]
 }
 
-/// Whether `request` lets the planner `name` speak; a planner that nobody has is refused by whoever is asked
-/// first.
+/// Whether `request` lets the planner `name` speak. What no planner could make sense of is refused by whoever is
+/// asked first: requests come from anybody.
 fn is_wanted(request: &NewProject, name: &str) -> Result<bool, PlanError> {
-    match &request.planner {
-        None => Ok(true),
-        Some(planner) => {
-            file::known("planner", planner, NAMES).map_err(refusal)?;
-            Ok(planner == name)
-        }
+    if !request.parameters.get().starts_with('{') {
+        return Err(PlanError::new("the `parameters` of a project are an object"));
     }
+    check(request.plan.as_deref().unwrap_or_default()).map_err(refusal)?;
+    let Some(planner) = &request.planner else { return Ok(true) };
+    file::known("planner", planner, NAMES).map_err(refusal)?;
+    Ok(planner == name)
 }
 
 fn refusal(bad: BadInput) -> PlanError {

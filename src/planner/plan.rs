@@ -1,8 +1,7 @@
 //! The planner `plan`: what the project says itself. It knows only plans that leave nothing open.
 
 use super::input::Base;
-use super::{is_wanted, refusal};
-use crate::domain::check::check;
+use super::is_wanted;
 use crate::runtime::port::{PlanError, PlannedGoals, Planner};
 use crate::wire::content::{NewProject, StartProjectPhase};
 use crate::wire::{GoalPlan, SubtaskPlan};
@@ -20,7 +19,6 @@ impl Planner for Plan {
     fn goals(&self, request: &NewProject) -> Result<Option<PlannedGoals>, PlanError> {
         let is_named = is_wanted(request, NAME)? && request.planner.is_some();
         let goals = request.plan.as_deref().unwrap_or_default();
-        check(goals).map_err(refusal)?;
         let open = goals.iter().find(|goal| goal.subtasks.is_none());
         match open {
             Some(goal) if is_named => Err(PlanError::new(format!(

@@ -198,6 +198,8 @@ fn a_planner_that_is_named_answers_alone() {
     let unknown = NewProject { planner: Some("plann".into()), ..request("name = 'p'") };
     let error = goals(&shop(), &unknown).expect_err("no such planner");
     assert_eq!(error.message, "unknown planner `plann` (did you mean `plan`?)");
+    let odd = NewProject { parameters: Raw::null(), ..request("name = 'p'") };
+    assert_eq!(goals(&shop(), &odd).expect_err("no object").message, "the `parameters` of a project are an object");
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn names_are_checked_against_what_is_there() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     /// Whatever is done to a good file, the answer is a project or one line.
     #[test]
