@@ -91,12 +91,7 @@ impl Client {
     }
 
     /// Who answers a ping sent to `to` within `wait`, by agent; with `enough`, until that many have.
-    pub async fn ping(
-        &mut self,
-        to: Address,
-        wait: Duration,
-        enough: Option<usize>,
-    ) -> Result<Answers, ClientError> {
+    pub async fn ping(&mut self, to: Address, wait: Duration, enough: Option<usize>) -> Result<Answers, ClientError> {
         let (id, nobody) = (MessageId(self.world.clock.fresh_id()), ProjectId(uuid::Uuid::nil()));
         let now = self.world.clock.now();
         let ping = self.pen().best_effort(id, to, nobody, Content::Ping(Ping::default()), now);
