@@ -6,5 +6,6 @@
 //! wire -> domain -> runtime (owns the ports) -> { transport, store, planner, runner } -> { config, telemetry } -> bin
 //! ```
 
+pub mod runner;
 pub mod runtime;
 pub mod wire;
