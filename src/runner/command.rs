@@ -23,7 +23,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::options::BuildError;
-use super::process::{ERRORS_BYTES_MAX, End, Program};
+use super::process::{ERRORS_BYTES_MAX, End, Program, log_text};
 use crate::runtime::port::{Assignment, Report, Runner};
 use crate::wire::codec::ENVELOPE_BYTES_MAX;
 use crate::wire::content::ExecuteSubtask;
@@ -129,7 +129,7 @@ impl Runner for Command {
         match program.run(&stop).await {
             Err(error) => Report::failed(self.not_started(&error)),
             Ok(ended) => {
-                let log = log(&ended.stderr);
+                let log = log_text(&ended.stderr);
                 let outcome = outcome(ended.end, ended.stdout, &log, self.options.output_max);
                 Report { outcome, log: (!log.is_empty()).then_some(log) }
             }
@@ -164,28 +164,6 @@ fn result(stdout: Vec<u8>) -> Result<Raw, Failure> {
     }
     let begin = quote(&text);
     Raw::parse(text).map_err(|error| refused(format!("{error}, in `{begin}`")))
-}
-
-/// Standard error as text that a message can carry.
-fn log(stderr: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(stderr).replace('\0', "\u{FFFD}");
-    // In JSON a control character takes six bytes, and a byte that is no UTF-8 became three: of a log full of
-    // them less is kept, so that it never takes more room than it was given.
-    let (mut begin, mut bytes, mut escaped) = (text.len(), 0, 0);
-    for (at, character) in text.char_indices().rev() {
-        bytes += character.len_utf8();
-        escaped += match character {
-            '"' | '\\' | '\n' | '\r' | '\t' => 2,
-            '\0'..='\u{1f}' => 6,
-            other => other.len_utf8(),
-        };
-        if bytes > ERRORS_BYTES_MAX || escaped > 2 * ERRORS_BYTES_MAX {
-            break;
-        }
-        begin = at;
-    }
-    text.drain(..begin);
-    text
 }
 
 /// The wish on the last line, if that is one.

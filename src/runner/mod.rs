@@ -9,6 +9,7 @@ mod noop;
 mod options;
 mod process;
 mod sleep;
+mod template;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub use options::BuildError;
 use crate::runtime::port::Runner;
 
 /// The runners there are.
-pub const KINDS: [&str; 3] = ["command", "noop", "sleep"];
+pub const KINDS: [&str; 4] = ["command", "noop", "sleep", "template"];
 
 /// Makes the runner of that name. `options` is what the skill's section for it says, `None` when there is none.
 pub fn build(kind: &str, options: Option<&Value>) -> Result<Arc<dyn Runner>, BuildError> {
@@ -27,6 +28,7 @@ pub fn build(kind: &str, options: Option<&Value>) -> Result<Arc<dyn Runner>, Bui
         "command" => Ok(Arc::new(command::Command::new(options::read("command", options, &command::OPTIONS)?)?)),
         "noop" => Ok(Arc::new(noop::Noop::new(options::read("noop", options, &noop::OPTIONS)?))),
         "sleep" => Ok(Arc::new(sleep::Sleep::new(options::read("sleep", options, &sleep::OPTIONS)?))),
+        "template" => Ok(Arc::new(template::Template::new(options::read("template", options, &template::OPTIONS)?)?)),
         unknown => Err(BuildError::unknown_kind(unknown, &KINDS)),
     }
 }

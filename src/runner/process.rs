@@ -231,3 +231,25 @@ async fn keep_end(pipe: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> R
         }
     }
 }
+
+/// Standard error as text that a message can carry.
+pub(super) fn log_text(stderr: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(stderr).replace('\0', "\u{FFFD}");
+    // In JSON a control character takes six bytes, and a byte that is no UTF-8 became three: of a log full of
+    // them less is kept, so that it never takes more room than it was given.
+    let (mut begin, mut bytes, mut escaped) = (text.len(), 0, 0);
+    for (at, character) in text.char_indices().rev() {
+        bytes += character.len_utf8();
+        escaped += match character {
+            '"' | '\\' | '\n' | '\r' | '\t' => 2,
+            '\0'..='\u{1f}' => 6,
+            other => other.len_utf8(),
+        };
+        if bytes > ERRORS_BYTES_MAX || escaped > 2 * ERRORS_BYTES_MAX {
+            break;
+        }
+        begin = at;
+    }
+    text.drain(..begin);
+    text
+}
