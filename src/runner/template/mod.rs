@@ -69,7 +69,7 @@ enum Work {
     DataAnalysis,
     DatabaseDesign,
     Generic,
-    Own(Own),
+    Own(Box<Own>),
 }
 
 /// What a template made: a result, or one that is still to be tried by running it.
@@ -86,7 +86,7 @@ impl Template {
             "data_analysis" => Work::DataAnalysis,
             "database_design" => Work::DatabaseDesign,
             "generic" => Work::Generic,
-            path if path.ends_with(".j2") => Work::Own(Own::read(path)?),
+            path if path.ends_with(".j2") => Work::Own(Box::new(Own::read(path)?)),
             unknown => {
                 let message = format!("no template is named `{unknown}`\nhint: {}", hint(unknown, &NAMES));
                 return Err(BuildError::bad_option("template", message));
