@@ -6,6 +6,12 @@
 //! wire -> domain -> runtime (owns the ports) -> { transport, store, planner, runner } -> { config, telemetry } -> bin
 //! ```
 
+pub mod config;
+pub mod domain;
+pub mod planner;
 pub mod runner;
 pub mod runtime;
+pub mod store;
+pub mod telemetry;
+pub mod transport;
 pub mod wire;

@@ -1,1 +1,3 @@
+//! The command line. Parses, wires up, runs: no business here.
+
 fn main() {}

@@ -57,12 +57,12 @@ mod tests {
     #[test]
     fn what_is_unknown_is_refused_with_the_nearest() {
         assert_eq!(refusal("comand", json!({})), "no runner is named `comand`\nhint: did you mean `command`?");
-        assert!(refusal("quantum", json!({})).contains("hint: one of `command`"));
+        assert!(refusal("quantum", json!({})).contains("hint: known are `command`"));
         assert_eq!(
             refusal("command", json!({ "argw": ["true"] })),
             "runner `command` has no option `argw`\nhint: did you mean `argv`?"
         );
-        assert_eq!(refusal("noop", json!({ "ms": 1 })), "runner `noop` has no option `ms`\nhint: it has none");
+        assert_eq!(refusal("noop", json!({ "ms": 1 })), "runner `noop` has no option `ms`\nhint: there is none");
         assert_eq!(refusal("sleep", json!([])), "runner `sleep`: its options are not a table");
     }
 }

@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::domain::nearest;
+
 /// Why there is no such runner. All of it is to be mended in the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
@@ -38,15 +40,7 @@ pub(super) fn read<T: DeserializeOwned>(kind: &str, options: Option<&Value>, kno
     T::deserialize(options).map_err(|error| BuildError::bad_option(kind, error.to_string()))
 }
 
-/// What to write instead of `word`: the nearest of the `known` when one is near, else all of them.
+/// What to write instead of `word`.
 pub(super) fn hint(word: &str, known: &[&str]) -> String {
-    let distance = |known: &&&str| strsim::osa_distance(&word.to_lowercase(), &known.to_lowercase());
-    match known.iter().min_by_key(distance) {
-        None => "it has none".into(),
-        Some(nearest) if distance(&nearest) <= NEAR => format!("did you mean `{nearest}`?"),
-        Some(_) => format!("one of `{}`", known.join("`, `")),
-    }
+    nearest::hint(word, known.iter().copied()).unwrap_or_else(|| "there is none".into())
 }
-
-/// This many slips of the pen still make the same word: beyond it a guess is more confusing than a list.
-const NEAR: usize = 3;

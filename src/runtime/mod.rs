@@ -1,4 +1,21 @@
 //! How it runs: the ports, the step of the delivery protocol, and the loops of the three layers.
 
+pub mod client;
+pub mod coordinator;
+pub mod executor;
+pub mod manager;
+pub mod options;
 pub mod port;
+pub mod stop;
+pub mod supervise;
 pub mod topology;
+
+mod commit;
+mod lane;
+mod letter;
+mod presence;
+mod role;
+
+pub use options::{Identity, SkillOptions, Timing, World};
+pub use stop::Stop;
+pub use supervise::Fatal;

@@ -18,6 +18,10 @@ pub trait Store: Send + Sync + 'static {
     /// The answers are in the order of the questions.
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Stored>, StoreError>;
 
+    /// The whole stream, without its snapshot: for those who do not know its snapshot's format, and for its history.
+    /// Events are never deleted because of a snapshot.
+    async fn load_from_start(&self, stream: StreamId) -> Result<Stored, StoreError>;
+
     /// The newest payload of this kind of each named subtask of a phase, by attempt; those that there are not
     /// are left out. In the order of the ordinals.
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError>;
@@ -56,7 +60,7 @@ impl Append {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub version: u64,
-    /// Readers ignore a snapshot of another format.
+    /// Who does not know it loads the stream from its start.
     pub format: u32,
     pub state: Vec<u8>,
 }

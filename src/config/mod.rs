@@ -1,0 +1,195 @@
+//! The settings, resolved once into plain structs. Nearer beats farther:
+//!
+//! ```text
+//! built in < queues.toml (--config FILE, else ./queues.toml) < TRIREME_BROKER__URL ... < the command line
+//! ```
+//!
+//! Whatever sets a key that nobody reads, or to something that it can not be, is refused with its name: a
+//! setting never has no effect. Nothing here opens a connection or starts anything.
+
+mod layers;
+mod secret;
+mod skills;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::domain::BadInput;
+use crate::runtime::topology::TopologyOptions;
+use crate::telemetry::Format;
+use crate::wire::address::Namespace;
+
+pub use layers::{Entry, Given};
+pub use secret::masked;
+pub use skills::{Performer, Skill};
+
+use layers::Layers;
+
+/// The file that is read when no other is named and it is there.
+pub const FILE: &str = "queues.toml";
+/// The file that ships: the skills that it describes are there when there is no file at all.
+pub const SHIPPED: &str = include_str!("../../queues.toml");
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub broker: Broker,
+    pub store: Store,
+    pub agents: Agents,
+    pub attempts: Attempts,
+    pub playbooks: Playbooks,
+    pub log: Log,
+    /// The skills by name; `noop` and `sleep` are always among them.
+    pub skills: BTreeMap<String, Skill>,
+    entries: Vec<Entry>,
+}
+
+/// `[broker]`: RabbitMQ, and the shape of the topology there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Broker {
+    /// Where it is: `amqp://user:password@host:port/vhost`.
+    pub url: String,
+    /// The first word of every queue's and exchange's name.
+    pub namespace: Namespace,
+    /// The shares into which phases are dealt among coordinators; fixed when a store is first used.
+    pub partitions: u32,
+    /// How many requests may wait for a manager before new ones are refused.
+    pub requests_max: u32,
+    /// How often a command may come back from dying executors before it is given up.
+    pub skill_delivery_limit: u32,
+}
+
+/// `[store]`: where projects are remembered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    /// `sqlite:PATH` for one machine, `postgres://user:password@host/database` for many.
+    pub url: String,
+}
+
+/// `[agents]`: the worker processes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agents {
+    /// How often an agent says that it is there.
+    pub heartbeat: Duration,
+    /// How long an agent that is to stop may go on with what it holds.
+    pub grace: Duration,
+    /// How many subtasks an executor runs at once.
+    pub slots: u32,
+}
+
+/// `[attempts]`: the runs of subtasks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempts {
+    /// How long one may run when neither the subtask nor its skill says so.
+    pub timeout: Duration,
+    /// How long a command may wait to begin before it is dispatched anew.
+    pub start_within: Duration,
+}
+
+/// `[playbooks]`: plans for projects of some kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Playbooks {
+    /// A folder of your own, which comes before those that ship; relative to where the process runs.
+    pub folder: Option<PathBuf>,
+}
+
+/// `[log]`: what is said on standard error.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    /// What is said: a level, or levels by module (`info,trireme=debug`).
+    pub filter: String,
+    pub format: Format,
+}
+
+/// Each partition is a queue at the broker and a channel in every coordinator.
+const PARTITIONS_MAX: u32 = 256;
+/// A longer line of requests would hide that nobody takes them.
+const REQUESTS_MAX: u32 = 1_000_000;
+/// A poison takes an executor down each time that it comes back.
+const DELIVERY_LIMIT_MAX: u32 = 1_000;
+/// Each slot is a running subtask in one process.
+const SLOTS_MAX: u32 = 10_000;
+/// A slower heart would make live agents look dead.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest that an attempt may run, or wait: what a plan may say too.
+const TIMEOUT_MAX: Duration = Duration::from_millis(crate::domain::check::TIMEOUT_MS_MAX);
+
+impl Settings {
+    /// Resolves the settings of this process. `file` is what `--config` names, `environment` all variables,
+    /// `given` what the command line sets.
+    pub fn resolve(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        given: Vec<Given>,
+    ) -> Result<Self, BadInput> {
+        let file = file.or_else(|| Some(Path::new(FILE)).filter(|file| file.exists()));
+        let layers = match file {
+            Some(path) => Layers::of_file(path)?,
+            None => Layers::built_in()?,
+        };
+        Self::from_layers(layers.with_environment(environment)?.with_given(given))
+    }
+
+    fn from_layers(mut layers: Layers) -> Result<Self, BadInput> {
+        let broker = Broker {
+            url: layers.url("broker.url", "amqp://guest:guest@127.0.0.1:5672/%2f", &["amqp://", "amqps://"])?,
+            namespace: layers.parsed("broker.namespace", "trireme", Namespace::new)?,
+            partitions: layers.integer("broker.partitions", 8, 1..=PARTITIONS_MAX)?,
+            requests_max: layers.integer("broker.requests_max", 10_000, 1..=REQUESTS_MAX)?,
+            skill_delivery_limit: layers.integer("broker.skill_delivery_limit", 5, 1..=DELIVERY_LIMIT_MAX)?,
+        };
+        let store =
+            Store { url: layers.url("store.url", "sqlite:trireme.db", &["sqlite:", "postgres://", "postgresql://"])? };
+        let agents = Agents {
+            heartbeat: layers.duration("agents.heartbeat", Duration::from_secs(5), HEARTBEAT_MAX)?,
+            grace: layers.duration("agents.grace", Duration::from_secs(30), GRACE_MAX)?,
+            slots: layers.integer("agents.slots", 4, 1..=SLOTS_MAX)?,
+        };
+        let attempts = Attempts {
+            timeout: layers.duration("attempts.timeout", Duration::from_secs(5 * 60), TIMEOUT_MAX)?,
+            start_within: layers.duration("attempts.start_within", Duration::from_secs(10 * 60), TIMEOUT_MAX)?,
+        };
+        let playbooks = Playbooks { folder: layers.optional_text("playbooks.folder")?.map(PathBuf::from) };
+        let log = Log {
+            filter: layers.text("log.filter", "info")?,
+            format: layers.parsed("log.format", "text", |text| match text.as_str() {
+                "text" => Ok(Format::Text),
+                "json" => Ok(Format::Json),
+                _ => Err("it is neither `text` nor `json`".into()),
+            })?,
+        };
+        let skills = skills::read(&mut layers, &agents, &attempts)?;
+        let entries = layers.finish()?;
+        Ok(Self { broker, store, agents, attempts, playbooks, log, skills, entries })
+    }
+
+    /// Every key with its value and where it is from, in the order of the file that ships; passwords masked.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What the shape of the topology depends on.
+    pub fn topology(&self) -> TopologyOptions {
+        TopologyOptions {
+            namespace: self.broker.namespace.clone(),
+            partitions: self.broker.partitions,
+            skills: self.skills.keys().cloned().collect(),
+            requests_max: self.broker.requests_max,
+            skill_delivery_limit: self.broker.skill_delivery_limit,
+        }
+    }
+}
+
+/// `{key: {value, source}}`, for `config show --json`.
+pub fn entries_json(entries: &[Entry]) -> Value {
+    let entry = |entry: &Entry| serde_json::json!({ "value": entry.value, "source": entry.source });
+    Value::Object(entries.iter().map(|one| (one.key.clone(), entry(one))).collect())
+}
+
+#[cfg(test)]
+mod tests;

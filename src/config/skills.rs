@@ -1,0 +1,115 @@
+//! `[skills.<name>]`: what executors can do. A project file names skills and nothing more: what runs on a
+//! machine is this section's matter alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::layers::Layers;
+use super::{Agents, Attempts, SLOTS_MAX, TIMEOUT_MAX};
+use crate::domain::bad_input::{BadInput, quote};
+use crate::domain::check::ATTEMPTS_MAX;
+use crate::domain::nearest;
+use crate::wire::address::check_skill;
+
+/// The skills that are always there, performed by the runners of the same name.
+pub const ALWAYS: [&str; 2] = ["noop", "sleep"];
+/// The runner of a skill that other programs perform: its queue is declared, and nothing of ours consumes it.
+const EXTERNAL: &str = "external";
+const KEYS: [&str; 5] = ["runner", "concurrency", "prefetch", "timeout", "max_attempts"];
+/// Charged failures that end a subtask, unless its plan or its skill says otherwise.
+const ATTEMPTS: u32 = 3;
+/// A `noop` takes no time: the more of them one round trip brings, the better.
+const NOOP_PREFETCH: u32 = 512;
+const PREFETCH_MAX: u32 = u16::MAX as u32;
+
+/// One skill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Skill {
+    pub performer: Performer,
+    /// How many subtasks of this skill an executor runs at once; `agents.slots` by default.
+    pub concurrency: u32,
+    /// How many commands an executor holds at once; `concurrency` by default, so that none waits behind it.
+    pub prefetch: u16,
+    /// How long one attempt may run, unless the plan says otherwise.
+    pub timeout: Duration,
+    /// How many charged failures end a subtask, unless the plan says otherwise.
+    pub max_attempts: u32,
+}
+
+/// Who performs a skill.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Performer {
+    /// Programs that are none of ours.
+    External,
+    /// A runner of an executor, with `[skills.<name>.<kind>]` as its options.
+    Runner { kind: String, options: Option<Value> },
+}
+
+pub fn read(layers: &mut Layers, agents: &Agents, attempts: &Attempts) -> Result<BTreeMap<String, Skill>, BadInput> {
+    let mut sections: BTreeMap<String, Value> =
+        layers.section("skills")?.cloned().unwrap_or_default().into_iter().collect();
+    for name in ALWAYS {
+        sections.entry(name.into()).or_insert_with(|| Value::Object(Map::new()));
+    }
+    sections
+        .into_iter()
+        .map(|(name, section)| Ok((name.clone(), read_one(layers, &name, &section, agents, attempts)?)))
+        .collect()
+}
+
+fn read_one(
+    layers: &mut Layers,
+    name: &str,
+    section: &Value,
+    agents: &Agents,
+    attempts: &Attempts,
+) -> Result<Skill, BadInput> {
+    let file = quote(layers.file_name());
+    check_skill(name).map_err(|error| BadInput::new(format!("{error} in {file}")))?;
+    let Value::Object(section) = section else {
+        return Err(BadInput::new(format!("`skills.{name}` in {file} is no table")));
+    };
+    let key = |word: &str| format!("skills.{name}.{word}");
+    let always = if ALWAYS.contains(&name) { name } else { "" };
+    let kind = layers.parsed(&key("runner"), always, |kind| match kind.is_empty() {
+        true => Err(format!("skill `{name}` has no runner")),
+        false => Ok(kind),
+    })?;
+    let performer = read_performer(layers, name, kind, section)?;
+    let concurrency = layers.integer(&key("concurrency"), agents.slots, 1..=SLOTS_MAX)?;
+    let prefetch = if name == "noop" { NOOP_PREFETCH.max(concurrency) } else { concurrency };
+    let prefetch = layers.integer(&key("prefetch"), prefetch, 1..=PREFETCH_MAX)?;
+    Ok(Skill {
+        performer,
+        concurrency,
+        prefetch: u16::try_from(prefetch).unwrap_or(u16::MAX),
+        timeout: layers.duration(&key("timeout"), attempts.timeout, TIMEOUT_MAX)?,
+        max_attempts: layers.integer(&key("max_attempts"), ATTEMPTS, 1..=ATTEMPTS_MAX)?,
+    })
+}
+
+/// The runner's own table is the only one that a skill may have; what is in it is the runner's to judge.
+fn read_performer(
+    layers: &mut Layers,
+    name: &str,
+    kind: String,
+    section: &Map<String, Value>,
+) -> Result<Performer, BadInput> {
+    let is_known = |key: &str| KEYS.contains(&key) || (key == kind && kind != EXTERNAL);
+    if let Some(key) = section.keys().find(|key| !is_known(key)) {
+        let own = [kind.as_str()].into_iter().filter(|kind| *kind != EXTERNAL);
+        return Err(BadInput::new(format!("unknown key `skills.{name}.{key}` in {}", quote(layers.file_name())))
+            .or_perhaps(nearest::hint(key, KEYS.into_iter().chain(own))));
+    }
+    if kind == EXTERNAL {
+        return Ok(Performer::External);
+    }
+    let options = section.get(&kind).cloned();
+    let source = layers.file_name().to_owned();
+    for (option, value) in options.iter().filter_map(Value::as_object).flatten() {
+        layers.note(format!("skills.{name}.{kind}.{option}"), value.clone(), source.clone());
+    }
+    Ok(Performer::Runner { kind, options })
+}

@@ -1,0 +1,160 @@
+//! What a person may set, from where, and the line for everything that is wrong.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+
+fn resolve(file: &str, variables: &[(&str, &str)], given: Vec<Given>) -> Result<Settings, BadInput> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("my.toml");
+    fs::write(&path, format!("# mine\n{file}")).expect("written");
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    Settings::resolve(Some(&path), variables, given).map_err(|bad| BadInput {
+        message: bad.message.replace(&path.display().to_string(), "my.toml"),
+        hint: bad.hint,
+    })
+}
+
+fn built_in() -> Settings {
+    Settings::from_layers(Layers::built_in().expect("what ships is good")).expect("what ships is good")
+}
+
+fn refused(file: &str, variables: &[(&str, &str)]) -> String {
+    resolve(file, variables, Vec::new()).expect_err("a bad setting").in_one_line()
+}
+
+fn entry<'a>(settings: &'a Settings, key: &str) -> (&'a Value, &'a str) {
+    let entry = settings.entries().iter().find(|entry| entry.key == key).expect("it is a key");
+    (&entry.value, entry.source.as_str())
+}
+
+#[test]
+fn what_ships_is_what_is_built_in_and_says_every_key() {
+    let built_in = built_in();
+    let shipped = resolve(SHIPPED, &[], Vec::new()).expect("what ships is good");
+    let values = |settings: &Settings| {
+        settings.entries().iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&shipped), values(&built_in));
+    for entry in shipped.entries().iter().filter(|entry| !entry.key.starts_with("skills.")) {
+        let (section, key) = entry.key.split_once('.').expect("a section and a key");
+        let text = SHIPPED.split_once(&format!("[{section}]\n")).expect("the section is there").1;
+        let text = text.split("\n[").next().unwrap_or(text);
+        let mut lines = text.lines();
+        let mut before = "";
+        let line = lines.find(|line| {
+            let is_it = line.trim_start_matches("# ").starts_with(&format!("{key} = "));
+            before = if is_it { before } else { line };
+            is_it
+        });
+        assert!(line.is_some(), "`{}` is not in the file that ships", entry.key);
+        assert!(before.starts_with("# "), "`{}` has no comment in the file that ships", entry.key);
+        assert_eq!(entry.source == "default", entry.value.is_null(), "`{}` is not set in the file", entry.key);
+    }
+}
+
+#[test]
+fn nearer_beats_farther_and_everything_says_where_it_is_from() {
+    let file = "[broker]\nurl = 'amqp://me:secret@there'\npartitions = 4\n[agents]\nslots = 2\n\
+                [skills.work]\nrunner = 'command'\ntimeout = '1h'\n[skills.work.command]\nargv = ['true']\n\
+                [skills.theirs]\nrunner = 'external'";
+    let variables =
+        [("TRIREME_BROKER__PARTITIONS", "16"), ("TRIREME_SKILLS__WORK__TIMEOUT", "2h"), ("TRIREME_HOME", "x")];
+    let given = vec![Given { key: "agents.slots", option: "--slots", value: "7".into() }];
+    let settings = resolve(file, &variables, given).expect("good settings");
+    assert_eq!(settings.broker.url, "amqp://me:secret@there");
+    assert_eq!(entry(&settings, "broker.url").0, "amqp://me:***@there");
+    assert_eq!((settings.broker.partitions, settings.agents.slots), (16, 7));
+    assert_eq!(entry(&settings, "broker.partitions"), (&json!(16), "TRIREME_BROKER__PARTITIONS"));
+    assert_eq!(entry(&settings, "agents.slots"), (&json!(7), "--slots"));
+    assert_eq!(entry(&settings, "agents.grace"), (&json!("30s"), "default"));
+    assert_eq!(entry(&settings, "playbooks.folder"), (&Value::Null, "default"));
+    assert_eq!(entry(&settings, "skills.work.timeout"), (&json!("2h"), "TRIREME_SKILLS__WORK__TIMEOUT"));
+    assert_eq!(entry(&settings, "skills.work.command.argv").0, &json!(["true"]));
+    assert!(entry(&settings, "skills.work.command.argv").1.ends_with("my.toml"));
+    assert_eq!(
+        entries_json(settings.entries())["store.url"],
+        json!({"value": "sqlite:trireme.db", "source": "default"})
+    );
+
+    let work = &settings.skills["work"];
+    assert_eq!((work.concurrency, work.prefetch, work.max_attempts), (7, 7, 3));
+    assert_eq!(work.performer, Performer::Runner { kind: "command".into(), options: Some(json!({"argv": ["true"]})) });
+    assert_eq!(settings.skills["theirs"].performer, Performer::External);
+    assert_eq!(settings.skills["noop"].performer, Performer::Runner { kind: "noop".into(), options: None });
+    assert_eq!((settings.skills["noop"].prefetch, settings.skills["sleep"].prefetch), (512, 7));
+    assert_eq!(settings.topology().skills, ["noop", "sleep", "theirs", "work"]);
+}
+
+#[test]
+fn each_fault_of_a_setting_has_its_line() {
+    for (line, expected) in [
+        (refused("[brokr]\nurl = 'x'", &[]), "unknown key `brokr` in `my.toml` (did you mean `broker`?)"),
+        (refused("broker = 3", &[]), "`broker` from `my.toml` is `3`, not a table"),
+        (refused("[broker]\nulr = 'x'", &[]), "unknown key `broker.ulr` in `my.toml` (did you mean `url`?)"),
+        (
+            refused("[broker]\npartitions = 0", &[]),
+            "`broker.partitions` from `my.toml` is `0`, not a whole number from 1 to 256",
+        ),
+        (
+            refused("[broker]\npartitions = '8'", &[]),
+            "`broker.partitions` from `my.toml` is `8`, not a whole number from 1 to 256",
+        ),
+        (
+            refused("", &[("TRIREME_BROKER__PARTITIONS", "-1")]),
+            "`broker.partitions` from `TRIREME_BROKER__PARTITIONS` is `-1`, not a whole number from 1 to 256",
+        ),
+        (
+            refused("", &[("TRIREME_BROKER__ULR", "x")]),
+            "unknown setting `TRIREME_BROKER__ULR` in the environment (did you mean `TRIREME_BROKER__URL`?)",
+        ),
+        (
+            refused("", &[("TRIREME_STORE__URL", "mysql://me:secret@there/db")]),
+            "`store.url` from `TRIREME_STORE__URL` is `mysql://me:***@there/db`, not a URL that begins with sqlite:, postgres://, postgresql://",
+        ),
+        (
+            refused("[agents]\nheartbeat = 5", &[]),
+            "`agents.heartbeat` from `my.toml` is `5`, not a duration such as \"250ms\", \"90s\" or \"5m\", at most \"1m\"",
+        ),
+        (
+            refused("[broker]\nnamespace = 'a.b'", &[]),
+            "`broker.namespace` from `my.toml`: namespace `a.b` is not 1 to 64 of A-Z a-z 0-9 _ -",
+        ),
+        (refused("[log]\nformat = 'xml'", &[]), "`log.format` from `my.toml`: it is neither `text` nor `json`"),
+        (refused("[skills.'a b']\nrunner = 'noop'", &[]), "skill `a b` is not 1 to 64 of A-Z a-z 0-9 _ - in `my.toml`"),
+        (refused("[skills]\nx = 3", &[]), "`skills.x` in `my.toml` is no table"),
+        (refused("skills = 3", &[]), "`skills` from `my.toml` is `3`, not a table"),
+        (refused("[skills.x]\ntimeout = '1s'", &[]), "`skills.x.runner` from `default`: skill `x` has no runner"),
+        (
+            refused("[skills.x]\nrunner = 'noop'\nprefech = 3", &[]),
+            "unknown key `skills.x.prefech` in `my.toml` (did you mean `prefetch`?)",
+        ),
+        (
+            refused("[skills.x]\nrunner = 'external'\n[skills.x.command]\nargv = ['true']", &[]),
+            "unknown key `skills.x.command` in `my.toml` (known are `runner`, `concurrency`, `prefetch`, `timeout`, `max_attempts`)",
+        ),
+        (
+            refused("[skills.x]\nrunner = 'noop'\nmax_attempts = 0", &[]),
+            "`skills.x.max_attempts` from `my.toml` is `0`, not a whole number from 1 to 1000",
+        ),
+        (refused("[broker", &[]), "`my.toml`: line 2, column 8: unclosed table, expected `]`"),
+    ] {
+        assert_eq!(line, expected);
+    }
+    let none = Settings::resolve(Some(Path::new("/no/such/file")), [], Vec::new()).expect_err("no file");
+    assert!(none.message.starts_with("`/no/such/file` can not be read: No such file"), "{none}");
+}
+
+/// What is planned by what ships can be performed by what ships.
+#[test]
+fn the_skills_of_the_shipped_plans_are_configured() {
+    let settings = built_in();
+    let library = crate::planner::Library::load(None).expect("what ships is good");
+    let goals = library.playbooks().iter().flat_map(|playbook| &playbook.goals);
+    let skills = goals.flat_map(|goal| goal.subtasks.iter().flatten()).map(|subtask| subtask.skill.as_str());
+    for skill in skills.chain([crate::planner::fallback::SKILL]) {
+        assert!(settings.skills.contains_key(skill), "`{skill}` is no skill of the file that ships");
+    }
+}

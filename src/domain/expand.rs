@@ -1,0 +1,289 @@
+//! From a plan to the graph that a phase runs: specs, numbered, with their dependencies resolved.
+//!
+//! A spec is one subtask of the plan, or all copies of a repeated one. Copies have the same dependencies, so
+//! the graph has one node for all of them: a fan-out of a million is two nodes and one edge.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::{GoalPlan, Raw, SubtaskPlan};
+
+/// The most subtasks that a phase may have, copies counted one by one: what a coordinator can hold in memory
+/// at 500 bytes each.
+pub const SUBTASKS_MAX: u32 = 1_000_000;
+/// The longest input of a subtask, in bytes: with the results of its dependencies it has to fit an envelope.
+pub const INPUT_BYTES_MAX: usize = 512 * 1024;
+
+/// One subtask of the plan, or all copies of a repeated one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    pub name: String,
+    /// The goal's place in the phase.
+    pub goal: u32,
+    pub skill: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The ordinal of its first copy.
+    pub first: u32,
+    /// How many copies; none when it is not repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Span>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Raw>,
+    pub timeout_ms: u64,
+    pub max_attempts: u32,
+}
+
+impl Spec {
+    pub fn span(&self) -> Span {
+        Span { first: self.first, count: self.copies.unwrap_or(1) }
+    }
+
+    /// The name of one of its copies.
+    pub fn name_of(&self, ordinal: u32) -> String {
+        match self.copies {
+            None => self.name.clone(),
+            Some(_) => copy_name(&self.name, ordinal - self.first + 1),
+        }
+    }
+
+    /// What one of its copies is handed: the input of the plan, and for a copy its number, from 1.
+    pub fn input_of(&self, ordinal: u32) -> Raw {
+        match self.copies {
+            None => self.input.clone().unwrap_or_default(),
+            Some(_) => {
+                let input = self.input.as_ref().and_then(|input| input.read().ok());
+                let mut object: serde_json::Map<String, serde_json::Value> = input.unwrap_or_default();
+                object.insert("index".into(), (ordinal - self.first + 1).into());
+                serde_json::Value::from(object).into()
+            }
+        }
+    }
+}
+
+fn copy_name(name: &str, number: u32) -> String {
+    format!("{name} {number}")
+}
+
+/// Neighbouring ordinals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    pub first: u32,
+    pub count: u32,
+}
+
+impl Span {
+    pub fn ordinals(self) -> std::ops::Range<u32> {
+        self.first..self.first + self.count
+    }
+
+    pub fn contains(self, ordinal: u32) -> bool {
+        self.ordinals().contains(&ordinal)
+    }
+}
+
+/// What a skill says of its subtasks that they do not say themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkillDefaults {
+    pub timeout_ms: u64,
+    pub max_attempts: u32,
+}
+
+/// The specs of a phase whose goals all have their subtasks. Fails with one line for people: on a skill that
+/// `defaults` does not know, a dependency that there is not, two of one name, and what is too big.
+pub fn expand(
+    goals: &[GoalPlan],
+    defaults: &dyn Fn(&str) -> Result<SkillDefaults, String>,
+) -> Result<Vec<Spec>, String> {
+    let mut specs = Vec::new();
+    let mut spans = BTreeMap::new();
+    let mut next = 0u32;
+    let planned = goals.iter().enumerate().flat_map(|(at, goal)| {
+        goal.subtasks.iter().flatten().map(move |subtask| (u32::try_from(at).unwrap_or(u32::MAX), subtask))
+    });
+    for (goal, subtask) in planned.clone() {
+        let spec = number(subtask, goal, next, defaults(&subtask.skill)?)?;
+        next = next
+            .checked_add(spec.span().count)
+            .filter(|&next| next <= SUBTASKS_MAX)
+            .ok_or_else(|| format!("the phase has more than {SUBTASKS_MAX} subtasks"))?;
+        if spans.insert(subtask.name.as_str(), spec.span()).is_some() {
+            return Err(format!("subtask `{}` is there twice in one phase", subtask.name));
+        }
+        specs.push(spec);
+    }
+    for ((_, subtask), spec) in planned.zip(&mut specs) {
+        for name in &subtask.dependencies {
+            let span = find(name, &spans)
+                .ok_or_else(|| format!("subtask `{}` depends on `{name}`, which is not in its phase", subtask.name))?;
+            if span.contains(spec.first) {
+                return Err(format!("subtask `{}` depends on itself", subtask.name));
+            }
+            spec.dependencies.push(span);
+        }
+        // Named twice, or by its name and as a copy: counted once.
+        spec.dependencies = merged(std::mem::take(&mut spec.dependencies));
+    }
+    Ok(specs)
+}
+
+fn number(subtask: &SubtaskPlan, goal: u32, first: u32, defaults: SkillDefaults) -> Result<Spec, String> {
+    let bytes = subtask.input.as_ref().map_or(0, Raw::bytes);
+    if bytes > INPUT_BYTES_MAX {
+        let name = &subtask.name;
+        return Err(format!("the input of subtask `{name}` has {bytes} bytes, the cap is {INPUT_BYTES_MAX}"));
+    }
+    let is_object = |input: &Raw| input.get().starts_with('{');
+    if subtask.repeat == Some(0) {
+        return Err(format!("subtask `{}` has `repeat = 0`", subtask.name));
+    }
+    if subtask.repeat.is_some() && !subtask.input.as_ref().is_none_or(is_object) {
+        return Err(format!("subtask `{}` is repeated, so its input has to be an object", subtask.name));
+    }
+    Ok(Spec {
+        name: subtask.name.clone(),
+        goal,
+        skill: subtask.skill.clone(),
+        description: subtask.description.clone(),
+        first,
+        copies: subtask.repeat,
+        dependencies: Vec::new(),
+        input: subtask.input.clone(),
+        timeout_ms: subtask.timeout_ms.unwrap_or(defaults.timeout_ms),
+        max_attempts: subtask.max_attempts.unwrap_or(defaults.max_attempts).max(1),
+    })
+}
+
+/// A dependency by name: all copies of a repeated one, or one of them.
+fn find(name: &str, spans: &BTreeMap<&str, Span>) -> Option<Span> {
+    spans.get(name).copied().or_else(|| {
+        let (base, number) = name.rsplit_once(' ')?;
+        let (span, number) = (spans.get(base)?, number.parse::<u32>().ok()?);
+        (1..=span.count).contains(&number).then(|| Span { first: span.first + number - 1, count: 1 })
+    })
+}
+
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_by_key(|span| (span.first, span.count));
+    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut().filter(|last| span.first <= last.first + last.count) {
+            Some(last) => last.count = last.count.max(span.first + span.count - last.first),
+            None => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// The remaining path of each spec: how many subtasks, itself included, the longest chain of dependants has.
+/// Fails on a circle, with the names on it. Costs one visit a spec and a dependency.
+pub fn remaining_paths(specs: &[Spec], dependants: &[Vec<u32>]) -> Result<Vec<u32>, String> {
+    let mut open: Vec<u32> = vec![0; specs.len()];
+    for list in dependants {
+        list.iter().for_each(|&dependant| open[dependant as usize] += 1);
+    }
+    let mut order: Vec<u32> = (0..).zip(&open).filter(|&(_, &open)| open == 0).map(|(at, _)| at).collect();
+    let mut at = 0;
+    while let Some(&spec) = order.get(at) {
+        for &dependant in &dependants[spec as usize] {
+            open[dependant as usize] -= 1;
+            if open[dependant as usize] == 0 {
+                order.push(dependant);
+            }
+        }
+        at += 1;
+    }
+    if order.len() < specs.len() {
+        let stuck = specs.iter().zip(&open).filter(|&(_, &open)| open > 0).take(8);
+        let names: Vec<_> = stuck.map(|(spec, _)| format!("`{}`", spec.name)).collect();
+        return Err(format!("subtasks depend on each other in a circle: {}", names.join(", ")));
+    }
+    let mut paths = vec![1u32; specs.len()];
+    for &spec in order.iter().rev() {
+        let longest = dependants[spec as usize].iter().map(|&dependant| paths[dependant as usize]).max();
+        paths[spec as usize] = longest.unwrap_or(0) + 1;
+    }
+    Ok(paths)
+}
+
+/// For each spec, the specs that depend on some of its copies.
+pub fn dependants(specs: &[Spec]) -> Vec<Vec<u32>> {
+    let mut dependants = vec![Vec::new(); specs.len()];
+    for (at, spec) in (0u32..).zip(specs) {
+        for span in &spec.dependencies {
+            let from = spec_of(specs, span.first);
+            let to = spec_of(specs, span.first + span.count - 1);
+            for found in &mut dependants[from..=to] {
+                // A spec that names two copies of another depends on it once.
+                if found.last() != Some(&at) {
+                    found.push(at);
+                }
+            }
+        }
+    }
+    dependants
+}
+
+/// The spec that `ordinal` is a copy of. Specs are in the order of their ordinals, without gaps.
+pub fn spec_of(specs: &[Spec], ordinal: u32) -> usize {
+    specs.partition_point(|spec| spec.first <= ordinal).saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goal(subtasks: Vec<SubtaskPlan>) -> GoalPlan {
+        GoalPlan {
+            goal_name: "g".into(),
+            priority: 1,
+            description: String::new(),
+            input: None,
+            subtasks: Some(subtasks),
+        }
+    }
+
+    fn subtask(name: &str, dependencies: &[&str], repeat: Option<u32>) -> SubtaskPlan {
+        let dependencies = dependencies.iter().map(|&name| name.to_owned()).collect();
+        SubtaskPlan { dependencies, repeat, ..SubtaskPlan::new(name, "noop") }
+    }
+
+    fn expanded(subtasks: Vec<SubtaskPlan>) -> Result<Vec<Spec>, String> {
+        expand(&[goal(subtasks)], &|_| Ok(SkillDefaults { timeout_ms: 1_000, max_attempts: 3 }))
+    }
+
+    #[test]
+    fn a_fan_out_is_two_specs_and_one_edge() {
+        let specs = expanded(vec![subtask("work", &[], Some(1_000)), subtask("join", &["work"], None)]).unwrap();
+        assert_eq!(specs[1].dependencies, [Span { first: 0, count: 1_000 }]);
+        assert_eq!(specs[1].first, 1_000);
+        let dependants = dependants(&specs);
+        assert_eq!(dependants, [vec![1], vec![]]);
+        assert_eq!(remaining_paths(&specs, &dependants).unwrap(), [2, 1]);
+        assert_eq!(specs[0].name_of(41), "work 42");
+        assert_eq!(specs[0].input_of(41).get(), r#"{"index":42}"#);
+    }
+
+    #[test]
+    fn one_copy_can_be_meant_and_is_counted_once() {
+        let dependencies = ["work 2", "work 3", "work 2"];
+        let specs = expanded(vec![subtask("work", &[], Some(5)), subtask("some", &dependencies, None)]).unwrap();
+        assert_eq!(specs[1].dependencies, [Span { first: 1, count: 2 }]);
+        assert_eq!(dependants(&specs), [vec![1], vec![]]);
+    }
+
+    #[test]
+    fn what_can_not_be_run_is_refused_in_words() {
+        let refused = |subtasks| expanded(subtasks).unwrap_err();
+        assert!(refused(vec![subtask("a", &["b"], None)]).contains("`b`, which is not in its phase"));
+        assert!(refused(vec![subtask("a", &["a"], None)]).contains("depends on itself"));
+        assert!(refused(vec![subtask("a", &[], None), subtask("a", &[], None)]).contains("there twice"));
+        assert!(refused(vec![subtask("a", &[], Some(0))]).contains("repeat = 0"));
+        assert!(refused(vec![subtask("a", &[], Some(u32::MAX))]).contains("more than"));
+        let circle = expanded(vec![subtask("a", &["b"], None), subtask("b", &["a"], None)]).unwrap();
+        assert!(remaining_paths(&circle, &dependants(&circle)).unwrap_err().contains("circle: `a`, `b`"));
+    }
+}

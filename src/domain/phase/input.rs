@@ -1,0 +1,112 @@
+//! What can come to a phase.
+
+use uuid::Uuid;
+
+use crate::domain::decision::Effect;
+use crate::domain::expand::Spec;
+use crate::wire::content::PlaybookRef;
+use crate::wire::{Failure, MessageId, ProjectId, Raw, Timestamp};
+
+/// An input of the phase machine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Start(Box<Start>),
+    Answer(Answer),
+    Alarm {
+        number: u64,
+    },
+    /// The broker gave a command up.
+    DeadCommand(DeadCommand),
+    /// The broker refused a publish.
+    Refused(Refusal),
+    /// Everything that may have got lost is to be sent anew.
+    Recover,
+}
+
+/// What a manager says of a phase, and what the planners made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    pub project_id: ProjectId,
+    pub project_name: String,
+    pub project_version: u64,
+    pub run: u32,
+    pub phase: u32,
+    pub priority: u32,
+    pub partition: u32,
+    pub goals: Vec<String>,
+    pub parameters: Raw,
+    pub policy: Raw,
+    pub id_namespace: Uuid,
+    pub playbook: Option<PlaybookRef>,
+    /// The graph, or why there is none.
+    pub plan: Result<Vec<Spec>, String>,
+}
+
+/// An executor's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub ordinal: u32,
+    pub in_reply_to: MessageId,
+    pub agent: String,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub body: AnswerBody,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnswerBody {
+    /// The result is this long; it is kept beside the stream.
+    Completed {
+        bytes: u32,
+        usage: Option<Raw>,
+    },
+    Failed(Failure),
+}
+
+/// A command that came back as a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadCommand {
+    pub ordinal: u32,
+    pub id: MessageId,
+    /// The broker's word: `delivery_limit`, `rejected`, ...
+    pub reason: String,
+}
+
+/// A publish that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub effect: Effect,
+    pub id: MessageId,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The queue is full.
+    Nacked,
+    /// There is no such queue.
+    Returned,
+    /// It can never be sent: too big, say.
+    Unsendable(String),
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nacked => f.write_str("the queue is full"),
+            Self::Returned => f.write_str("there is no such queue"),
+            Self::Unsendable(why) => f.write_str(why),
+        }
+    }
+}
+
+/// What a decision may look at beside the state and the input.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub now: Timestamp,
+    /// How many commands of a skill this phase may have in flight now. A soft bound: a phase with ready work
+    /// and nothing in flight always dispatches one.
+    pub allowance: &'a dyn Fn(&str) -> u32,
+    /// How long a command may wait to begin before it is dispatched anew.
+    pub start_within_ms: u64,
+}

@@ -1,0 +1,47 @@
+//! How a phase opens: its plan becomes a graph, and what is ready goes out.
+
+use super::dispatch::settle;
+use super::draft::Draft;
+use super::{Event, Opened, Start};
+use crate::domain::decision::Decision;
+use crate::domain::expand::{Spec, dependants, remaining_paths};
+use crate::wire::Status;
+
+/// So many specs an event: an event stays far below what a store takes in one piece.
+const SPECS_PER_EVENT: usize = 1_000;
+
+pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decision<Event>> {
+    let (at, cause) = (draft.context.now, draft.cause);
+    draft.record(Event::Opened(Opened {
+        at,
+        cause,
+        project_id: start.project_id,
+        project_name: start.project_name.clone(),
+        project_version: start.project_version,
+        run: start.run,
+        phase: start.phase,
+        priority: start.priority,
+        partition: start.partition,
+        goals: start.goals.clone(),
+        parameters: start.parameters.clone(),
+        policy: start.policy.clone(),
+        id_namespace: start.id_namespace,
+        playbook: start.playbook.clone(),
+    }));
+    match start.plan.as_ref().map_err(Clone::clone).and_then(|specs| checked(specs)) {
+        Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(error) }),
+        Ok(specs) => {
+            for chunk in specs.chunks(SPECS_PER_EVENT) {
+                draft.record(Event::SubtasksAdded { specs: chunk.to_vec() });
+            }
+            draft.record(Event::Planned);
+            settle(draft, false);
+        }
+    }
+    Ok(())
+}
+
+/// Whatever a planner says, a graph that is run has no circle.
+fn checked(specs: &[Spec]) -> Result<&[Spec], String> {
+    remaining_paths(specs, &dependants(specs)).map(|_| specs)
+}

@@ -1,0 +1,60 @@
+//! How a project begins.
+
+use super::phases::{set_alarm, start_phase};
+use super::{Accepted, Draft, Event, Request};
+use crate::domain::check;
+use crate::domain::decision::Decision;
+use crate::wire::{GoalPlan, Status};
+
+/// The longest name of a project, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+pub(super) fn on_request(draft: &mut Draft<'_>, request: &Request) -> Result<(), Decision<Event>> {
+    let (at, cause) = (draft.context.now, draft.cause);
+    draft.record(Event::Accepted(Accepted {
+        at,
+        cause,
+        name: request.request.project_name.clone(),
+        description: request.request.description.clone(),
+        requester: request.requester.clone(),
+        run: 1,
+        id_namespace: request.id_namespace,
+        fingerprint: request.fingerprint.clone(),
+        partitions: draft.context.partitions,
+        parameters: request.request.parameters.clone(),
+        policy: request.request.policy.clone(),
+        playbook: request.playbook.clone(),
+    }));
+    match checked(request) {
+        Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(error) }),
+        Ok(goals) => {
+            goals.iter().for_each(|goal| draft.record(Event::GoalPlanned { goal: goal.clone() }));
+            start_phase(draft, 1);
+            set_alarm(draft, false);
+        }
+    }
+    Ok(())
+}
+
+fn checked(request: &Request) -> Result<&[GoalPlan], String> {
+    let goals = request.plan.as_ref().map_err(Clone::clone)?;
+    let name = &request.request.project_name;
+    match name.len() {
+        0 => return Err("the project has no name".into()),
+        1..=NAME_BYTES_MAX => {}
+        bytes => return Err(format!("the project's name has {bytes} bytes, the cap is {NAME_BYTES_MAX}")),
+    }
+    if goals.is_empty() {
+        return Err("the plan has no goals".into());
+    }
+    check::check(goals).map_err(|error| error.in_one_line())?;
+    Ok(goals)
+}
+
+/// The same request again is the same project: whoever asks is told how it stands.
+pub(super) fn on_request_again(draft: &Draft<'_>, request: &Request) -> Result<(), Decision<Event>> {
+    match draft.project.accepted().is_some_and(|accepted| accepted.fingerprint == request.fingerprint) {
+        true => Err(Decision::Nothing("the project is known")),
+        false => Err(Decision::Refuse("another_request_under_this_id")),
+    }
+}

@@ -1,0 +1,265 @@
+//! What people and programs are shown of a project: folded from its streams when somebody asks.
+//!
+//! The shape is that of `--json` of `run`, `submit --wait` and `status`.
+
+use serde::Serialize;
+
+use super::expand::Spec;
+use super::{phase, project};
+use crate::wire::{Counts, FailureKind, ProjectId, Raw, Status, SubtaskId, SubtaskStatus, Timestamp};
+
+/// A project, whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProjectView {
+    pub project_id: ProjectId,
+    pub name: String,
+    pub status: Status,
+    pub submitted_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Of the phases that have been planned.
+    pub counts: Counts,
+    pub phases: Vec<PhaseView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhaseView {
+    /// From 1.
+    pub phase: u32,
+    pub priority: u32,
+    pub status: Status,
+    pub counts: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    pub goals: Vec<GoalView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GoalView {
+    pub name: String,
+    pub status: Status,
+    pub subtasks: Vec<SubtaskView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SubtaskView {
+    pub id: SubtaskId,
+    pub name: String,
+    pub skill: String,
+    pub status: SubtaskStatus,
+    /// How often it was handed out.
+    pub attempts: u32,
+    pub attempt_log: Vec<AttemptView>,
+    /// The executor's own word, of the newest attempt that has one.
+    pub agent_id: Option<String>,
+    /// By name.
+    pub dependencies: Vec<String>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    /// Null until it is filled in, and when there is none.
+    pub result: Option<Raw>,
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AttemptView {
+    pub attempt: u32,
+    pub agent_id: Option<String>,
+    /// How it failed; null when it did not, or has not ended.
+    pub kind: Option<FailureKind>,
+    pub error: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+impl ProjectView {
+    /// Folds a project's stream, and those of its phases by number.
+    pub fn fold(project_id: ProjectId, project: &[project::Event], phases: &[(u32, Vec<phase::Event>)]) -> Self {
+        let mut state = project::Project::new(project_id);
+        project.iter().for_each(|event| state.apply(event));
+        let views: Vec<_> = state
+            .phases()
+            .iter()
+            .map(|known| match phases.iter().find(|(number, events)| *number == known.number && !events.is_empty()) {
+                Some((number, events)) => PhaseView::fold(*number, events),
+                None => PhaseView::to_come(&state, known),
+            })
+            .collect();
+        Self {
+            project_id,
+            name: state.accepted().map(|accepted| accepted.name.clone()).unwrap_or_default(),
+            status: state.status(),
+            submitted_at: state.accepted().map(|accepted| accepted.at),
+            finished_at: state.ended().map(|ended| ended.at),
+            error: state.ended().and_then(|ended| ended.error.clone()),
+            counts: views.iter().fold(Counts::default(), |sum, phase| sum.plus(&phase.counts)),
+            phases: views,
+        }
+    }
+
+    pub fn subtasks(&self) -> impl Iterator<Item = &SubtaskView> {
+        self.phases.iter().flat_map(|phase| &phase.goals).flat_map(|goal| &goal.subtasks)
+    }
+
+    pub fn subtasks_mut(&mut self) -> impl Iterator<Item = &mut SubtaskView> {
+        self.phases.iter_mut().flat_map(|phase| &mut phase.goals).flat_map(|goal| &mut goal.subtasks)
+    }
+}
+
+impl PhaseView {
+    /// A phase that no coordinator has taken yet.
+    fn to_come(project: &project::Project, phase: &project::PhaseState) -> Self {
+        let goal = |name: &str| GoalView { name: name.to_owned(), status: phase.status, subtasks: Vec::new() };
+        Self {
+            phase: phase.number,
+            priority: phase.priority,
+            status: phase.status,
+            counts: phase.counts,
+            error: None,
+            goals: project.goals_of(phase).map(|planned| goal(&planned.goal_name)).collect(),
+        }
+    }
+
+    /// Folds a phase's stream.
+    pub fn fold(number: u32, events: &[phase::Event]) -> Self {
+        let mut state = phase::Phase::default();
+        let mut logs: Vec<Vec<AttemptView>> = Vec::new();
+        for event in events {
+            state.apply(event);
+            logs.resize_with(state.counts().total as usize, Vec::new);
+            log(&mut logs, event);
+        }
+        let mut goals: Vec<GoalView> = state.opened().map_or_else(Vec::new, |opened| {
+            let goal = |name: &String| GoalView { name: name.clone(), status: Status::Idle, subtasks: Vec::new() };
+            opened.goals.iter().map(goal).collect()
+        });
+        for (ordinal, log) in (0..).zip(logs) {
+            let spec = state.spec(ordinal);
+            if let Some(goal) = goals.get_mut(spec.goal as usize) {
+                goal.subtasks.push(SubtaskView::new(number, ordinal, spec, &state, log));
+            }
+        }
+        for goal in &mut goals {
+            goal.status = goal_status(&goal.subtasks, state.status());
+        }
+        Self {
+            phase: number,
+            priority: state.opened().map_or(number, |opened| opened.priority),
+            status: state.status(),
+            counts: state.counts(),
+            error: state.ended().and_then(|ended| ended.error.clone()),
+            goals,
+        }
+    }
+}
+
+impl SubtaskView {
+    fn new(phase: u32, ordinal: u32, spec: &Spec, state: &phase::Phase, attempt_log: Vec<AttemptView>) -> Self {
+        let known = state.subtask(ordinal);
+        let newest = attempt_log.last();
+        let name_of = |other: u32| state.spec(other).name_of(other);
+        Self {
+            id: SubtaskId { phase, ordinal },
+            name: spec.name_of(ordinal),
+            skill: spec.skill.clone(),
+            status: known.map_or(SubtaskStatus::Idle, |subtask| subtask.status),
+            attempts: known.map_or(0, |subtask| subtask.attempt),
+            agent_id: attempt_log.iter().rev().find_map(|attempt| attempt.agent_id.clone()),
+            dependencies: spec.dependencies.iter().flat_map(|span| span.ordinals()).map(name_of).collect(),
+            started_at: newest.and_then(|attempt| attempt.started_at),
+            finished_at: newest.and_then(|attempt| attempt.finished_at),
+            result: None,
+            error: newest.and_then(|attempt| attempt.error.clone()),
+            attempt_log,
+        }
+    }
+}
+
+/// Writes down what an event says of attempts.
+fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
+    let mut ended = |ordinal: u32, view: AttemptView| {
+        if let Some(log) = logs.get_mut(ordinal as usize) {
+            log.retain(|attempt| attempt.attempt != view.attempt);
+            log.push(view);
+        }
+    };
+    match event {
+        phase::Event::Dispatched { commands, .. } => {
+            for &(ordinal, attempt) in commands {
+                ended(
+                    ordinal,
+                    AttemptView {
+                        attempt,
+                        agent_id: None,
+                        kind: None,
+                        error: None,
+                        started_at: None,
+                        finished_at: None,
+                    },
+                );
+            }
+        }
+        phase::Event::Completed { ordinal, attempt, agent, started_at, finished_at, .. } => {
+            ended(
+                *ordinal,
+                AttemptView {
+                    attempt: *attempt,
+                    agent_id: Some(agent.clone()),
+                    kind: None,
+                    error: None,
+                    started_at: Some(*started_at),
+                    finished_at: Some(*finished_at),
+                },
+            );
+        }
+        phase::Event::Failed { ordinal, attempt, agent, kind, error, started_at, finished_at, .. } => {
+            ended(
+                *ordinal,
+                AttemptView {
+                    attempt: *attempt,
+                    agent_id: agent.clone(),
+                    kind: Some(*kind),
+                    error: Some(error.clone()),
+                    started_at: *started_at,
+                    finished_at: *finished_at,
+                },
+            );
+        }
+        phase::Event::DispatchRefused { ordinal, attempt, error, .. } => {
+            ended(
+                *ordinal,
+                AttemptView {
+                    attempt: *attempt,
+                    agent_id: None,
+                    kind: None,
+                    error: Some(format!("could not be handed over: {error}")),
+                    started_at: None,
+                    finished_at: None,
+                },
+            );
+        }
+        phase::Event::Opened(_)
+        | phase::Event::SubtasksAdded { .. }
+        | phase::Event::Planned
+        | phase::Event::WaitEnded { .. }
+        | phase::Event::AlarmSet { .. }
+        | phase::Event::Ended { .. }
+        | phase::Event::ReportRefused { .. }
+        | phase::Event::ReportAgain { .. } => {}
+    }
+}
+
+fn goal_status(subtasks: &[SubtaskView], phase: Status) -> Status {
+    let any = |status| subtasks.iter().any(|subtask| subtask.status == status);
+    if subtasks.iter().all(|subtask| subtask.status == SubtaskStatus::Completed) {
+        return if subtasks.is_empty() { phase } else { Status::Completed };
+    }
+    match phase {
+        _ if any(SubtaskStatus::Error) => Status::Error,
+        Status::Error if any(SubtaskStatus::Busy) || any(SubtaskStatus::Ready) => Status::Error,
+        _ if any(SubtaskStatus::Busy) || any(SubtaskStatus::Ready) => Status::Busy,
+        _ if any(SubtaskStatus::Waiting) => Status::Waiting,
+        _ => Status::Idle,
+    }
+}

@@ -1,0 +1,144 @@
+//! The client's end: publishes requests and controls, asks who is there, and hears how projects end.
+//!
+//! A client changes nothing by itself: whatever changes state goes through the broker as a message.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::letter::{self, Pen};
+use super::options::World;
+use super::port::{Confirmed, Consumer, Outgoing, Publisher, TransportError};
+use crate::wire::address::{Address, Exchange, Queue, agent_key};
+use crate::wire::codec::EncodeError;
+use crate::wire::content::{NewProject, Ping, Presence, ProjectCompletion};
+use crate::wire::{AgentId, Content, MessageId, ProjectId};
+
+/// Why a client's wish was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// It can not be put into a message.
+    #[error("the request can not be sent: {0}")]
+    Unsendable(#[from] EncodeError),
+    /// The queue of requests is full.
+    #[error("the queue of requests is full")]
+    Full,
+    /// No queue takes requests: nobody has declared the topology.
+    #[error("nobody takes requests in this namespace")]
+    NoQueue,
+    /// The broker did not say whether it has the request. Sent again under the same id it stays one project.
+    #[error("the broker did not confirm the request")]
+    Unknown,
+}
+
+/// A client's inbox and its way to send.
+pub struct Client {
+    world: World,
+    id: AgentId,
+    publisher: Box<dyn Publisher>,
+    inbox: Box<dyn Consumer>,
+}
+
+impl Client {
+    /// Opens an inbox, so that answers find this client.
+    pub async fn connect(world: World) -> Result<Self, TransportError> {
+        let word = format!("client-{}", world.clock.fresh_id().simple());
+        let id = AgentId::new(word).expect("hexadecimal digits make a word");
+        let bindings = [(Exchange::Agents, agent_key(&id))];
+        let inbox = world.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
+        let publisher = world.transport.publisher().await?;
+        Ok(Self { world, id, publisher, inbox })
+    }
+
+    pub fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    /// Asks for a project; the broker has the request when this returns.
+    pub async fn submit(&self, project: ProjectId, request: NewProject) -> Result<(), ClientError> {
+        self.request(project, Content::NewProject(request)).await
+    }
+
+    /// Publishes to the managers, and waits until the broker has it.
+    async fn request(&self, project: ProjectId, content: Content) -> Result<(), ClientError> {
+        let id = MessageId(self.world.clock.fresh_id());
+        let outgoing = self.pen().must_arrive(id, Address::requests(), project, content, self.world.clock.now())?;
+        self.publish(outgoing).await
+    }
+
+    async fn publish(&self, outgoing: Outgoing) -> Result<(), ClientError> {
+        match self.publisher.publish(outgoing).await?.await {
+            Confirmed::Accepted => Ok(()),
+            Confirmed::Nacked => Err(ClientError::Full),
+            Confirmed::Returned => Err(ClientError::NoQueue),
+            Confirmed::Unknown => Err(ClientError::Unknown),
+        }
+    }
+
+    /// Waits for the next word about the end of a project; best effort, so whoever waits looks into the store
+    /// too.
+    pub async fn completion(&mut self) -> Result<ProjectCompletion, TransportError> {
+        loop {
+            for delivery in self.inbox.next(1).await? {
+                for letter in letter::open(&delivery).into_iter().flatten() {
+                    if let Content::ProjectCompletion(completion) = letter.envelope.content {
+                        return Ok(completion);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who answers a ping sent to `to` within `wait`, by agent; with `enough`, until that many have.
+    pub async fn ping(&mut self, to: Address, wait: Duration, enough: Option<usize>) -> Result<Answers, ClientError> {
+        let (id, nobody) = (MessageId(self.world.clock.fresh_id()), ProjectId(uuid::Uuid::nil()));
+        let now = self.world.clock.now();
+        let ping = self.pen().best_effort(id, to, nobody, Content::Ping(Ping::default()), now);
+        if let Some(outgoing) = ping {
+            drop(self.publisher.publish(outgoing).await?);
+        }
+        let mut answers = Answers::default();
+        let until = tokio::time::Instant::now() + wait;
+        while enough.is_none_or(|enough| answers.answered.len() < enough) {
+            let Ok(deliveries) = tokio::time::timeout_at(until, self.inbox.next(64)).await else { break };
+            for delivery in deliveries? {
+                for letter in letter::open(&delivery).into_iter().flatten() {
+                    if let Content::Pong(pong) = letter.envelope.content {
+                        answers.take(pong);
+                    }
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    fn pen(&self) -> Pen {
+        Pen { agent: self.id.clone() }
+    }
+}
+
+/// What came of a ping.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answers {
+    pub answered: BTreeMap<AgentId, Presence>,
+    /// Others that those who answered have heard of in the last minute.
+    pub heard_of: BTreeMap<AgentId, Presence>,
+}
+
+impl Answers {
+    fn take(&mut self, mut pong: Presence) {
+        for peer in std::mem::take(&mut pong.peers) {
+            let newer = self.heard_of.get(&peer.agent_id).is_none_or(|known| known.last_seen < peer.last_seen);
+            if newer {
+                self.heard_of.insert(peer.agent_id.clone(), peer);
+            }
+        }
+        self.answered.insert(pong.agent_id.clone(), pong);
+    }
+
+    /// Those that did not answer although somebody has heard of them.
+    pub fn silent(&self) -> impl Iterator<Item = &Presence> {
+        self.heard_of.values().filter(|peer| !self.answered.contains_key(&peer.agent_id) && !peer.leaving)
+    }
+}

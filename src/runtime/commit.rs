@@ -1,0 +1,364 @@
+//! Steps 2 and 3 of the delivery protocol: deciding a batch, and committing what was decided.
+//!
+//! A decision is committed against the version that it was made at, "nothing to do" too: a stale state must not
+//! be able to judge a result "not current" and ack it away. Where the commit does not go through, what was kept
+//! in memory is thrown away, loaded again, and decided again: first the batch as a whole, then stream by stream.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::letter::Letter;
+use super::port::{Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
+use super::role::{Message, RenderError, Rendered, Role};
+use crate::domain::decision::{Decision, Effect};
+use crate::wire::{Raw, StreamId, Timestamp};
+
+/// A store that does not answer is asked again for this long; then the deliveries are left to somebody whose
+/// store does.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
+const STORE_PAUSE_FIRST: Duration = Duration::from_millis(50);
+const STORE_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// A stream that is fought over is decided anew this often; then its lane ends, and with it the fight.
+const CONFLICTS_MAX: u32 = 8;
+/// No snapshot before a stream has grown by this much: folding it is cheaper.
+const SNAPSHOT_BYTES_MIN: usize = 256 * 1024;
+
+/// A place in the batch, with the letter and what it means.
+pub(crate) type Work<I> = (usize, Letter, Message<I>);
+
+/// What came of a batch. Numbers are places in the work that was handed in.
+#[derive(Default)]
+pub(crate) struct Verdicts {
+    pub(crate) effects: Vec<(usize, StreamId, Effect)>,
+    pub(crate) notices: Vec<Outgoing>,
+    pub(crate) refused: Vec<(usize, &'static str)>,
+    pub(crate) panicked: Vec<usize>,
+}
+
+/// Where a role's decisions are made and committed.
+pub(crate) struct Desk<R: Role> {
+    pub(crate) role: R,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    states: BTreeMap<StreamId, Hot<R::State>>,
+}
+
+/// A state in memory.
+struct Hot<S> {
+    state: S,
+    /// Bytes of events since the last snapshot, and that snapshot's own.
+    bytes_since: usize,
+    snapshot_bytes: usize,
+}
+
+/// What one stream is to get of the batch.
+struct Draft<E> {
+    expected: u64,
+    events: Vec<E>,
+    raw: Vec<Raw>,
+    payloads: Vec<Payload>,
+}
+
+/// What was decided of one piece of work.
+enum Outcome {
+    Recorded,
+    Nothing,
+    Refused(&'static str),
+    Panicked,
+}
+
+impl<R: Role> Desk<R> {
+    pub(crate) fn new(role: R, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { role, store, clock, states: BTreeMap::new() }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Decides and commits a batch.
+    pub(crate) async fn commit(&mut self, work: &[Work<R::Input>]) -> Result<Verdicts, StoreError> {
+        let items: Vec<_> = (0..).zip(work).map(|(item, (_, letter, message))| (item, letter.again, message)).collect();
+        if items.is_empty() {
+            return Ok(Verdicts::default());
+        }
+        let over: Vec<_> =
+            self.states.iter().filter(|(_, hot)| self.role.is_over(&hot.state)).map(|(&stream, _)| stream).collect();
+        self.forget(over);
+        let mut verdicts = Verdicts::default();
+        match self.commit_items(&items, 2, &mut verdicts).await {
+            Err(StoreError::Conflict) => {
+                let mut streams: BTreeMap<StreamId, Vec<_>> = BTreeMap::new();
+                for item in items {
+                    streams.entry(item.2.stream).or_default().push((item.0, true, item.2));
+                }
+                for items in streams.values() {
+                    self.commit_items(items, CONFLICTS_MAX, &mut verdicts).await?;
+                }
+            }
+            done => done?,
+        }
+        Ok(verdicts)
+    }
+
+    /// Decides and commits an input that this process gives itself; what it caused is to be sent in any case.
+    pub(crate) async fn commit_own(
+        &mut self,
+        message: Message<R::Input>,
+    ) -> Result<Vec<(StreamId, Effect)>, StoreError> {
+        let mut verdicts = Verdicts::default();
+        self.commit_items(&[(0, true, &message)], CONFLICTS_MAX, &mut verdicts).await?;
+        Ok(verdicts.effects.into_iter().map(|(_, stream, effect)| (stream, effect)).collect())
+    }
+
+    /// The message of an effect of a stream that was just committed.
+    pub(crate) async fn render(&mut self, stream: StreamId, effect: Effect) -> Result<Rendered, RenderError> {
+        let mut patience = Patience::default();
+        loop {
+            self.load([stream]).await.map_err(RenderError::Store)?;
+            let now = self.clock.now();
+            let Some(hot) = self.states.get(&stream) else {
+                return Err(RenderError::Store(StoreError::Conflict));
+            };
+            match self.role.render(stream, &hot.state, effect, now).await {
+                Err(RenderError::Store(error)) => patience.wait(error).await.map_err(RenderError::Store)?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Decides, commits, and tries again as often as `tries` allows. The items are (place, whether handled ones
+    /// are to have their effects again, message).
+    async fn commit_items(
+        &mut self,
+        items: &[(usize, bool, &Message<R::Input>)],
+        tries: u32,
+        verdicts: &mut Verdicts,
+    ) -> Result<(), StoreError> {
+        let mut poisons = BTreeSet::new();
+        let mut patience = Patience::default();
+        let (mut conflicts, mut tried) = (0, false);
+        loop {
+            let streams: BTreeSet<StreamId> = items.iter().map(|item| item.2.stream).collect();
+            if !R::KEEPS_STATES {
+                self.forget(streams.iter().copied());
+            }
+            if let Err(error) = self.load(streams.iter().copied()).await {
+                patience.wait(error).await?;
+                continue;
+            }
+            let (outcomes, drafts) = match self.decide(items, &poisons) {
+                Ok(decided) => decided,
+                Err(poison) => {
+                    poisons.insert(poison);
+                    self.forget(streams);
+                    continue;
+                }
+            };
+            let error = match self.append(&drafts).await {
+                Ok(()) => {
+                    self.collect(items, tried, outcomes, drafts, verdicts);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            // Whether it was written or not is to be seen from what is stored. From here on this process has
+            // tried to commit: what turns out to be handled has its effects sent again.
+            tried = true;
+            self.forget(streams);
+            match error {
+                StoreError::Conflict if conflicts + 1 < tries => conflicts += 1,
+                StoreError::Conflict => return Err(StoreError::Conflict),
+                other => patience.wait(other).await?,
+            }
+        }
+    }
+
+    /// Decides all items in their order; fails with the place of one whose decision panicked.
+    #[expect(clippy::type_complexity, reason = "used once, right above")]
+    fn decide(
+        &mut self,
+        items: &[(usize, bool, &Message<R::Input>)],
+        poisons: &BTreeSet<usize>,
+    ) -> Result<(Vec<Outcome>, BTreeMap<StreamId, Draft<R::Event>>), usize> {
+        let now = self.clock.now();
+        let mut outcomes = Vec::with_capacity(items.len());
+        let mut drafts = BTreeMap::new();
+        for &(item, _, message) in items {
+            if poisons.contains(&item) {
+                outcomes.push(Outcome::Panicked);
+                continue;
+            }
+            let stream = message.stream;
+            let hot = self.states.get_mut(&stream).expect("every stream of the batch was loaded");
+            let expected = self.role.version(&hot.state);
+            let draft = drafts.entry(stream).or_insert_with(|| Draft {
+                expected,
+                events: Vec::new(),
+                raw: Vec::new(),
+                payloads: Vec::new(),
+            });
+            let role = &mut self.role;
+            let decided = catch_unwind(AssertUnwindSafe(|| match role.decide(stream, &mut hot.state, message, now) {
+                Decision::Record(events) => {
+                    let raw: Result<Vec<_>, _> = events.iter().map(Raw::from_serialize).collect();
+                    draft.raw.extend(raw.expect("events are JSON"));
+                    draft.payloads.extend(role.payloads(stream, &events, message));
+                    draft.events.extend(events);
+                    Outcome::Recorded
+                }
+                Decision::Nothing(why) => {
+                    tracing::debug!(%stream, message = %message.cause, why, "nothing to do");
+                    Outcome::Nothing
+                }
+                Decision::Refuse(why) => Outcome::Refused(why),
+            }));
+            match decided {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(_) => {
+                    tracing::error!(%stream, message = %message.cause, "a decision panicked; its message is set aside");
+                    return Err(item);
+                }
+            }
+        }
+        Ok((outcomes, drafts))
+    }
+
+    async fn append(&mut self, drafts: &BTreeMap<StreamId, Draft<R::Event>>) -> Result<(), StoreError> {
+        let mut parts = Vec::with_capacity(drafts.len());
+        for (&stream, draft) in drafts {
+            let Some(hot) = self.states.get_mut(&stream) else { continue };
+            if draft.events.is_empty() {
+                parts.push(Append::assertion(stream, draft.expected));
+                continue;
+            }
+            hot.bytes_since += draft.raw.iter().map(Raw::bytes).sum::<usize>();
+            // A snapshot when the events since the last outweigh it.
+            let is_due = hot.bytes_since > hot.snapshot_bytes.max(SNAPSHOT_BYTES_MIN);
+            let snapshot = is_due.then(|| self.role.snapshot(&hot.state)).flatten();
+            if let Some(snapshot) = &snapshot {
+                (hot.bytes_since, hot.snapshot_bytes) = (0, snapshot.state.len());
+            }
+            parts.push(Append {
+                stream,
+                expected: draft.expected,
+                events: draft.raw.clone(),
+                payloads: draft.payloads.clone(),
+                summary: self.role.summary(stream, &hot.state),
+                snapshot,
+            });
+        }
+        self.store.append(parts).await
+    }
+
+    /// What is to be sent, by the states after the whole batch.
+    fn collect(
+        &mut self,
+        items: &[(usize, bool, &Message<R::Input>)],
+        tried: bool,
+        outcomes: Vec<Outcome>,
+        drafts: BTreeMap<StreamId, Draft<R::Event>>,
+        verdicts: &mut Verdicts,
+    ) {
+        let now = self.clock.now();
+        let mut sent = BTreeSet::new();
+        for (&(item, again, message), outcome) in items.iter().zip(outcomes) {
+            let Some(hot) = self.states.get(&message.stream) else { continue };
+            let refused = match outcome {
+                Outcome::Refused(reason) => Some(reason),
+                _ => None,
+            };
+            match outcome {
+                Outcome::Panicked => verdicts.panicked.push(item),
+                Outcome::Refused(reason) => verdicts.refused.push((item, reason)),
+                Outcome::Recorded | Outcome::Nothing => {}
+            }
+            let to_send = match outcome {
+                Outcome::Recorded => true,
+                Outcome::Nothing => again || tried,
+                Outcome::Refused(_) | Outcome::Panicked => false,
+            };
+            if to_send {
+                let effects = self.role.effects(&hot.state, message.cause);
+                let fresh = effects.into_iter().filter(|&effect| sent.insert((message.stream, effect)));
+                verdicts.effects.extend(fresh.map(|effect| (item, message.stream, effect)));
+            }
+            if !matches!(outcome, Outcome::Recorded) {
+                verdicts.notices.extend(self.role.answer(message.stream, &hot.state, message, refused, now));
+            }
+        }
+        for (stream, draft) in drafts.iter().filter(|(_, draft)| !draft.events.is_empty()) {
+            if let Some(hot) = self.states.get(stream) {
+                verdicts.notices.extend(self.role.notices(*stream, &hot.state, &draft.events, now));
+            }
+        }
+    }
+
+    /// Loads those of the streams that are not in memory.
+    async fn load(&mut self, streams: impl IntoIterator<Item = StreamId>) -> Result<(), StoreError> {
+        let missing: Vec<_> = streams.into_iter().filter(|stream| !self.states.contains_key(stream)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let stored = self.store.load(&missing).await?;
+        for (stream, stored) in missing.into_iter().zip(stored) {
+            let hot = self.fold(stream, stored).await?;
+            self.states.insert(stream, hot);
+        }
+        Ok(())
+    }
+
+    async fn fold(&self, stream: StreamId, mut stored: Stored) -> Result<Hot<R::State>, StoreError> {
+        let restored = stored.snapshot.as_ref().and_then(|snapshot| self.role.restore(snapshot));
+        if stored.snapshot.is_some() && restored.is_none() {
+            // A snapshot of another format: the stream has everything.
+            stored = self.store.load_from_start(stream).await?;
+        }
+        let snapshot_bytes = match (&restored, &stored.snapshot) {
+            (Some(_), Some(snapshot)) => snapshot.state.len(),
+            _ => 0,
+        };
+        let mut state = restored.unwrap_or_else(|| self.role.fresh(stream));
+        for raw in &stored.events {
+            let event = raw.read().map_err(|error| {
+                StoreError::Unusable(format!("stream {stream} has an event that this version can not read: {error}"))
+            })?;
+            self.role.apply(&mut state, &event);
+        }
+        Ok(Hot { state, bytes_since: stored.events.iter().map(Raw::bytes).sum(), snapshot_bytes })
+    }
+
+    fn forget(&mut self, streams: impl IntoIterator<Item = StreamId>) {
+        for stream in streams {
+            self.states.remove(&stream);
+            self.role.forget(stream);
+        }
+    }
+}
+
+/// Asks a store again and again, a little later each time, and not for ever.
+struct Patience {
+    pause: Duration,
+    spent: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { pause: STORE_PAUSE_FIRST, spent: Duration::ZERO }
+    }
+}
+
+impl Patience {
+    async fn wait(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if matches!(error, StoreError::Unusable(_)) || self.spent >= STORE_PATIENCE {
+            return Err(error);
+        }
+        tracing::warn!(%error, "the store is asked again");
+        tokio::time::sleep(self.pause).await;
+        self.spent += self.pause;
+        self.pause = (self.pause * 2).min(STORE_PAUSE_MAX);
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! A coordinator's place in the line of one partition, and its turns at holding it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::results::Results;
+use super::role::CoordinatorRole;
+use super::window::{Share, Window};
+use crate::runtime::lane::Lane;
+use crate::runtime::options::World;
+use crate::runtime::presence::Post;
+use crate::runtime::stop::Stop;
+use crate::runtime::supervise::{Ended, Fatal, supervise};
+use crate::wire::address::Queue;
+
+/// Deliveries of a partition that its holder has: enough to share commits, few enough to be given back quickly.
+const PREFETCH: u16 = 1_000;
+
+pub(super) struct Partition {
+    pub(super) number: u32,
+    world: World,
+    post: Arc<Post>,
+    window: Arc<Window>,
+    stop: Stop,
+    /// Stops this turn only.
+    turn: Mutex<Stop>,
+}
+
+impl Partition {
+    pub(super) fn new(number: u32, world: World, post: Arc<Post>, window: Arc<Window>, stop: Stop) -> Self {
+        let turn = Mutex::new(stop.child());
+        Self { number, world, post, window, stop, turn }
+    }
+
+    /// Stands in line, holds the partition when it is its turn, and again.
+    pub(super) async fn serve(&self) -> Result<(), Fatal> {
+        let what = format!("partition {}", self.number);
+        supervise(&what, &self.world.clock, &self.stop, || async {
+            let turn = self.stop.child();
+            *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn.clone();
+            let ended = self.stand_in_line(&turn).await;
+            self.note(|facts, number| {
+                facts.holds.retain(|&other| other != number);
+                facts.waits_for.retain(|&other| other != number);
+            });
+            ended
+        })
+        .await
+    }
+
+    async fn stand_in_line(&self, turn: &Stop) -> Result<(), Ended> {
+        let world = &self.world;
+        let publisher = world.transport.publisher().await?;
+        let mut consumer = world.transport.consume(&Queue::Coordination(self.number), PREFETCH).await?;
+        self.note(|facts, number| facts.waits_for.push(number));
+        let (post, number) = (self.post.clone(), self.number);
+        let role = CoordinatorRole {
+            world: world.clone(),
+            pen: self.post.pen(),
+            window: self.window.clone(),
+            share: Share::default(),
+            results: Results::default(),
+            held_by_us: Box::new(move || {
+                if !post.facts().holds.contains(&number) {
+                    post.update(|facts| {
+                        facts.waits_for.retain(|&other| other != number);
+                        facts.holds.push(number);
+                    });
+                }
+            }),
+        };
+        let mut lane = Lane::new(role, world.store.clone(), world.clock.clone(), publisher, &*consumer);
+        lane.run(&mut *consumer, turn).await.map_err(Ended::from)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut crate::runtime::presence::Facts, u32)) {
+        self.post.update(|facts| change(facts, self.number));
+    }
+
+    /// Ends this turn: finishes what is committed, and stands at the end of the line again.
+    pub(super) fn yield_turn(&self) {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).drain();
+    }
+}

@@ -1,0 +1,84 @@
+//! From a phase's goals to its graph, and from a subtask to its command.
+
+use super::window::Window;
+use crate::domain::check;
+use crate::domain::expand::{SkillDefaults, Spec, expand};
+use crate::domain::nearest;
+use crate::domain::phase::{Flight, Opened, Start};
+use crate::runtime::options::World;
+use crate::runtime::port::PlanError;
+use crate::wire::content::{ExecuteSubtask, StartProjectPhase};
+use crate::wire::{GoalPlan, Raw, SubtaskId};
+
+/// What holds for a skill that somebody offers and nobody configured here.
+const OFFERED: SkillDefaults = SkillDefaults { timeout_ms: 300_000, max_attempts: 3 };
+
+/// What a manager says of a phase, with what the planners make of it. Pure planners only: called in place.
+pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) -> Start {
+    Start {
+        project_id: start.project_id,
+        project_name: start.project_name.clone(),
+        project_version: start.project_version,
+        run: start.run,
+        phase: start.phase,
+        priority: start.priority,
+        partition: start.partition,
+        goals: start.strategic_goals.iter().map(|goal| goal.goal_name.clone()).collect(),
+        parameters: start.parameters.clone(),
+        policy: start.policy.clone(),
+        id_namespace: start.id_namespace,
+        playbook: start.playbook.clone(),
+        plan: specs(world, window, start),
+    }
+}
+
+fn specs(world: &World, window: &Window, start: &StartProjectPhase) -> Result<Vec<Spec>, String> {
+    let planned: Result<Vec<GoalPlan>, PlanError> =
+        start.strategic_goals.iter().map(|goal| planned(world, start, goal)).collect();
+    let goals = planned.map_err(|error| error.message)?;
+    check::check(&goals).map_err(|error| error.in_one_line())?;
+    expand(&goals, &|skill| defaults(world, window, skill))
+}
+
+fn planned(world: &World, start: &StartProjectPhase, goal: &GoalPlan) -> Result<GoalPlan, PlanError> {
+    for planner in world.planners.iter() {
+        if let Some(subtasks) = planner.subtasks(goal, start)? {
+            return Ok(GoalPlan { subtasks: Some(subtasks), ..goal.clone() });
+        }
+    }
+    Err(PlanError::new(format!("no planner knows the goal `{}`", goal.goal_name)))
+}
+
+fn defaults(world: &World, window: &Window, skill: &str) -> Result<SkillDefaults, String> {
+    if let Some(options) = world.skills.get(skill) {
+        return Ok(options.defaults());
+    }
+    if window.is_offered(skill) {
+        return Ok(OFFERED);
+    }
+    let offered = window.offered();
+    let known = world.skills.keys().chain(&offered).map(String::as_str);
+    let hint = nearest::hint(skill, known).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    Err(format!("nobody has the skill `{skill}`{hint}"))
+}
+
+/// The command of an attempt.
+pub(super) fn command(opened: &Opened, spec: &Spec, ordinal: u32, flight: &Flight, deps: Raw) -> ExecuteSubtask {
+    ExecuteSubtask {
+        project_id: opened.project_id,
+        project_name: opened.project_name.clone(),
+        phase: opened.phase,
+        goal_name: opened.goals.get(spec.goal as usize).cloned().unwrap_or_default(),
+        subtask_id: SubtaskId { phase: opened.phase, ordinal },
+        task_name: spec.name_of(ordinal),
+        skill: spec.skill.clone(),
+        description: spec.description.clone(),
+        attempt: flight.attempt,
+        max_attempts: spec.max_attempts,
+        input: spec.input_of(ordinal),
+        deps,
+        timeout_ms: spec.timeout_ms,
+        not_after: flight.not_after,
+        avoid: Vec::new(),
+    }
+}

@@ -1,0 +1,115 @@
+//! The results that dependants are still to be handed: in memory within a bound, else read from the store.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use crate::domain::phase::Phase;
+use crate::runtime::port::{PayloadKind, Store, StoreError};
+use crate::wire::{Raw, StreamId};
+
+/// Results kept in memory per partition, in bytes; beyond it the oldest are read from the store again.
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The longest `deps` that is sent as it is, in bytes; a longer one is a reference.
+pub(crate) const DEPS_BYTES_MAX: usize = 256 * 1024;
+
+#[derive(Default)]
+pub(crate) struct Results {
+    kept: BTreeMap<(StreamId, u32), Raw>,
+    order: VecDeque<(StreamId, u32)>,
+    bytes: usize,
+}
+
+/// What stands in the place of `deps` that are too long: where they are, and how many.
+#[derive(Serialize)]
+struct Reference {
+    reference: StreamId,
+    bytes: usize,
+    subtasks: usize,
+    completed: usize,
+}
+
+impl Results {
+    pub(crate) fn keep(&mut self, stream: StreamId, ordinal: u32, result: Raw) {
+        self.bytes += result.bytes();
+        self.kept.insert((stream, ordinal), result);
+        self.order.push_back((stream, ordinal));
+        while self.bytes > KEPT_BYTES_MAX {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.drop_one(oldest);
+        }
+    }
+
+    fn drop_one(&mut self, key: (StreamId, u32)) {
+        if let Some(result) = self.kept.remove(&key) {
+            self.bytes -= result.bytes();
+        }
+    }
+
+    pub(crate) fn forget(&mut self, stream: StreamId) {
+        let of_stream: Vec<_> = self.kept.range((stream, 0)..=(stream, u32::MAX)).map(|(&key, _)| key).collect();
+        of_stream.into_iter().for_each(|key| self.drop_one(key));
+        // The order may name what is gone; it is skipped when its turn comes, unless there is too much of that.
+        if self.order.len() > 2 * self.kept.len() + 1_024 {
+            self.order.retain(|key| self.kept.contains_key(key));
+        }
+    }
+
+    /// The `deps` of a subtask: an object from the name of each direct dependency to its result.
+    pub(crate) async fn deps(
+        &mut self,
+        store: &dyn Store,
+        stream: StreamId,
+        phase: &Phase,
+        ordinal: u32,
+    ) -> Result<Raw, StoreError> {
+        let spec = phase.spec(ordinal);
+        if spec.dependencies.is_empty() {
+            return Ok(Raw::empty_object());
+        }
+        let ordinals: Vec<u32> = spec.dependencies.iter().flat_map(|span| span.ordinals()).collect();
+        let bytes_of = |other: &u32| {
+            let result = phase.subtask(*other).map_or(0, |subtask| subtask.bytes as usize);
+            result + phase.spec(*other).name.len() + 16
+        };
+        let bytes = ordinals.iter().map(bytes_of).sum();
+        let is_last = spec.span().ordinals().next_back() == Some(ordinal);
+        let deps = match bytes > DEPS_BYTES_MAX {
+            true => {
+                let count = ordinals.len();
+                json(&Reference { reference: stream, bytes, subtasks: count, completed: count })?
+            }
+            false => self.gather(store, stream, phase, &ordinals).await?,
+        };
+        if is_last {
+            ordinals.iter().filter(|&&other| phase.is_used_up(other)).for_each(|&other| self.drop_one((stream, other)));
+        }
+        Ok(deps)
+    }
+
+    async fn gather(
+        &self,
+        store: &dyn Store,
+        stream: StreamId,
+        phase: &Phase,
+        ordinals: &[u32],
+    ) -> Result<Raw, StoreError> {
+        let missing: Vec<u32> =
+            ordinals.iter().copied().filter(|&ordinal| !self.kept.contains_key(&(stream, ordinal))).collect();
+        let stored = match missing.is_empty() {
+            true => Vec::new(),
+            false => store.payloads(stream, PayloadKind::Result, &missing).await?,
+        };
+        let stored: BTreeMap<u32, Raw> = stored.into_iter().map(|payload| (payload.ordinal, payload.data)).collect();
+        let result = |ordinal: &u32| self.kept.get(&(stream, *ordinal)).or_else(|| stored.get(ordinal)).cloned();
+        let named: BTreeMap<String, Raw> = ordinals
+            .iter()
+            .map(|ordinal| (phase.spec(*ordinal).name_of(*ordinal), result(ordinal).unwrap_or_default()))
+            .collect();
+        json(&named)
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Raw, StoreError> {
+    Raw::from_serialize(value).map_err(|error| StoreError::Unusable(error.to_string()))
+}

@@ -1,0 +1,87 @@
+//! The fair share of partitions. The broker gives each partition to whoever stood in line first; a coordinator
+//! that holds more than its share lets go of one at a time, and only for somebody who stands in line for it.
+//!
+//! The broker does not tell who holds what. So a coordinator that comes, or sees one go, sends a ping through
+//! each partition: whoever gets it holds that partition, and says so in its heartbeat. Correctness never rests
+//! on any of this.
+
+use std::time::Duration;
+
+use super::partition::Partition;
+use super::window::Window;
+use crate::runtime::options::World;
+use crate::runtime::port::Publisher;
+use crate::runtime::presence::Post;
+use crate::runtime::stop::Stop;
+use crate::runtime::supervise::{Ended, Fatal, jittered, supervise};
+use crate::wire::address::Address;
+use crate::wire::content::{Layer, Ping};
+use crate::wire::{AgentId, Content, MessageId, ProjectId};
+
+/// Between two partitions that are let go. Longer than a heartbeat takes, so that what was let go is known.
+const YIELD_PAUSE: Duration = Duration::from_millis(1_000);
+
+/// Keeps the window up to date with what executors announce, and the share of partitions fair.
+pub(super) async fn keep(
+    world: &World,
+    post: &Post,
+    window: &Window,
+    partitions: &[Partition],
+    stop: &Stop,
+) -> Result<(), Fatal> {
+    supervise("the fair share", &world.clock, stop, || session(world, post, window, partitions, stop)).await
+}
+
+async fn session(
+    world: &World,
+    post: &Post,
+    window: &Window,
+    partitions: &[Partition],
+    stop: &Stop,
+) -> Result<(), Ended> {
+    let publisher = world.transport.publisher().await?;
+    let mut known: Vec<AgentId> = Vec::new();
+    let mut may_yield = tokio::time::Instant::now() + YIELD_PAUSE;
+    loop {
+        let others: Vec<_> = post.alive();
+        window.set(&others);
+        let coordinators: Vec<_> = others.iter().filter(|other| other.layer == Layer::Coordination).collect();
+        let ids: Vec<AgentId> = coordinators.iter().map(|other| other.agent_id.clone()).collect();
+        if ids != known || may_yield.elapsed() > world.timing.heartbeat {
+            // Somebody came or went, or it is time to look again.
+            ping(world, post, &*publisher, partitions).await?;
+            known = ids;
+            may_yield = tokio::time::Instant::now() + jittered(YIELD_PAUSE, world.clock.as_ref());
+        }
+        let holds = post.facts().holds;
+        let share = partitions.len().div_ceil(coordinators.len() + 1);
+        if holds.len() > share && may_yield.elapsed() > Duration::ZERO {
+            let wanted = |number: &&u32| coordinators.iter().any(|other| other.waits_for.contains(number));
+            let let_go = holds.iter().rev().find(wanted).and_then(|number| partitions.get(*number as usize));
+            if let Some(partition) = let_go {
+                tracing::info!(partition = partition.number, "let go: another coordinator is in line for it");
+                partition.yield_turn();
+                may_yield = tokio::time::Instant::now() + YIELD_PAUSE + jittered(YIELD_PAUSE, world.clock.as_ref());
+                ping(world, post, &*publisher, partitions).await?;
+            }
+        }
+        tokio::select! {
+            biased;
+            () = stop.draining() => return Ok(()),
+            () = post.heard() => {}
+            () = tokio::time::sleep(YIELD_PAUSE) => {}
+        }
+    }
+}
+
+async fn ping(world: &World, post: &Post, publisher: &dyn Publisher, partitions: &[Partition]) -> Result<(), Ended> {
+    for partition in partitions {
+        let to = Address { told: None, ..Address::phases(partition.number) };
+        let (id, nobody) = (MessageId(world.clock.fresh_id()), ProjectId(uuid::Uuid::nil()));
+        let content = Content::Ping(Ping { partition: Some(partition.number) });
+        if let Some(outgoing) = post.pen().best_effort(id, to, nobody, content, world.clock.now()) {
+            drop(publisher.publish(outgoing).await?);
+        }
+    }
+    Ok(())
+}

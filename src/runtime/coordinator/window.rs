@@ -1,0 +1,136 @@
+//! The dispatch window: how many commands of a skill may be out at once. Queues stay short by it however large a
+//! project is, so that what is decided later (a priority, a cancel) acts before the broker and not after it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::phase::Phase;
+use crate::wire::content::Layer;
+use crate::wire::content::Presence;
+use crate::wire::{StreamId, Timestamp};
+
+/// Outstanding commands of a skill per partition. The least keeps an executor busy over one round trip of its
+/// results; the most is what a restart of the broker may send twice.
+const WINDOW_MIN: u32 = 16;
+const WINDOW_MAX: u32 = 1_024;
+/// What completed in this time is added, so that work that is quicker than its messages is not starved.
+const PACE_MS: u64 = 100;
+
+/// The slots that executors announce by skill: one for all partitions of a process.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    slots: Mutex<BTreeMap<String, u32>>,
+}
+
+impl Window {
+    /// What the live executors offer now.
+    pub(crate) fn set(&self, agents: &[Presence]) {
+        let mut slots = BTreeMap::new();
+        for agent in agents.iter().filter(|agent| agent.layer == Layer::Execution) {
+            for skill in &agent.skills {
+                *slots.entry(skill.clone()).or_insert(0u32) += agent.slots;
+            }
+        }
+        *self.slots.lock().unwrap_or_else(PoisonError::into_inner) = slots;
+    }
+
+    pub(crate) fn is_offered(&self, skill: &str) -> bool {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).contains_key(skill)
+    }
+
+    pub(crate) fn offered(&self) -> Vec<String> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    fn slots(&self, skill: &str) -> u32 {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(skill).copied().unwrap_or(0)
+    }
+}
+
+/// One partition's share of its window: evenly between the open phases that use a skill.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    open: BTreeMap<StreamId, Vec<String>>,
+    phases: BTreeMap<String, u32>,
+    pace: BTreeMap<String, Pace>,
+}
+
+/// What completed in the current slice of time, and in the one before it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Pace {
+    slice: u64,
+    now: u32,
+    before: u32,
+}
+
+impl Share {
+    /// A phase was looked at: it may have opened or ended.
+    pub(crate) fn see(&mut self, stream: StreamId, phase: &Phase) {
+        let is_open = phase.opened().is_some() && phase.ended().is_none();
+        match (is_open, self.open.contains_key(&stream)) {
+            (true, false) => {
+                for skill in phase.skills() {
+                    *self.phases.entry(skill.clone()).or_insert(0) += 1;
+                }
+                self.open.insert(stream, phase.skills().to_vec());
+            }
+            (false, true) => self.forget(stream),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn forget(&mut self, stream: StreamId) {
+        for skill in self.open.remove(&stream).into_iter().flatten() {
+            if let Some(phases) = self.phases.get_mut(&skill) {
+                *phases = phases.saturating_sub(1);
+            }
+        }
+    }
+
+    pub(crate) fn completed(&mut self, skill: &str, now: Timestamp) {
+        let pace = match self.pace.get_mut(skill) {
+            Some(pace) => pace,
+            None => self.pace.entry(skill.to_owned()).or_default(),
+        };
+        pace.turn(now);
+        pace.now = pace.now.saturating_add(1);
+    }
+
+    /// How many commands of this skill a phase may have out.
+    pub(crate) fn of(&self, window: &Window, skill: &str, now: Timestamp) -> u32 {
+        let pace = self.pace.get(skill).copied().map_or(0, |mut pace| {
+            pace.turn(now);
+            pace.now.max(pace.before)
+        });
+        let all = window.slots(skill).saturating_mul(2).saturating_add(pace).clamp(WINDOW_MIN, WINDOW_MAX);
+        (all / self.phases.get(skill).copied().unwrap_or(1).max(1)).max(1)
+    }
+}
+
+impl Pace {
+    fn turn(&mut self, now: Timestamp) {
+        let slice = u64::try_from(now.0).unwrap_or(0) / PACE_MS;
+        if slice != self.slice {
+            self.before = if slice == self.slice + 1 { self.now } else { 0 };
+            (self.slice, self.now) = (slice, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_follows_the_pace_and_forgets_it() {
+        let (window, mut share) = (Window::default(), Share::default());
+        let start = Timestamp(1_000_000);
+        assert_eq!(share.of(&window, "noop", start), WINDOW_MIN);
+        (0..700).for_each(|_| share.completed("noop", start));
+        assert_eq!(share.of(&window, "noop", start.plus_ms(50)), 700);
+        assert_eq!(share.of(&window, "noop", start.plus_ms(150)), 700);
+        assert_eq!(share.of(&window, "noop", start.plus_ms(250)), WINDOW_MIN);
+        (0..7_000).for_each(|_| share.completed("noop", start.plus_ms(300)));
+        assert_eq!(share.of(&window, "noop", start.plus_ms(300)), WINDOW_MAX);
+    }
+}

@@ -1,0 +1,68 @@
+//! The answer to a command, put so that it can be sent.
+
+use bytes::Bytes;
+
+use crate::domain::decision::answer_id;
+use crate::runtime::letter::Pen;
+use crate::runtime::port::Report;
+use crate::wire::address::Address;
+use crate::wire::codec;
+use crate::wire::content::{ExecuteSubtask, SubtaskCompletion, SubtaskFailure};
+use crate::wire::{Content, Failure, MessageId, Timestamp};
+
+/// When an attempt ran; nothing when it never began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Timestamp,
+}
+
+/// The body of an answer. A result that can not be sent is the attempt's permanent failure: the log goes first.
+pub(crate) fn answer(
+    pen: &Pen,
+    id: MessageId,
+    reply_to: &str,
+    command: &ExecuteSubtask,
+    report: Report,
+    times: Times,
+) -> Option<Bytes> {
+    let to = Address::results(reply_to);
+    let encode = |content: Content| {
+        let id = answer_id(id, pen.agent.as_str());
+        codec::encode(&pen.envelope(id, &to, command.project_id, content, times.finished_at))
+    };
+    let Report { outcome, log } = report;
+    let log = log.filter(|log| !log.is_empty()).map(|log| log.replace('\0', "\u{fffd}"));
+    let content = |outcome: Result<_, Failure>, log| match outcome {
+        Ok(result) => Content::SubtaskCompletion(SubtaskCompletion {
+            subtask_id: command.subtask_id,
+            attempt: command.attempt,
+            in_reply_to: id,
+            result,
+            started_at: times.started_at.unwrap_or(times.finished_at),
+            finished_at: times.finished_at,
+            log,
+            usage: None,
+        }),
+        Err(failure) => Content::SubtaskFailure(SubtaskFailure {
+            subtask_id: command.subtask_id,
+            attempt: command.attempt,
+            in_reply_to: id,
+            kind: failure.kind,
+            error_message: failure.message.replace('\0', "\u{fffd}"),
+            retry_after_ms: failure.retry_after_ms,
+            started_at: times.started_at,
+            finished_at: Some(times.finished_at),
+            log,
+        }),
+    };
+    let refused = match encode(content(outcome.clone(), log)) {
+        Ok(body) => return Some(body),
+        Err(error) => error,
+    };
+    if let Ok(body) = encode(content(outcome, None)) {
+        return Some(body);
+    }
+    let failure = Failure::permanent(format!("the result can not be sent: {refused}"));
+    encode(content(Err(failure), None)).ok()
+}

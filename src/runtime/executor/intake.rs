@@ -1,0 +1,143 @@
+//! Where commands of one skill come in.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::attempt::{Task, perform, refuse};
+use super::running::Receipt;
+use super::{OfferedSkill, Shop};
+use crate::runtime::letter::{self, Letter};
+use crate::runtime::port::{Confirmed, Delivery, Publisher};
+use crate::runtime::supervise::{Ended, Fatal, supervise};
+use crate::wire::address::Queue;
+use crate::wire::{Content, Failure, FailureKind};
+
+/// So many commands are looked at together.
+const BATCH_MAX: usize = 256;
+
+/// A heartbeat lists so many of the commands that run: it is a heartbeat, not a ledger.
+const COMMANDS_TOLD_MAX: usize = 256;
+
+/// Takes commands of `skill` until the process stops.
+pub(super) async fn serve(shop: &Arc<Shop>, skill: &str) -> Result<(), Fatal> {
+    let Some(offered) = shop.skills.get(skill) else { return Ok(()) };
+    let room = Arc::new(Semaphore::new(offered.options.concurrency as usize));
+    let what = format!("skill {skill}");
+    supervise(&what, &shop.world.clock, &shop.stop, || session(shop, skill, offered, &room)).await
+}
+
+async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc<Semaphore>) -> Result<(), Ended> {
+    let transport = &shop.world.transport;
+    let mut consumer = transport.consume(&Queue::Skill(skill.to_owned()), offered.options.prefetch).await?;
+    let publisher = transport.publisher().await?;
+    let acker = consumer.acker();
+    loop {
+        let deliveries = tokio::select! {
+            biased;
+            () = shop.stop.draining() => break,
+            deliveries = consumer.next(BATCH_MAX) => deliveries?,
+        };
+        for delivery in deliveries {
+            let parts = letter::open(&delivery);
+            let receipt = Receipt::new(acker.clone(), delivery.tag, parts.len());
+            for part in parts {
+                let taken = match part {
+                    Ok(letter) => task_of(shop, letter, &delivery, &receipt),
+                    Err(unreadable) => {
+                        let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
+                        Err((reason, unreadable.bytes))
+                    }
+                };
+                match taken {
+                    Ok(Some(task)) => start(shop, skill, offered, room, task).await,
+                    Ok(None) => {}
+                    Err((reason, body)) => set_aside(&*publisher, &delivery, &reason, body, &receipt).await?,
+                }
+                if shop.stop.is_draining() {
+                    break;
+                }
+            }
+        }
+    }
+    // What was not begun goes back with the channel, which stays open until what runs is answered.
+    consumer.stop().await?;
+    shop.running.until_idle().await;
+    Ok(())
+}
+
+/// The task that a letter brings; none when it runs here already.
+fn task_of(
+    shop: &Shop,
+    letter: Letter,
+    delivery: &Delivery,
+    receipt: &Receipt,
+) -> Result<Option<Task>, (String, bytes::Bytes)> {
+    let refuse = |reason: &str| Err((reason.to_owned(), delivery.body.clone()));
+    let id = letter.envelope.message_id;
+    let Content::ExecuteSubtask(command) = letter.envelope.content else {
+        return refuse("not_for_an_executor");
+    };
+    let Some(reply_to) = delivery.properties.reply_to.clone() else {
+        return refuse("no_reply_to");
+    };
+    let stop = shop.running.begin(id, receipt.clone());
+    Ok(stop.map(|stop| Task { id, reply_to, command, stop }))
+}
+
+/// Starts an attempt as soon as there is room for it. An instant one is run in place.
+async fn start(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc<Semaphore>, task: Task) {
+    if task.command.skill != skill {
+        let message = format!("this executor took `{}` from the queue of `{skill}`", task.command.skill);
+        return refuse(shop, task, Failure::new(FailureKind::Unsupported, message)).await;
+    }
+    if offered.runner.is_instant() {
+        return perform(shop, offered, task).await;
+    }
+    let permits = async {
+        let room = room.clone().acquire_owned().await;
+        let slot = shop.slots.clone().acquire_owned().await;
+        (room, slot)
+    };
+    let permits = tokio::select! {
+        biased;
+        // Not begun: it goes back with the channel.
+        () = shop.stop.draining() => {
+            shop.running.end(task.id);
+            return;
+        }
+        permits = permits => permits,
+    };
+    let (shop, offered) = (shop.clone(), offered.clone());
+    tokio::spawn(async move {
+        let _permits = permits;
+        shop.post.update(|facts| {
+            facts.busy += 1;
+            facts.commands = shop.running.commands(COMMANDS_TOLD_MAX);
+        });
+        perform(&shop, &offered, task).await;
+        shop.post.update(|facts| {
+            facts.busy = facts.busy.saturating_sub(1);
+            facts.commands = shop.running.commands(COMMANDS_TOLD_MAX);
+        });
+    });
+}
+
+/// A command that can not be read or answered goes to the dead letters.
+async fn set_aside(
+    publisher: &dyn Publisher,
+    delivery: &Delivery,
+    reason: &str,
+    body: bytes::Bytes,
+    receipt: &Receipt,
+) -> Result<(), Ended> {
+    tracing::warn!(reason, key = delivery.key, "a message was set aside");
+    let outgoing = letter::dead(&delivery.key, None, delivery.properties.message_id, reason, body);
+    match publisher.publish(outgoing).await?.await {
+        Confirmed::Accepted => {
+            receipt.settle().await;
+            Ok(())
+        }
+        other => Err(Ended::Broken(format!("a dead letter was not taken: {other:?}"))),
+    }
+}

@@ -1,0 +1,82 @@
+//! The executor process: does the work.
+//!
+//! A command is acked when its result is confirmed, so the broker itself redelivers the work of a process that
+//! died. Attempts outlive the connection that brought them: a command that is delivered again while it still runs
+//! here is not begun a second time, it waits for the same answer.
+
+mod answer;
+mod attempt;
+mod intake;
+mod outbox;
+mod running;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use tokio::sync::Semaphore;
+
+use super::options::{Identity, SkillOptions, World};
+use super::port::Runner;
+use super::presence::{Facts, Post};
+use super::stop::Stop;
+use super::supervise::Fatal;
+use outbox::Outbox;
+use running::Running;
+
+/// What an executor offers.
+pub struct ExecutorOptions {
+    /// How many attempts it runs at once, of all skills together.
+    pub slots: u32,
+    pub skills: BTreeMap<String, OfferedSkill>,
+}
+
+/// A skill, and how it is done here.
+#[derive(Clone)]
+pub struct OfferedSkill {
+    pub options: SkillOptions,
+    pub runner: Arc<dyn Runner>,
+}
+
+/// What the parts of one executor share.
+pub(crate) struct Shop {
+    pub(crate) world: World,
+    pub(crate) post: Post,
+    pub(crate) skills: BTreeMap<String, OfferedSkill>,
+    /// One permit an attempt that runs.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) running: Running,
+    pub(crate) outbox: Outbox,
+    pub(crate) stop: Stop,
+}
+
+/// Runs an executor until it is told to stop.
+pub async fn run(world: World, identity: Identity, options: ExecutorOptions, stop: Stop) -> Result<(), Fatal> {
+    let facts = Facts { skills: options.skills.keys().cloned().collect(), slots: options.slots, ..Facts::default() };
+    let (outbox, finished) = Outbox::new();
+    let shop = Arc::new(Shop {
+        post: Post::new(identity, world.clone(), facts),
+        skills: options.skills,
+        slots: Arc::new(Semaphore::new(options.slots as usize)),
+        running: Running::default(),
+        outbox,
+        stop: stop.clone(),
+        world,
+    });
+    let work = async {
+        let intakes = try_join_all(shop.skills.keys().map(|skill| intake::serve(&shop, skill)));
+        tokio::select! {
+            biased;
+            done = async { tokio::try_join!(intakes, shop.post.run(&stop)).map(|_| ()) } => done,
+            done = outbox::serve(&shop, finished) => done,
+        }
+    };
+    let done = tokio::select! {
+        biased;
+        () = stop.out_of_time(shop.world.timing.grace) => Ok(()),
+        done = work => done,
+    };
+    // Whatever still runs is ended; its commands go back to the broker with the channel, and are not charged.
+    shop.running.abort_all();
+    done
+}

@@ -1,0 +1,99 @@
+//! What runs here, by command, and the deliveries that wait for each answer.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::runtime::port::{Acker, Tag};
+use crate::wire::MessageId;
+
+/// A delivery's claim to an ack: given when all of its commands are answered.
+#[derive(Clone)]
+pub(crate) struct Receipt {
+    acker: Arc<dyn Acker>,
+    tag: Tag,
+    left: Arc<AtomicUsize>,
+}
+
+impl Receipt {
+    /// For a delivery with this many commands.
+    pub(crate) fn new(acker: Arc<dyn Acker>, tag: Tag, commands: usize) -> Self {
+        Self { acker, tag, left: Arc::new(AtomicUsize::new(commands)) }
+    }
+
+    /// One of its commands is answered. A channel that is gone has given the delivery back by itself.
+    pub(crate) async fn settle(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Err(error) = self.acker.ack(self.tag, false).await
+        {
+            tracing::debug!(%error, "an ack came too late; the command will be delivered again");
+        }
+    }
+}
+
+/// The attempts of this process.
+#[derive(Default)]
+pub(crate) struct Running {
+    attempts: Mutex<BTreeMap<MessageId, Attempt>>,
+    /// Answers that are not confirmed yet count too.
+    idle: Notify,
+}
+
+#[derive(Default)]
+struct Attempt {
+    receipts: Vec<Receipt>,
+    stop: CancellationToken,
+}
+
+impl Running {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<MessageId, Attempt>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a command in; none when it runs here already, and the delivery only waits for its answer.
+    pub(crate) fn begin(&self, command: MessageId, receipt: Receipt) -> Option<CancellationToken> {
+        let mut attempts = self.lock();
+        let is_new = !attempts.contains_key(&command);
+        let attempt = attempts.entry(command).or_default();
+        attempt.receipts.push(receipt);
+        is_new.then(|| attempt.stop.clone())
+    }
+
+    /// The answer of a command is confirmed: its deliveries may be acked.
+    pub(crate) fn end(&self, command: MessageId) -> Vec<Receipt> {
+        let mut attempts = self.lock();
+        let receipts = attempts.remove(&command).map(|attempt| attempt.receipts).unwrap_or_default();
+        if attempts.is_empty() {
+            self.idle.notify_waiters();
+        }
+        receipts
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(crate) fn commands(&self, most: usize) -> Vec<MessageId> {
+        self.lock().keys().take(most).copied().collect()
+    }
+
+    /// Waits until everything is answered and confirmed.
+    pub(crate) async fn until_idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.len() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub(crate) fn abort_all(&self) {
+        self.lock().values().for_each(|attempt| attempt.stop.cancel());
+    }
+}

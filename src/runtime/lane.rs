@@ -1,0 +1,287 @@
+//! The step of the delivery protocol, on one channel.
+//!
+//! 1. Deliveries that are ready are opened into inputs,
+//! 2. the machine decides each,
+//! 3. all decisions of the batch are committed in one transaction, each against the version it was made at,
+//! 4. what they cause is published,
+//! 5. and when that is confirmed, the deliveries are acked.
+//!
+//! The unacked delivery is the outbox. A crash before 3: it is delivered again, and decided again. A crash
+//! between 3 and 5: it is delivered again, the machine sees that it was handled, and what it caused and what is
+//! still current goes out again under the same ids.
+//!
+//! A lane never outlives its channel: whatever breaks ends it, and a new one starts with nothing in memory.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::commit::Desk;
+use super::letter::{self, Letter};
+use super::port::{Acker, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Store, Tag};
+use super::port::{StoreError, TransportError};
+use super::role::{Message, RenderError, Role, Unfit};
+use super::stop::Stop;
+use crate::domain::decision::{Effect, refusal_id};
+use crate::domain::phase::Why;
+use crate::wire::{MessageId, StreamId};
+
+/// So many deliveries are decided together: enough that a commit is shared, few enough that it is short.
+const BATCH_MAX: usize = 256;
+/// So many deliveries wait for confirms before no more are taken: a slow broker must not fill the memory.
+const HELD_MAX: usize = 2_048;
+/// How long a refused alarm waits before it is tried again in place.
+const PUBLISH_AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a lane ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaneError {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a publish was not confirmed")]
+    Unconfirmed,
+    #[error("{0}")]
+    WrongStore(String),
+}
+
+/// One channel's worth of the protocol.
+pub(crate) struct Lane<R: Role> {
+    desk: Desk<R>,
+    publisher: Arc<dyn Publisher>,
+    acker: Arc<dyn Acker>,
+    held: VecDeque<Held>,
+}
+
+/// A delivery that is decided and not acked yet.
+struct Held {
+    tag: Tag,
+    waiting: Vec<Waiting>,
+    refused: Vec<(StreamId, Effect, MessageId, Why)>,
+}
+
+/// A publish that its delivery waits for.
+struct Waiting {
+    confirmation: Confirmation,
+    /// What it is; none for a letter that was set aside.
+    effect: Option<(StreamId, Effect, MessageId)>,
+    /// What it was, for what is tried again in place.
+    again: Option<Outgoing>,
+}
+
+impl<R: Role> Lane<R> {
+    pub(crate) fn new(
+        role: R,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        publisher: Box<dyn Publisher>,
+        consumer: &dyn Consumer,
+    ) -> Self {
+        Self {
+            desk: Desk::new(role, store, clock),
+            publisher: publisher.into(),
+            acker: consumer.acker(),
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Works until it is told to stop or something breaks. A stop finishes what is committed, and no more.
+    pub(crate) async fn run(&mut self, consumer: &mut dyn Consumer, stop: &Stop) -> Result<(), LaneError> {
+        loop {
+            let room = self.held.len() < HELD_MAX;
+            tokio::select! {
+                biased;
+                () = stop.draining() => break,
+                done = front(&mut self.held, &self.publisher), if !self.held.is_empty() => {
+                    done?;
+                    self.ack().await?;
+                }
+                batch = consumer.next(BATCH_MAX), if room => self.step(batch?).await?,
+            }
+        }
+        while !self.held.is_empty() {
+            front(&mut self.held, &self.publisher).await?;
+            self.ack().await?;
+        }
+        Ok(())
+    }
+
+    /// Steps 1 to 4 for one batch.
+    async fn step(&mut self, batch: Vec<Delivery>) -> Result<(), LaneError> {
+        let first = self.held.len();
+        let mut work = Vec::with_capacity(batch.len());
+        for (at, delivery) in (first..).zip(&batch) {
+            self.held.push_back(Held { tag: delivery.tag, waiting: Vec::new(), refused: Vec::new() });
+            for part in letter::open(delivery) {
+                match part {
+                    Err(unreadable) => {
+                        let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
+                        self.set_aside(at, &delivery.key, None, &reason, unreadable.bytes).await?;
+                    }
+                    Ok(letter) => match self.desk.role.read(&letter) {
+                        Ok(message) => work.push((at, letter, message)),
+                        Err(Unfit::Handled) => {}
+                        Err(Unfit::WrongStore(why)) => return Err(LaneError::WrongStore(why)),
+                        Err(Unfit::Misdirected(reason)) => self.set_letter_aside(at, &letter, reason).await?,
+                    },
+                }
+            }
+        }
+        let verdicts = self.desk.commit(&work).await?;
+        for outgoing in verdicts.notices {
+            // Best effort: nobody waits for it.
+            drop(self.publisher.publish(outgoing).await?);
+        }
+        for (item, reason) in verdicts.refused {
+            let (at, letter, _) = &work[item];
+            self.set_letter_aside(*at, letter, reason).await?;
+        }
+        for item in verdicts.panicked {
+            let (at, letter, _) = &work[item];
+            match self.desk.role.after_panic(letter, self.desk.now()) {
+                Some(outgoing) => self.publish(*at, None, outgoing).await?,
+                None => self.set_letter_aside(*at, letter, "the decision panicked").await?,
+            }
+        }
+        for (item, stream, effect) in verdicts.effects {
+            self.send(work[item].0, stream, effect).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes one effect, for the delivery at this place.
+    async fn send(&mut self, at: usize, stream: StreamId, effect: Effect) -> Result<(), LaneError> {
+        match self.desk.render(stream, effect).await {
+            Ok(rendered) => self.publish(at, Some((stream, effect, rendered.id)), rendered.outgoing).await,
+            Err(RenderError::Unsendable { id, why }) => {
+                self.held[at].refused.push((stream, effect, id, Why::Unsendable(why)));
+                Ok(())
+            }
+            Err(RenderError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    async fn publish(
+        &mut self,
+        at: usize,
+        effect: Option<(StreamId, Effect, MessageId)>,
+        outgoing: Outgoing,
+    ) -> Result<(), LaneError> {
+        let is_alarm = matches!(effect, Some((_, Effect::Alarm { .. }, _)));
+        let again = (effect.is_none() || is_alarm).then(|| outgoing.clone());
+        let confirmation = self.publisher.publish(outgoing).await?;
+        self.held[at].waiting.push(Waiting { confirmation, effect, again });
+        Ok(())
+    }
+
+    async fn set_letter_aside(&mut self, at: usize, letter: &Letter, reason: &str) -> Result<(), LaneError> {
+        let id = letter.envelope.message_id;
+        tracing::warn!(message = %id, kind = letter.envelope.content.name(), reason, "a message was set aside");
+        let body = crate::wire::codec::encode(&letter.envelope).unwrap_or_default();
+        let outgoing = letter::dead(&letter.key, told(letter), Some(id), reason, body);
+        self.publish(at, None, outgoing).await
+    }
+
+    async fn set_aside(
+        &mut self,
+        at: usize,
+        key: &str,
+        id: Option<MessageId>,
+        reason: &str,
+        body: bytes::Bytes,
+    ) -> Result<(), LaneError> {
+        tracing::warn!(reason, key, "a message that can not be read was set aside");
+        self.publish(at, None, letter::dead(key, None, id, reason, body)).await
+    }
+
+    /// Step 5: acks the deliveries at the front that are done, with one ack for all.
+    async fn ack(&mut self) -> Result<(), LaneError> {
+        let mut last = None;
+        while let Some(held) = self.held.front_mut() {
+            if !held.waiting.is_empty() {
+                match front(&mut self.held, &self.publisher).now_or_never() {
+                    Some(done) => done?,
+                    None => break,
+                }
+            }
+            let again: Vec<_> = std::mem::take(&mut self.held[0].refused);
+            if !again.is_empty() {
+                self.on_refused(again).await?;
+                continue;
+            }
+            last = self.held.pop_front().map(|held| held.tag);
+        }
+        if let Some(tag) = last {
+            self.acker.ack(tag, true).await?;
+        }
+        Ok(())
+    }
+
+    /// The broker refused what the front delivery caused. The machine is told, and what it makes of that is
+    /// committed and confirmed before the delivery is acked. A letter to the dead, and an alarm, are the base
+    /// case: there is nothing else to wait for, so they are tried again in place.
+    async fn on_refused(&mut self, refused: Vec<(StreamId, Effect, MessageId, Why)>) -> Result<(), LaneError> {
+        for (stream, effect, id, why) in refused {
+            tracing::warn!(%stream, ?effect, message = %id, %why, "a publish was refused");
+            let input = self.desk.role.refused(effect, id, why);
+            let cause = refusal_id(id);
+            let message = Message { stream, cause, input, result: None, log: None };
+            for (stream, effect) in self.desk.commit_own(message).await? {
+                self.send(0, stream, effect).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits until nothing is out for the front delivery. Loses nothing when it is dropped before it is done.
+async fn front(held: &mut VecDeque<Held>, publisher: &Arc<dyn Publisher>) -> Result<(), LaneError> {
+    let Some(held) = held.front_mut() else { return Ok(()) };
+    while let Some(waiting) = held.waiting.last_mut() {
+        let why = match (&mut waiting.confirmation).await {
+            Confirmed::Accepted => {
+                held.waiting.pop();
+                continue;
+            }
+            Confirmed::Nacked => Why::Nacked,
+            Confirmed::Returned => Why::Returned,
+            Confirmed::Unknown => return Err(LaneError::Unconfirmed),
+        };
+        match (&waiting.again, waiting.effect) {
+            (Some(outgoing), _) => {
+                tracing::warn!(exchange = ?outgoing.address.exchange, key = outgoing.address.key, %why, "a publish was refused, it is tried again");
+                waiting.confirmation = publish_later(publisher.clone(), outgoing.clone());
+            }
+            (None, Some((stream, effect, id))) => {
+                held.refused.push((stream, effect, id, why));
+                held.waiting.pop();
+            }
+            (None, None) => return Err(LaneError::Unconfirmed),
+        }
+    }
+    Ok(())
+}
+
+fn publish_later(publisher: Arc<dyn Publisher>, outgoing: Outgoing) -> Confirmation {
+    Box::pin(async move {
+        tokio::time::sleep(PUBLISH_AGAIN).await;
+        match publisher.publish(outgoing).await {
+            Ok(confirmation) => confirmation.await,
+            Err(_) => Confirmed::Unknown,
+        }
+    })
+}
+
+/// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened or woken.
+fn told(letter: &Letter) -> Option<String> {
+    use crate::wire::Content;
+    let is_phase = match &letter.envelope.content {
+        Content::StartProjectPhase(_) => true,
+        Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)),
+        _ => false,
+    };
+    (is_phase && letter.death.is_none()).then(|| crate::wire::address::TOLD_MANAGERS.to_owned())
+}

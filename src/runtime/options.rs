@@ -1,0 +1,78 @@
+//! What a process of any layer has to be told before it can run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::port::{Clock, Planner, Store, Transport};
+use super::topology::TopologyOptions;
+use crate::domain::expand::SkillDefaults;
+use crate::wire::AgentId;
+use crate::wire::content::Layer;
+
+/// Who a process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub agent_id: AgentId,
+    pub name: String,
+    pub layer: Layer,
+    pub host: String,
+    pub pid: u32,
+}
+
+/// The world of a process: its ports, and what all layers agree on.
+#[derive(Clone)]
+pub struct World {
+    pub transport: Arc<dyn Transport>,
+    pub store: Arc<dyn Store>,
+    /// The store's own id: agents on another store are no peers.
+    pub store_id: Uuid,
+    pub clock: Arc<dyn Clock>,
+    pub planners: Arc<[Arc<dyn Planner>]>,
+    pub skills: Arc<BTreeMap<String, SkillOptions>>,
+    pub topology: Arc<TopologyOptions>,
+    pub timing: Timing,
+}
+
+/// What is known of a skill wherever its subtasks are planned or run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkillOptions {
+    /// How many attempts of it one executor runs at once.
+    pub concurrency: u32,
+    /// How many commands of it an executor holds: a stop gives back what it has not begun.
+    pub prefetch: u16,
+    /// How long an attempt may run.
+    pub timeout: Duration,
+    /// How many charged failures end a subtask.
+    pub max_attempts: u32,
+}
+
+impl SkillOptions {
+    pub fn defaults(&self) -> SkillDefaults {
+        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        SkillDefaults { timeout_ms, max_attempts: self.max_attempts }
+    }
+}
+
+/// How long things take, or may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// What a drain may take before everything is given back.
+    pub grace: Duration,
+    /// How long a command may wait to begin before it is dispatched anew.
+    pub start_within: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(5),
+            grace: Duration::from_secs(30),
+            start_within: Duration::from_secs(600),
+        }
+    }
+}

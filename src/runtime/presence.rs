@@ -1,0 +1,225 @@
+//! Who is there: what an agent says of itself, what it hears of others, and its inbox for directed and broadcast
+//! messages. All of it may get lost: nothing that must happen depends on it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::letter::{self, Letter, Pen};
+use super::options::{Identity, World};
+use super::port::Publisher;
+use super::stop::Stop;
+use super::supervise::{Ended, Fatal, supervise};
+use crate::wire::address::{ALL_KEY, Address, Exchange, Queue, agent_key, layer_key};
+use crate::wire::content::{Layer, Ping, Presence};
+use crate::wire::{AgentId, AgentStatus, Content, MessageId, ProjectId, Timestamp};
+
+/// Changes are told at once, but not more often than this.
+const TELL_PAUSE: Duration = Duration::from_millis(200);
+/// An agent that missed this many heartbeats is not counted on.
+const MISSED_MAX: u32 = 3;
+/// Agents are remembered for this long after they were last heard of.
+const REMEMBERED_MS: u64 = 60_000;
+/// So many agents are remembered at the most: the inbox is open to whoever may publish there.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// The changing facts of an agent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    pub(crate) skills: Vec<String>,
+    pub(crate) slots: u32,
+    pub(crate) busy: u32,
+    pub(crate) holds: Vec<u32>,
+    pub(crate) waits_for: Vec<u32>,
+    pub(crate) commands: Vec<MessageId>,
+    pub(crate) broken: bool,
+}
+
+/// One agent's place among the others.
+pub(crate) struct Post {
+    identity: Identity,
+    world: World,
+    facts: Mutex<Facts>,
+    changed: Notify,
+    others: Mutex<BTreeMap<AgentId, Presence>>,
+    /// Somebody came, left or said something new.
+    heard: Notify,
+}
+
+impl Post {
+    pub(crate) fn new(identity: Identity, world: World, facts: Facts) -> Self {
+        Self {
+            identity,
+            world,
+            facts: Mutex::new(facts),
+            changed: Notify::new(),
+            others: Mutex::default(),
+            heard: Notify::new(),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn pen(&self) -> Pen {
+        Pen { agent: self.identity.agent_id.clone() }
+    }
+
+    /// Changes what this agent says of itself; the others are told soon.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Facts)) {
+        change(&mut lock(&self.facts));
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        lock(&self.facts).clone()
+    }
+
+    /// Waits until something was heard of others.
+    pub(crate) async fn heard(&self) {
+        self.heard.notified().await;
+    }
+
+    /// The others that are alive as far as heartbeats tell.
+    pub(crate) fn alive(&self) -> Vec<Presence> {
+        let patience = self.world.timing.heartbeat * MISSED_MAX;
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let now = self.world.clock.now();
+        let others = lock(&self.others);
+        others.values().filter(|other| !other.leaving && now.ms_since(other.last_seen) <= patience).cloned().collect()
+    }
+
+    /// What this agent says of itself now.
+    fn presence(&self, leaving: bool) -> Presence {
+        let facts = self.facts();
+        let status = match (facts.broken, facts.busy) {
+            (true, _) => AgentStatus::Error,
+            (false, 0) => AgentStatus::Idle,
+            (false, _) => AgentStatus::Busy,
+        };
+        Presence {
+            agent_id: self.identity.agent_id.clone(),
+            name: self.identity.name.clone(),
+            layer: self.identity.layer,
+            status,
+            skills: facts.skills,
+            slots: facts.slots,
+            busy: facts.busy,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.identity.host.clone(),
+            pid: self.identity.pid,
+            last_seen: self.world.clock.now(),
+            store_id: (self.identity.layer != Layer::Execution).then_some(self.world.store_id),
+            holds: facts.holds,
+            waits_for: facts.waits_for,
+            commands: facts.commands,
+            leaving,
+            peers: Vec::new(),
+        }
+    }
+
+    fn hear(&self, mut presence: Presence, now: Timestamp) {
+        presence.last_seen = now;
+        presence.peers = Vec::new();
+        let mut others = lock(&self.others);
+        others.retain(|_, other| now.ms_since(other.last_seen) <= REMEMBERED_MS);
+        if others.len() < REMEMBERED_MAX || others.contains_key(&presence.agent_id) {
+            others.insert(presence.agent_id.clone(), presence);
+        }
+        drop(others);
+        self.heard.notify_one();
+    }
+
+    fn remembered(&self) -> Vec<Presence> {
+        lock(&self.others).values().cloned().collect()
+    }
+
+    /// Keeps the inbox open and the heartbeat going until the process leaves. Says goodbye at a drain.
+    pub(crate) async fn run(&self, stop: &Stop) -> Result<(), Fatal> {
+        let clock = &self.world.clock;
+        supervise("the agent's inbox", clock, stop, || self.session(stop)).await
+    }
+
+    async fn session(&self, stop: &Stop) -> Result<(), Ended> {
+        let id = &self.identity.agent_id;
+        let bindings = [agent_key(id), layer_key(self.identity.layer), ALL_KEY.to_owned()];
+        let bindings = bindings.map(|key| (Exchange::Agents, key));
+        let mut inbox = self.world.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
+        let publisher = self.world.transport.publisher().await?;
+        // Who is there already? The answers fill the roster before the first heartbeats come.
+        self.send(&*publisher, Address::everybody(), Content::Ping(Ping::default())).await?;
+        let mut next = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.draining() => {
+                    self.tell(&*publisher, true).await?;
+                    return Ok(());
+                }
+                letters = inbox.next(64) => {
+                    for delivery in letters? {
+                        for letter in letter::open(&delivery).into_iter().flatten() {
+                            self.on_letter(&*publisher, letter).await?;
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(next) => {
+                    self.tell(&*publisher, false).await?;
+                    next = tokio::time::Instant::now() + self.world.timing.heartbeat;
+                    self.heard.notify_one();
+                }
+                () = self.changed.notified() => next = next.min(tokio::time::Instant::now() + TELL_PAUSE),
+            }
+        }
+    }
+
+    async fn on_letter(&self, publisher: &dyn Publisher, letter: Letter) -> Result<(), Ended> {
+        let sender = letter.envelope.sender_id;
+        if sender == self.identity.agent_id.as_str() {
+            // Nobody gets its own broadcast.
+            return Ok(());
+        }
+        match letter.envelope.content {
+            Content::Ping(_) => {
+                if let Ok(sender) = AgentId::new(sender) {
+                    let peers = self.remembered();
+                    let pong = Presence { peers, ..self.presence(false) };
+                    self.send(publisher, Address::agent(&sender), Content::Pong(pong)).await?;
+                }
+            }
+            Content::Heartbeat(presence) | Content::Pong(presence) => {
+                if presence.layer != Layer::Client {
+                    self.hear(presence, self.world.clock.now());
+                }
+            }
+            other => tracing::debug!(sender, kind = other.name(), "a message for this agent has no meaning here"),
+        }
+        Ok(())
+    }
+
+    /// A heartbeat, to those who need to know.
+    async fn tell(&self, publisher: &dyn Publisher, leaving: bool) -> Result<(), Ended> {
+        let presence = self.presence(leaving);
+        for layer in [Layer::Coordination, Layer::Management] {
+            self.send(publisher, Address::layer(layer), Content::Heartbeat(presence.clone())).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, publisher: &dyn Publisher, to: Address, content: Content) -> Result<(), Ended> {
+        let id = MessageId(self.world.clock.fresh_id());
+        let nobody = ProjectId(uuid::Uuid::nil());
+        if let Some(outgoing) = self.pen().best_effort(id, to, nobody, content, self.world.clock.now()) {
+            drop(publisher.publish(outgoing).await?);
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whoever panicked while it held the lock left whole values behind: every change is one assignment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,123 @@
+//! What the step of the delivery protocol asks of a layer's machine.
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::letter::Letter;
+use super::port::{Outgoing, Payload, Snapshot, StoreError, Summary};
+use crate::domain::decision::{Decision, Effect};
+use crate::domain::phase::Why;
+use crate::wire::{MessageId, StreamId, Timestamp};
+
+/// A machine with its place in the world: what comes to it, what it keeps, what it sends.
+pub(crate) trait Role: Send {
+    type State: Send;
+    type Event: Serialize + DeserializeOwned + Send;
+    type Input: Send;
+
+    /// Whether states may be kept between batches: only where nobody else gets deliveries for these streams.
+    const KEEPS_STATES: bool;
+
+    /// What a letter means here, and to which stream.
+    fn read(&mut self, letter: &Letter) -> Result<Message<Self::Input>, Unfit>;
+
+    /// The state of a stream without events.
+    fn fresh(&self, stream: StreamId) -> Self::State;
+    /// The state in a snapshot; none when it is in another format.
+    fn restore(&self, snapshot: &Snapshot) -> Option<Self::State>;
+    /// The state as a snapshot, where this machine makes any.
+    fn snapshot(&self, state: &Self::State) -> Option<Snapshot>;
+    fn apply(&self, state: &mut Self::State, event: &Self::Event);
+    fn version(&self, state: &Self::State) -> u64;
+    /// Nothing more is expected for it: its state need not be kept.
+    fn is_over(&self, state: &Self::State) -> bool;
+
+    /// The machine's decision. It moves the state on; that is kept only when it is committed.
+    fn decide(
+        &mut self,
+        stream: StreamId,
+        state: &mut Self::State,
+        message: &Message<Self::Input>,
+        now: Timestamp,
+    ) -> Decision<Self::Event>;
+
+    /// What is stored beside these events of this message.
+    fn payloads(&mut self, stream: StreamId, events: &[Self::Event], message: &Message<Self::Input>) -> Vec<Payload>;
+
+    /// The stream's row on the read side.
+    fn summary(&self, stream: StreamId, state: &Self::State) -> Option<Summary>;
+
+    /// What `cause` had sent and what is still current.
+    fn effects(&self, state: &Self::State, cause: MessageId) -> Vec<Effect>;
+
+    /// The message of an effect.
+    fn render(
+        &mut self,
+        stream: StreamId,
+        state: &Self::State,
+        effect: Effect,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Rendered, RenderError>> + Send;
+
+    /// What others are told of committed events, as far as they listen.
+    fn notices(&self, stream: StreamId, state: &Self::State, events: &[Self::Event], now: Timestamp) -> Vec<Outgoing>;
+
+    /// What whoever sent a message that changed nothing is told.
+    fn answer(
+        &self,
+        stream: StreamId,
+        state: &Self::State,
+        message: &Message<Self::Input>,
+        refused: Option<&str>,
+        now: Timestamp,
+    ) -> Option<Outgoing>;
+
+    /// What is sent in the place of a message whose decision panicked; none: it goes to the dead letters.
+    fn after_panic(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing>;
+
+    /// The input that says that a publish was refused.
+    fn refused(&self, effect: Effect, id: MessageId, why: Why) -> Self::Input;
+
+    /// A stream's state is no longer kept here.
+    fn forget(&mut self, stream: StreamId);
+}
+
+/// An input on its way to its stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Message<I> {
+    pub(crate) stream: StreamId,
+    pub(crate) cause: MessageId,
+    pub(crate) input: I,
+    /// What is to be stored beside the stream: a result, a log.
+    pub(crate) result: Option<crate::wire::Raw>,
+    pub(crate) log: Option<String>,
+}
+
+/// Why a letter is not for this role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// Set aside among the dead letters with this reason.
+    Misdirected(&'static str),
+    /// It is done with already: it was for the process, not for a stream.
+    Handled,
+    /// This process must not go on: it works on another store than its peers.
+    WrongStore(String),
+}
+
+/// A message that is ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendered {
+    pub(crate) id: MessageId,
+    pub(crate) outgoing: Outgoing,
+}
+
+/// Why an effect has no message.
+#[derive(Debug)]
+pub(crate) enum RenderError {
+    /// It can never be sent: the machine is told.
+    Unsendable { id: MessageId, why: String },
+    /// It could not be put together now.
+    Store(StoreError),
+}

@@ -1,0 +1,71 @@
+//! The adapters of the store port: SQLite, PostgreSQL, and one in memory for the simulator.
+//!
+//! Here a store's URL becomes an adapter. What all of them do alike stands in [`batch`] (what is written) and
+//! [`rows`] (what is read); nothing outside this folder knows SQL or a database's name. No error ever shows a
+//! password.
+
+use std::sync::Arc;
+
+use crate::runtime::port::{Store, StoreError};
+
+mod batch;
+pub mod memory;
+mod migrations;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod rows;
+pub mod sqlite;
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It is made where there is none, and brought up to date where it is older than the program.
+    Write,
+    /// It is left exactly as it is: not made, not migrated, and `append` is refused.
+    Read,
+}
+
+/// The store at `url` (`sqlite:PATH`, `postgres://...`), made or brought up to date where that is needed.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    open_for(url, Access::Write).await
+}
+
+/// The store at `url`, for those who only look: nothing in it is changed.
+pub async fn open_to_read(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    open_for(url, Access::Read).await
+}
+
+async fn open_for(url: &str, access: Access) -> Result<Arc<dyn Store>, StoreError> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) => {
+            let options = sqlite::SqliteOptions { access, ..Default::default() };
+            Ok(Arc::new(sqlite::SqliteStore::open(path, options).await?))
+        }
+        Some(("postgres" | "postgresql", _)) => open_postgres(url, access).await,
+        // Only the part before the first colon is shown: behind it there may be a password.
+        Some((scheme, _)) => Err(unusable(format!("no store has the scheme `{}`", scheme.escape_default()), FORMS)),
+        None => Err(unusable(format!("`{}` is no store URL", url.escape_default()), FORMS)),
+    }
+}
+
+const FORMS: &str = "`sqlite:PATH` or `postgres://USER:PASSWORD@HOST:5432/DATABASE`";
+
+#[cfg(feature = "postgres")]
+async fn open_postgres(url: &str, access: Access) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(postgres::PostgresStore::open(url, access).await?))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn open_postgres(_: &str, _: Access) -> Result<Arc<dyn Store>, StoreError> {
+    Err(unusable("PostgreSQL is not built into this trireme", "cargo build --release --features postgres"))
+}
+
+/// It will not work later either, and this is the way out.
+fn unusable(what: impl std::fmt::Display, hint: impl std::fmt::Display) -> StoreError {
+    StoreError::Unusable(format!("{what}\nhint: {hint}"))
+}
+
+/// What a store says that was opened for reading.
+fn only_read() -> StoreError {
+    StoreError::Unusable("it was opened for reading only".into())
+}

@@ -1,0 +1,102 @@
+//! What PostgreSQL's errors mean to the caller: above all, whether a batch may have been written.
+
+use std::error::Error as _;
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::runtime::port::StoreError;
+
+/// Why a statement has no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was not sent.
+    Before(StoreError),
+    Server(Error),
+    /// Nothing was heard in time.
+    Silence,
+}
+
+/// The SQLSTATE of `append_batch` for a stream that is at another version.
+const STALE: &str = "TR001";
+
+enum Meaning {
+    /// Somebody else was faster. Nothing was written.
+    Conflict,
+    /// Nothing was written; it may work later.
+    Later,
+    /// Nothing was written, nor will be.
+    Never,
+    /// The connection broke, or the statement was stopped.
+    Lost,
+}
+
+fn meaning(error: &Error) -> Meaning {
+    let Some(code) = error.code() else { return Meaning::Lost };
+    match code.code() {
+        STALE | "40001" | "40P01" | "23505" => Meaning::Conflict,
+        // Stopped by the statement's timeout, or by an operator: a commit that waits for a replica is done all the same.
+        "57014" | "57P01" | "57P02" | "57P05" => Meaning::Lost,
+        // A lock that somebody else kept; a server that starts, or that is a replica now.
+        "55P03" | "57P03" | "25006" => Meaning::Later,
+        // By class: the connection, and errors inside the server; resources, and the system below.
+        other => match other.get(..2) {
+            Some("08" | "XX") => Meaning::Lost,
+            Some("53" | "58") => Meaning::Later,
+            _ => Meaning::Never,
+        },
+    }
+}
+
+/// Of a statement that writes.
+pub fn of_write(failure: Failure) -> StoreError {
+    match failure {
+        Failure::Before(error) => error,
+        Failure::Silence => StoreError::Unknown(SILENCE.into()),
+        Failure::Server(error) => match meaning(&error) {
+            Meaning::Conflict => StoreError::Conflict,
+            Meaning::Later => StoreError::Unreachable(describe(&error)),
+            Meaning::Never => StoreError::Unusable(describe(&error)),
+            Meaning::Lost => StoreError::Unknown(describe(&error)),
+        },
+    }
+}
+
+/// Of a statement that writes nothing, so that there is nothing not to know.
+pub fn of_read(failure: Failure) -> StoreError {
+    match of_write(failure) {
+        StoreError::Unknown(text) => StoreError::Unreachable(text),
+        other => other,
+    }
+}
+
+/// Of no connection.
+pub fn no_connection(error: PoolError) -> StoreError {
+    let error = match error {
+        PoolError::Backend(error) => error,
+        other => return StoreError::Unreachable(other.to_string().to_lowercase()),
+    };
+    let text = describe(&error);
+    let Some(code) = error.code() else { return StoreError::Unreachable(text) };
+    // A wrong user or password, a database that there is not, a right that is missing.
+    let wrong = [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
+        || code.code().starts_with("28");
+    match wrong {
+        true => StoreError::Unusable(text),
+        false => StoreError::Unreachable(text),
+    }
+}
+
+const SILENCE: &str = "no answer in time";
+
+/// The server's own words, or the error's with its causes. Neither has a password in it.
+pub fn describe(error: &Error) -> String {
+    if let Some(answer) = error.as_db_error() {
+        return format!("{} ({})", answer.message(), answer.code().code());
+    }
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

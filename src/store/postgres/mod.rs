@@ -1,0 +1,121 @@
+//! PostgreSQL: for workers on many machines.
+//!
+//! Every call is one statement that commits by itself, so that no transaction is ever open between two round
+//! trips: a process that stops can not hold a lock that others wait for. Everything lives in the schema `trireme`
+//! of the database.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::{Object, Pool};
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::batch::{checked, cut};
+use super::{Access, only_read};
+use crate::runtime::port::{
+    Append, Payload, PayloadKind, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+};
+use crate::store::rows::summaries_sql;
+use crate::wire::StreamId;
+use append::Columns;
+use error::Failure;
+
+mod append;
+mod error;
+mod open;
+mod read;
+#[cfg(feature = "tls")]
+mod tls;
+
+/// How long a call waits for its answer. The server gives up on a statement after 5 s; when not even that is heard,
+/// the network is gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub struct PostgresStore {
+    pool: Pool,
+    access: Access,
+}
+
+impl PostgresStore {
+    pub async fn open(url: &str, access: Access) -> Result<Self, StoreError> {
+        Ok(Self { pool: open::open(url, access).await?, access })
+    }
+
+    /// One statement. What fails before it is sent is `Unreachable`: nothing was done.
+    async fn call(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        let client = self.pool.get().await.map_err(|error| Failure::Before(error::no_connection(error)))?;
+        let answer = timeout(ANSWER_TIMEOUT, async {
+            let before = |error| Failure::Before(error::of_read(Failure::Server(error)));
+            let statement = client.prepare_cached(sql).await.map_err(before)?;
+            client.query(&statement, parameters).await.map_err(Failure::Server)
+        });
+        let Ok(answer) = answer.await else {
+            // Its answer may still come: nobody else may get this connection.
+            drop(Object::take(client));
+            return Err(Failure::Silence);
+        };
+        answer
+    }
+
+    async fn read(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        self.call(sql, parameters).await.map_err(error::of_read)
+    }
+
+    fn check_access(&self) -> Result<(), StoreError> {
+        match self.access {
+            Access::Write => Ok(()),
+            Access::Read => Err(only_read()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn append(&self, parts: Vec<Append>) -> Result<(), StoreError> {
+        self.check_access()?;
+        let batch = cut(checked(parts)?)?;
+        let columns = Columns::of(&batch);
+        if batch.iter().all(|part| part.only_asserts()) {
+            let changed = self.read(append::ASSERT, &columns.assertions()).await?;
+            return if changed.is_empty() { Ok(()) } else { Err(StoreError::Conflict) };
+        }
+        self.call(append::APPEND, &columns.all()).await.map(drop).map_err(error::of_write)
+    }
+
+    async fn load(&self, streams: &[StreamId]) -> Result<Vec<Stored>, StoreError> {
+        let names: Vec<String> = streams.iter().map(StreamId::to_string).collect();
+        read::streams(self.read(read::STREAMS, &[&names, &true]).await?, streams)
+    }
+
+    async fn load_from_start(&self, stream: StreamId) -> Result<Stored, StoreError> {
+        let rows = self.read(read::STREAMS, &[&vec![stream.to_string()], &false]).await?;
+        Ok(read::streams(rows, &[stream])?.pop().unwrap_or_default())
+    }
+
+    async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
+        let ordinals: Vec<i64> = ordinals.iter().copied().map(i64::from).collect();
+        let rows = self.read(read::PAYLOADS, &[&phase.to_string(), &kind.as_str(), &ordinals]).await?;
+        rows.iter().map(|row| read::payload(row, kind)).collect()
+    }
+
+    async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {
+        let rows = self.read(&summaries_sql(query), &[]).await?;
+        rows.iter().map(read::summary).collect()
+    }
+
+    async fn identity(&self, partitions: u32) -> Result<StoreIdentity, StoreError> {
+        if let Some(row) = self.read(read::IDENTITY, &[]).await?.first() {
+            return read::identity(row);
+        }
+        self.check_access()?;
+        let written = self.call(append::IDENTITY, &[&Uuid::now_v7(), &i64::from(partitions)]).await;
+        written.map_err(error::of_write)?;
+        match self.read(read::IDENTITY, &[]).await?.first() {
+            Some(row) => read::identity(row),
+            None => Err(StoreError::Unusable("its identity does not stay written".into())),
+        }
+    }
+}

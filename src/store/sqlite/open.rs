@@ -1,0 +1,156 @@
+//! Opening the file: is it one, is it ours, is its schema known. A reader never changes it.
+
+use std::error::Error as _;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::meaning;
+use super::{SqliteOptions, Synchronous};
+use crate::runtime::port::StoreError;
+use crate::store::migrations::{SQLITE, Schema, judge, runner, too_old};
+use crate::store::unusable;
+
+/// Marks the file as ours, so that no other program's database is ever written to: `TRIR` in ASCII.
+const APPLICATION_ID: i32 = 0x5452_4952;
+/// All statements of this adapter, and some room.
+const STATEMENTS_MAX: usize = 32;
+/// Processes that open a new file at once step on each other's feet; who loses finds the work done when it looks
+/// again. Each further attempt would need one more process that changes the schema in that very moment.
+const ATTEMPTS_MAX: usize = 5;
+
+/// A connection that writes, to a file that is made or brought up to date where that is needed.
+pub fn writer(path: &Path, options: SqliteOptions) -> Result<Connection, StoreError> {
+    check_path(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = connect(path, flags, options)?;
+    for _ in 1..ATTEMPTS_MAX {
+        match prepare(&mut connection, path, options) {
+            Err(StoreError::Unreachable(reason)) => tracing::debug!(path = %path.display(), reason, "store is busy"),
+            done => return done.map(|()| connection),
+        }
+    }
+    prepare(&mut connection, path, options).map(|()| connection)
+}
+
+/// A connection that only reads, to a file that is there and up to date.
+pub fn reader(path: &Path, options: SqliteOptions) -> Result<Connection, StoreError> {
+    check_path(path)?;
+    if !path.exists() {
+        return Err(unusable(
+            format!("there is no `{}`", path.display()),
+            "a worker or `trireme run --store` makes it",
+        ));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(path, flags, options)?;
+    match schema(&connection, path)? {
+        Schema::Current => Ok(connection),
+        Schema::Older => Err(too_old()),
+    }
+}
+
+fn check_path(path: &Path) -> Result<(), StoreError> {
+    let shown = path.display();
+    let text = path.to_string_lossy();
+    if text.is_empty() || text == ":memory:" || text.starts_with("//") {
+        return Err(unusable(format!("`sqlite:{shown}` names no file"), "`sqlite:PATH`, as in `sqlite:trireme.db`"));
+    }
+    if path.is_dir() {
+        return Err(unusable(
+            format!("`{shown}` is a directory"),
+            format!("sqlite:{}", path.join("trireme.db").display()),
+        ));
+    }
+    // The parent of a bare file name is empty: the current directory, which is there.
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => {
+            let folder = folder.display();
+            Err(unusable(format!("there is no directory `{folder}`"), format!("mkdir -p {folder}")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags, options: SqliteOptions) -> Result<Connection, StoreError> {
+    let connect = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(options.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        Ok(connection)
+    };
+    connect().map_err(|error: rusqlite::Error| refused(&error, path))
+}
+
+/// Like [`meaning`], in words about the file.
+fn refused(error: &rusqlite::Error, path: &Path) -> StoreError {
+    use rusqlite::ErrorCode::{CannotOpen, NotADatabase, PermissionDenied, ReadOnly};
+    let shown = path.display();
+    match error.sqlite_error_code() {
+        Some(NotADatabase) => {
+            unusable(format!("`{shown}` is no SQLite database"), "name another file; this one is left alone")
+        }
+        Some(CannotOpen | PermissionDenied | ReadOnly) => {
+            unusable(format!("`{shown}` can not be opened"), "may this user read and write it, and its directory?")
+        }
+        _ => meaning(error),
+    }
+}
+
+fn prepare(connection: &mut Connection, path: &Path, options: SqliteOptions) -> Result<(), StoreError> {
+    let refused = |error: rusqlite::Error| refused(&error, path);
+    let found = schema(connection, path)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(refused)?;
+    if mode != "wal" {
+        return Err(unusable(
+            format!("`{}` has no write-ahead log (its journal mode is `{mode}`)", path.display()),
+            "put it on a disk of this machine",
+        ));
+    }
+    let synchronous = match options.synchronous {
+        Synchronous::Full => "full",
+        Synchronous::Normal => "normal",
+    };
+    connection.pragma_update(None, "synchronous", synchronous).map_err(refused)?;
+    match found {
+        Schema::Current => Ok(()),
+        Schema::Older => migrate(connection, path),
+    }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(|error| refused(&error, path))?;
+    connection.set_transaction_behavior(TransactionBehavior::Immediate);
+    let migrated = runner(SQLITE)?.run(connection);
+    match (schema(connection, path)?, migrated) {
+        // Also when it failed: then another process has done the same a moment before.
+        (Schema::Current, _) => Ok(()),
+        (Schema::Older, Ok(_)) => Err(StoreError::Unusable("its schema did not become this program's".into())),
+        (Schema::Older, Err(error)) => match error.source().and_then(|source| source.downcast_ref()) {
+            Some(source) => Err(refused(source, path)),
+            None => Err(StoreError::Unusable(format!("its schema can not be changed: {error}"))),
+        },
+    }
+}
+
+fn schema(connection: &Connection, path: &Path) -> Result<Schema, StoreError> {
+    let refused = |error: rusqlite::Error| refused(&error, path);
+    let count = "select count(*), count(*) filter (where name = 'refinery_schema_history') from sqlite_schema";
+    let (all, history): (i64, i64) =
+        connection.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(refused)?;
+    // Asked after the tables: who makes them marks the file first.
+    let mark: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(refused)?;
+    if all > 0 && mark != APPLICATION_ID {
+        return Err(unusable(
+            format!("`{}` is the database of another program", path.display()),
+            "name another file; this one is left alone",
+        ));
+    }
+    let newest = "select coalesce(max(version), 0) from refinery_schema_history";
+    let found: i64 = match history {
+        0 => 0,
+        _ => connection.query_row(newest, [], |row| row.get(0)).map_err(refused)?,
+    };
+    judge(found, SQLITE)
+}

@@ -1,0 +1,161 @@
+//! Between our properties and AMQP's. What comes in may be anything: a value that is not what it should be
+//! counts as absent, and never fails the delivery or panics.
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
+
+use super::admin::short;
+use crate::runtime::port::{Death, Properties, TransportError};
+
+const PERSISTENT: u8 = 2;
+const TRANSIENT: u8 = 1;
+/// A reason is for people; all headers together have to fit into one frame of 128 KiB.
+const REASON_BYTES_MAX: usize = 4096;
+
+/// `told` is a second routing key. `login` is checked by the broker, which makes it a proof of who published.
+pub(super) fn to_amqp(
+    properties: &Properties,
+    told: Option<&str>,
+    login: &ShortString,
+) -> Result<BasicProperties, TransportError> {
+    let mut amqp = BasicProperties::default()
+        .with_delivery_mode(if properties.persistent { PERSISTENT } else { TRANSIENT })
+        .with_content_type("application/json".into())
+        .with_user_id(login.clone());
+    if let Some(id) = properties.message_id {
+        amqp = amqp.with_message_id(id.to_string().into());
+    }
+    if let Some(project) = properties.project {
+        amqp = amqp.with_correlation_id(project.to_string().into());
+    }
+    if let Some(kind) = &properties.kind {
+        amqp = amqp.with_type(short(kind)?);
+    }
+    if let Some(sender) = &properties.sender {
+        amqp = amqp.with_app_id(short(sender)?);
+    }
+    if let Some(reply_to) = &properties.reply_to {
+        amqp = amqp.with_reply_to(short(reply_to)?);
+    }
+    let headers = headers(properties, told);
+    Ok(if headers.inner().is_empty() { amqp } else { amqp.with_headers(headers) })
+}
+
+fn headers(properties: &Properties, told: Option<&str>) -> FieldTable {
+    let mut headers = FieldTable::default();
+    if let Some(attempt) = properties.attempt {
+        headers.insert("attempt".into(), AMQPValue::LongLongInt(attempt.into()));
+    }
+    if properties.again {
+        headers.insert("x-again".into(), AMQPValue::Boolean(true));
+    }
+    if let Some(reason) = &properties.reason {
+        let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+        headers.insert("x-reason".into(), AMQPValue::LongString(reason[..end].into()));
+    }
+    if let Some(told) = told {
+        headers.insert("CC".into(), AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongString(told.into())])));
+    }
+    headers
+}
+
+pub(super) fn from_amqp(amqp: &BasicProperties) -> Properties {
+    let text = |field: &Option<ShortString>| field.as_ref().map(|text| text.as_str().to_owned());
+    let header = |name: &str| amqp.headers().as_ref().and_then(|headers| headers.inner().get(name));
+    Properties {
+        message_id: message_id(amqp),
+        project: amqp.correlation_id().as_ref().and_then(|id| id.as_str().parse().ok()),
+        kind: text(amqp.kind()),
+        sender: text(amqp.app_id()),
+        reply_to: text(amqp.reply_to()),
+        attempt: header("attempt").and_then(number),
+        again: matches!(header("x-again"), Some(AMQPValue::Boolean(true))),
+        reason: header("x-reason").and_then(string),
+        persistent: *amqp.delivery_mode() == Some(PERSISTENT),
+    }
+}
+
+pub(super) fn message_id(amqp: &BasicProperties) -> Option<crate::wire::MessageId> {
+    let id = amqp.message_id().as_ref()?;
+    uuid::Uuid::parse_str(id.as_str()).ok().map(crate::wire::MessageId)
+}
+
+/// How often it came back, as quorum queues count.
+pub(super) fn returns(amqp: &BasicProperties) -> u32 {
+    let count = amqp.headers().as_ref().and_then(|headers| headers.inner().get("x-delivery-count"));
+    count.and_then(number).unwrap_or(0)
+}
+
+/// The newest of its deaths: the broker puts it first.
+pub(super) fn death(amqp: &BasicProperties) -> Option<Death> {
+    let AMQPValue::FieldArray(deaths) = amqp.headers().as_ref()?.inner().get("x-death")? else { return None };
+    let AMQPValue::FieldTable(newest) = deaths.as_slice().first()? else { return None };
+    let field = |name: &str| newest.inner().get(name).and_then(string);
+    Some(Death { queue: field("queue")?, reason: field("reason")? })
+}
+
+fn string(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+fn number(value: &AMQPValue) -> Option<u32> {
+    match *value {
+        AMQPValue::ShortShortInt(number) => number.try_into().ok(),
+        AMQPValue::ShortShortUInt(number) => Some(number.into()),
+        AMQPValue::ShortInt(number) => number.try_into().ok(),
+        AMQPValue::ShortUInt(number) => Some(number.into()),
+        AMQPValue::LongInt(number) => number.try_into().ok(),
+        AMQPValue::LongUInt(number) => Some(number),
+        AMQPValue::LongLongInt(number) => number.try_into().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_and_hostile_properties_count_as_absent() {
+        let values = || {
+            [
+                AMQPValue::Void,
+                AMQPValue::LongLongInt(-1),
+                AMQPValue::LongLongInt(i64::MAX),
+                AMQPValue::Double(f64::NAN),
+                AMQPValue::LongString(vec![0xff, 0xfe].into()),
+                AMQPValue::FieldArray(FieldArray::default()),
+                AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::Void])),
+                AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::FieldTable(FieldTable::default())])),
+                AMQPValue::FieldTable(FieldTable::default()),
+            ]
+        };
+        for value in values() {
+            let mut headers = FieldTable::default();
+            for name in ["attempt", "x-again", "x-reason", "x-delivery-count", "x-death", "CC"] {
+                headers.insert(name.into(), value.clone());
+            }
+            let amqp = BasicProperties::default()
+                .with_headers(headers)
+                .with_delivery_mode(9)
+                .with_message_id("no uuid".into())
+                .with_correlation_id("".into());
+            assert_eq!(from_amqp(&amqp), Properties::default(), "{value:?}");
+            assert_eq!((returns(&amqp), death(&amqp)), (0, None), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_into_amqp_is_refused_or_cut_and_never_panics() {
+        let long = "ä".repeat(4000);
+        let reason = Properties { reason: Some(long.clone()), ..Properties::default() };
+        let amqp = to_amqp(&reason, None, &"guest".into()).expect("a reason is cut");
+        assert_eq!(from_amqp(&amqp).reason.map(|cut| cut.len()), Some(REASON_BYTES_MAX));
+        let kind = Properties { kind: Some(long), ..Properties::default() };
+        assert!(matches!(to_amqp(&kind, None, &"guest".into()), Err(TransportError::Refused(_))));
+    }
+}
