@@ -12,7 +12,7 @@ use crate::store::migrations::{POSTGRES, Schema, judge, runner, too_old};
 use crate::store::{Access, unusable};
 
 /// Connections of one process. It has one commit at a time per channel, and a server's connections are few.
-const CONNECTIONS_MAX: usize = 4;
+pub const CONNECTIONS_MAX: usize = 4;
 /// How long a call waits for a connection, free or new: as long as for a statement.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A peer that is gone is noticed within 10 s + 3 * 5 s, and within 10 s when something was sent.
@@ -186,7 +186,7 @@ async fn migrate(client: Object) -> Result<(), StoreError> {
 }
 
 fn read(error: tokio_postgres::Error) -> StoreError {
-    of_read(Failure::Server(error))
+    of_read(Failure::Answer(error))
 }
 
 #[cfg(test)]
