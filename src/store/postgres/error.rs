@@ -1,10 +1,10 @@
 //! What PostgreSQL's errors mean to the caller: above all, whether a batch may have been written.
 
 use std::error::Error as _;
+use std::io::{self, ErrorKind};
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
 
 use crate::runtime::port::StoreError;
 
@@ -100,10 +100,13 @@ pub fn no_connection(error: PoolError) -> StoreError {
         other => return StoreError::Unreachable(other.to_string().to_lowercase()),
     };
     let text = describe(&error);
-    let Some(code) = error.code() else { return StoreError::Unreachable(text) };
-    // A wrong user or password, a database that there is not, a right that is missing.
-    let wrong = [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
-        || code.code().starts_with("28");
+    let wrong = match (error.code(), error.source()) {
+        // A wrong user or password, a database that there is not, a right that is missing.
+        (Some(code), _) => ["3D000", "42501"].contains(&code.code()) || code.code().starts_with("28"),
+        // A certificate that is not good is invalid data; all else that the network says may pass.
+        (None, Some(source)) => source.downcast_ref::<io::Error>().is_none_or(|io| io.kind() == ErrorKind::InvalidData),
+        (None, None) => false,
+    };
     match wrong {
         true => StoreError::Unusable(text),
         false => StoreError::Unreachable(text),

@@ -25,6 +25,10 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// was written, while a statement that was stopped may have been.
 const SESSION: &str = "-c search_path=trireme -c statement_timeout=5s -c lock_timeout=4s \
                        -c idle_in_transaction_session_timeout=5s";
+/// Everything here is looked up by a key. The planner would see that only once it has statistics, and until then
+/// read a whole table for one stream.
+const PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
+                     -c plan_cache_mode=force_generic_plan -c jit=off";
 /// One process changes the schema at a time; the others wait for it, longer than any migration should take.
 const MIGRATION_SESSION: &str = "set statement_timeout = '60s'; set lock_timeout = '60s'; \
                                  select pg_advisory_lock(hashtext('trireme migration'))";
@@ -73,7 +77,7 @@ fn configure(url: &str, access: Access) -> Result<(Config, Tls), StoreError> {
     // The last word is the URL's own.
     let read_only = if access == Access::Read { "-c default_transaction_read_only=on" } else { "" };
     let own = config.get_options().unwrap_or_default();
-    let options = format!("{SESSION} {read_only} {own}");
+    let options = format!("{SESSION} {PLANS} {read_only} {own}");
     config
         .options(options)
         .connect_timeout(CONNECT_TIMEOUT)

@@ -24,7 +24,7 @@ pub const STREAMS: &str = "
     select place, 1, p.number, p.version, p.format, null, p.state
     from asked join snapshots p on p.stream = asked.name and p.version = asked.covered
     union all
-    select place, 2, e.first_version, e.first_version, e.last_version, e.events, null
+    select place, 2, e.last_version, e.first_version, e.last_version, e.events, null
     from asked join events e on e.stream = asked.name and e.last_version > asked.covered
     order by place, kind, number";
 
