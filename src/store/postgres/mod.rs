@@ -18,7 +18,7 @@ use super::{Access, only_read};
 use crate::runtime::port::{
     Append, Payload, PayloadKind, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
 };
-use crate::store::rows::summaries_sql;
+use crate::store::rows::{sorted, summaries_sql};
 use crate::wire::StreamId;
 use append::Columns;
 use error::Failure;
@@ -102,7 +102,7 @@ impl Store for PostgresStore {
     }
 
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
-        let ordinals: Vec<i64> = ordinals.iter().copied().map(i64::from).collect();
+        let ordinals: Vec<i64> = sorted(ordinals).into_iter().map(i64::from).collect();
         let rows = self.read(read::PAYLOADS, &[&phase.to_string(), &kind.as_str(), &ordinals]).await?;
         rows.iter().map(|row| read::payload(row, kind)).collect()
     }

@@ -213,7 +213,7 @@ mod tests {
         let options = config.get_options().expect("options");
         assert!(options.contains("default_transaction_read_only=on") && options.ends_with("-c lock_timeout=1s"));
         assert_eq!((target(&config).as_str(), tls), ("`db.example:6000/work`", Tls::Off));
-        for bad in ["postgres://me:s3cret@db:port/x", "postgres://me:s3cret?x@db/x", "postgres://me:s3cret@/x"] {
+        for bad in ["postgres://me:s3cret@db:port/x", "postgres://me:s3cret@db/x?s3cret", "postgres://me:s3cret@/x"] {
             let error = configure(bad, Access::Write).expect_err(bad).to_string();
             assert!(!error.contains("s3cret") && error.contains("hint: "), "{error}");
         }

@@ -28,10 +28,16 @@ pub const STREAMS: &str = "
     from asked join events e on e.stream = asked.name and e.last_version > asked.covered
     order by place, kind, number";
 
+/// One look into the index for each ordinal.
 pub const PAYLOADS: &str = "
-    select distinct on (ordinal) ordinal, attempt, data from payloads
-    where stream = $1 and kind = $2 and ordinal = any ($3)
-    order by ordinal, attempt desc";
+    select wanted.ordinal, newest.attempt, newest.data
+    from unnest($3::bigint[]) as wanted (ordinal)
+    cross join lateral (
+        select attempt, data from payloads p
+        where p.stream = $1 and p.kind = $2 and p.ordinal = wanted.ordinal
+        order by attempt desc limit 1
+    ) as newest
+    order by wanted.ordinal";
 
 pub const IDENTITY: &str = "select id, partitions from store";
 
