@@ -1,7 +1,6 @@
 //! Performs a project in this process: phase by phase, each subtask after its dependencies, one at a time.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -19,10 +18,6 @@ const RESULT_BYTES_MAX: usize = 800 * 1024;
 
 /// The result of every subtask, by goal and name.
 pub type Results = BTreeMap<String, BTreeMap<String, Value>>;
-
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The goals of a project, with the subtasks that are planned for each, in the order of their phases.
 pub fn plan(project: &str) -> Vec<(GoalPlan, Vec<SubtaskPlan>)> {
