@@ -8,8 +8,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use super::performer::{Results, file, perform};
+use super::performer::{Results, assignment, file, perform};
 
 const PROJECT: &str = include_str!("../../examples/code-report.toml");
 
@@ -103,4 +104,31 @@ async fn an_empty_tree_has_a_report_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let results = report_on(folder.path()).await;
     assert_eq!(results["Report on the Tree"]["Merge All"]["total"]["files"], 0);
+}
+
+/// Measures with these arguments; the end of its standard error when it does not work.
+async fn measure(arguments: &[&str], input: Value) -> Result<Value, String> {
+    let argv: Vec<&str> = ["python3", "examples/code-report/measure.py"].iter().chain(arguments).copied().collect();
+    let runner = trireme::runner::build("command", Some(&json!({ "argv": argv }))).expect("options");
+    let assignment = assignment("CodeMeasure", &input);
+    let report = runner.run(&assignment, CancellationToken::new()).await;
+    report.outcome.map(|result| result.read().expect("JSON")).map_err(|failure| failure.message)
+}
+
+#[tokio::test]
+async fn what_can_not_be_measured_says_why() {
+    let folder = tree();
+    let root = folder.path().to_str().expect("a path");
+    for (arguments, input, message) in [
+        (vec![], json!({ "root": "/no/such/folder", "types": ["rs"] }), "input `root` is no folder here"),
+        (vec![], json!({ "root": root }), "input has neither `types` nor `except`, or both"),
+        (vec![], json!({ "root": root, "types": ["rs"], "except": ["rs"] }), "input has neither"),
+        (vec![], json!({ "root": root, "types": "rs" }), "input `types` is no array of texts"),
+        (vec!["--within", root], json!({ "root": "/", "types": ["rs"] }), "input `root` is not in"),
+    ] {
+        let refused = measure(&arguments, input.clone()).await.expect_err("refused");
+        assert!(refused.starts_with(&format!("exit status 1: {message}")), "{input}: {refused}");
+    }
+    let inside = json!({ "root": format!("{root}/src"), "types": ["rs"] });
+    assert_eq!(measure(&["--within", root], inside).await.expect("measured")["types"]["rs"]["files"], 4);
 }

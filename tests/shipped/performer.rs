@@ -67,17 +67,25 @@ async fn attempt(goal: &GoalPlan, subtask: &SubtaskPlan, deps: Map<String, Value
     assert!(deps.bytes() <= DEPS_BYTES_MAX, "`{}`: deps of {} bytes", subtask.name, deps.bytes());
     let (kind, options) = skill(&subtask.skill);
     let runner = runner::build(&kind, options.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", subtask.skill));
-    let command = json!({
-        "project_id": "00000000-0000-0000-0000-000000000007", "project_name": "Shipped", "phase": 1,
-        "goal_name": goal.goal_name, "subtask_id": "1.0", "task_name": subtask.name, "skill": subtask.skill,
-        "description": subtask.description, "attempt": 1, "max_attempts": 3, "input": subtask.input, "deps": deps,
-        "timeout_ms": 60_000, "not_after": "2100-01-01T00:00:00.000Z",
-    });
-    let assignment = Assignment { command: serde_json::from_value(command).expect("a command") };
+    let mut assignment = assignment(&subtask.skill, &serde_json::to_value(&subtask.input).expect("JSON"));
+    assignment.command.goal_name.clone_from(&goal.goal_name);
+    assignment.command.task_name.clone_from(&subtask.name);
+    assignment.command.description.clone_from(&subtask.description);
+    assignment.command.deps = deps;
     let report = runner.run(&assignment, CancellationToken::new()).await;
     let result = report.outcome.unwrap_or_else(|failure| panic!("`{}`: {failure:?}\n{:?}", subtask.name, report.log));
     assert!(result.bytes() <= RESULT_BYTES_MAX, "`{}`: a result of {} bytes", subtask.name, result.bytes());
     result.read().expect("JSON")
+}
+
+/// A first attempt without dependencies.
+pub fn assignment(skill: &str, input: &Value) -> Assignment {
+    let command = json!({
+        "project_id": "00000000-0000-0000-0000-000000000007", "project_name": "Shipped", "phase": 1,
+        "goal_name": "Goal", "subtask_id": "1.0", "task_name": "Subtask", "skill": skill, "attempt": 1,
+        "max_attempts": 3, "input": input, "timeout_ms": 60_000, "not_after": "2100-01-01T00:00:00.000Z",
+    });
+    Assignment { command: serde_json::from_value(command).expect("a command") }
 }
 
 /// How a skill is performed, by the sections that are to stand in `queues.toml`.
