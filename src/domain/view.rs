@@ -241,7 +241,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
         }
         phase::Event::Opened(_)
         | phase::Event::SubtasksAdded { .. }
-        | phase::Event::Planned
+        | phase::Event::Planned {}
         | phase::Event::WaitEnded { .. }
         | phase::Event::AlarmSet { .. }
         | phase::Event::Ended { .. }

@@ -39,7 +39,7 @@ async fn a_project_runs_to_its_end() {
         .init();
     let namespace = Namespace::new("sim").expect("a word");
     let broker = MemoryBroker::new(namespace.clone());
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(uuid::Uuid::from_u128(9)));
     let options = TopologyOptions {
         namespace,
         partitions: 2,
@@ -61,16 +61,14 @@ async fn a_project_runs_to_its_end() {
     };
     world("admin").transport.declare(&topology(&options)).await.expect("declared");
     let stop = Stop::new();
-    tokio::spawn(trireme::runtime::manager::run(world("m1"), identity("m1", Layer::Management), stop.clone()));
-    tokio::spawn(trireme::runtime::coordinator::run(world("c1"), identity("c1", Layer::Coordination), stop.clone()));
+    let run = trireme::runtime::manager::run(world("m1"), identity("m1", Layer::Management), stop.clone());
+    tokio::spawn(async move { eprintln!("manager {:?}", run.await) });
+    let run = trireme::runtime::coordinator::run(world("c1"), identity("c1", Layer::Coordination), stop.clone());
+    tokio::spawn(async move { eprintln!("coordinator {:?}", run.await) });
     let offered = OfferedSkill { options: skill.clone(), runner: Arc::new(Noop) };
     let executor = ExecutorOptions { slots: 4, skills: BTreeMap::from([("noop".to_owned(), offered)]) };
-    tokio::spawn(trireme::runtime::executor::run(
-        world("e1"),
-        identity("e1", Layer::Execution),
-        executor,
-        stop.clone(),
-    ));
+    let run = trireme::runtime::executor::run(world("e1"), identity("e1", Layer::Execution), executor, stop.clone());
+    tokio::spawn(async move { eprintln!("executor {:?}", run.await) });
     let mut client = Client::connect(world("client")).await.expect("client");
     let n: u32 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     let goal = GoalPlan {
@@ -96,7 +94,13 @@ async fn a_project_runs_to_its_end() {
     let id = ProjectId(uuid::Uuid::from_u128(1));
     let began = std::time::Instant::now();
     client.submit(id, request).await.expect("submitted");
-    let completion = client.completion().await.expect("completed");
+    let completion = tokio::time::timeout(Duration::from_secs(3), client.completion()).await;
+    for queue in [trireme::wire::address::Queue::Management, trireme::wire::address::Queue::Requests] {
+        eprintln!("{queue:?} {:?}", world("x").transport.depth(&queue).await);
+    }
+    for message in broker.inspect().messages {
+        eprintln!("{message:?}");
+    }
     eprintln!("{completion:?} {:?}", began.elapsed());
     eprintln!("{:?}", store.summaries(&SummaryQuery::default()).await);
 }

@@ -10,14 +10,13 @@ use crate::wire::{AgentId, FailureKind, MessageId, ProjectId, Raw, Status, Times
 
 /// One event of the stream `phase/<project>/<n>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event")]
 pub enum Event {
     /// A manager handed the phase over.
     Opened(Opened),
     /// At most 1,000 specs of the plan, in the order of their ordinals.
     SubtasksAdded { specs: Vec<Spec> },
     /// The plan is complete: what has no dependencies is ready.
-    Planned,
+    Planned {},
     /// These attempts were handed to their skills' queues: pairs of ordinal and attempt.
     Dispatched { at: Timestamp, cause: MessageId, not_after: Timestamp, commands: Vec<(u32, u32)> },
     /// A command could not be handed over: its queue refused it, or there is none.

@@ -34,7 +34,7 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
             for chunk in specs.chunks(SPECS_PER_EVENT) {
                 draft.record(Event::SubtasksAdded { specs: chunk.to_vec() });
             }
-            draft.record(Event::Planned);
+            draft.record(Event::Planned {});
             settle(draft, false);
         }
     }

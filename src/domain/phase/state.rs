@@ -235,7 +235,7 @@ impl Phase {
         match event {
             Event::Opened(opened) => self.opened = Some(opened.clone()),
             Event::SubtasksAdded { specs } => self.specs.extend_from_slice(specs),
-            Event::Planned => self.plan(),
+            Event::Planned {} => self.plan(),
             Event::Dispatched { cause, not_after, commands, .. } => {
                 commands.iter().for_each(|&(ordinal, attempt)| self.dispatch(ordinal, attempt, *cause, *not_after));
             }

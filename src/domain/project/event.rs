@@ -9,7 +9,6 @@ use crate::wire::{Counts, GoalPlan, MessageId, Raw, Status, Timestamp};
 
 /// One event of the stream `project/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event")]
 pub enum Event {
     /// A manager took the request.
     Accepted(Accepted),

@@ -24,7 +24,7 @@ pub(crate) struct CoordinatorRole {
     pub(super) share: Share,
     pub(super) results: Results,
     /// Told when a ping of a peer came through the partition.
-    pub(super) held_by_us: Box<dyn Fn() + Send>,
+    pub(super) held_by_us: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Role for CoordinatorRole {

@@ -20,7 +20,8 @@ pub(super) fn of_connecting(error: &lapin::Error, uri: &AMQPUri) -> TransportErr
     let vhost = &uri.vhost;
     match error.kind() {
         ErrorKind::ProtocolError(told) if told.get_id() == ACCESS_REFUSED => TransportError::Refused(format!(
-            "user `{user}` may not log in at `{place}`\nhint: look at the user and the password in the broker's URL"
+            "user `{user}` may not log in at `{place}`\nhint: look at the user and the password in the broker's URL; `guest` may only \
+             from the broker's own machine"
         )),
         ErrorKind::ProtocolError(told) if told.get_id() == NOT_ALLOWED => TransportError::Refused(format!(
             "user `{user}` may not use virtual host `{vhost}` at `{place}`: {}\nhint: look at the end of the broker's \
@@ -79,5 +80,38 @@ fn reason(told: &AMQPError) -> String {
     match text.split_once(" - ") {
         Some((code, reason)) if code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') => reason.into(),
         _ => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::{AMQPHardError, AMQPSoftError};
+
+    use super::*;
+
+    fn told(soft: AMQPSoftError, text: &str) -> lapin::Error {
+        ErrorKind::ProtocolError(AMQPError::new(soft.into(), text.into())).into()
+    }
+
+    #[test]
+    fn a_refusal_says_what_it_is_about_and_what_to_do() {
+        let asking = |error| of_asking("queue `x.skill.a`", &error);
+        let shape =
+            told(AMQPSoftError::PRECONDITIONFAILED, "PRECONDITION_FAILED - inequivalent arg 'x-delivery-limit'");
+        assert_eq!(
+            asking(shape),
+            TransportError::Mismatch("queue `x.skill.a`: inequivalent arg 'x-delivery-limit'".into())
+        );
+        let refused = asking(told(AMQPSoftError::ACCESSREFUSED, "ACCESS_REFUSED - access to queue refused"));
+        assert!(matches!(&refused, TransportError::Refused(text) if text.contains("list_permissions")), "{refused:?}");
+        let missing = asking(told(AMQPSoftError::NOTFOUND, "NOT_FOUND - no queue"));
+        assert!(matches!(&missing, TransportError::Mismatch(text) if text.contains("topology declare")), "{missing:?}");
+        // Somebody else has it: that passes, so it is worth another try.
+        assert!(matches!(asking(told(AMQPSoftError::RESOURCELOCKED, "locked")), TransportError::Closed(_)));
+        let forced = AMQPError::new(AMQPHardError::CONNECTIONFORCED.into(), "CONNECTION_FORCED - bye".into());
+        assert_eq!(asking(ErrorKind::ProtocolError(forced).into()), TransportError::Closed("320 bye".into()));
+        // What a consumer is told at its end is never about the topology.
+        let late = told(AMQPSoftError::PRECONDITIONFAILED, "PRECONDITION_FAILED - delivery acknowledgement timed out");
+        assert_eq!(of_channel(&late), TransportError::Closed("406 delivery acknowledgement timed out".into()));
     }
 }

@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 
 use super::admin::{short, within};
 use super::connection::{ANSWER_TIMEOUT, Connections, Purpose};
-use super::unconfirmed::{Unconfirmed, Waiting};
+use super::unconfirmed::{Name, Unconfirmed, Waiting};
 use super::{error, properties};
 use crate::runtime::port::{Confirmation, Confirmed, Outgoing, Publisher, TransportError};
 use crate::wire::MessageId;
@@ -155,7 +155,13 @@ impl Publisher for RabbitPublisher {
 
 /// What comes out of the set of futures.
 enum Event {
-    Confirmed(u64, lapin::Result<lapin::Confirmation>),
+    Confirmed {
+        number: u64,
+        acked: bool,
+        /// Whose return hung on it.
+        carried: Option<Name>,
+    },
+    Gone(lapin::Error),
     Mark,
 }
 
@@ -178,10 +184,10 @@ async fn run(channel: Channel, mut parcels: mpsc::Receiver<Parcel>) {
                 while let Some(seen) = event {
                     match seen {
                         Event::Mark => unconfirmed.mark(),
-                        Event::Confirmed(number, Ok(answer)) => note(&mut unconfirmed, number, answer),
-                        Event::Confirmed(_, Err(error)) => {
+                        Event::Confirmed { number, acked, carried } => unconfirmed.confirm(number, acked, carried),
+                        Event::Gone(error) => {
                             debug!(%error, "the channel for publishing is gone");
-                            return;
+                            return; // lapin closes what is still open of it
                         }
                     }
                     event = in_flight.next().now_or_never().flatten();
@@ -225,18 +231,16 @@ async fn send(
     body: Bytes,
 ) -> Event {
     let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
-    let written = channel.basic_publish(exchange, key, options, &body, properties).await;
-    Event::Confirmed(
-        number,
-        match written {
-            Ok(confirm) => confirm.await,
-            Err(error) => Err(error),
-        },
-    )
-}
-
-fn note(unconfirmed: &mut Unconfirmed, number: u64, answer: lapin::Confirmation) {
-    let acked = !answer.is_nack();
-    let carried = answer.take_message().map(|returned| properties::message_id(&returned.delivery.properties));
-    unconfirmed.confirm(number, acked, carried);
+    let answer = match channel.basic_publish(exchange, key, options, &body, properties).await {
+        Ok(confirm) => confirm.await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(answer) => {
+            let acked = !answer.is_nack();
+            let carried = answer.take_message().map(|returned| properties::message_id(&returned.delivery.properties));
+            Event::Confirmed { number, acked, carried }
+        }
+        Err(error) => Event::Gone(error),
+    }
 }

@@ -24,7 +24,7 @@ use crate::wire::MessageId;
 
 /// A message is known by its id. Several of one id at a time are taken for each other, which is right as long
 /// as they go to the same address: they are the same message, sent again.
-type Name = Option<MessageId>;
+pub(super) type Name = Option<MessageId>;
 
 /// What is not answered is answered by dropping it: the other end takes that for `Unknown`.
 pub(super) struct Waiting {
@@ -45,6 +45,8 @@ pub(super) struct Unconfirmed {
     returned: BTreeMap<Name, usize>,
     /// How many of `confirmed` were seen before the mark that is on its way.
     marked: Option<usize>,
+    /// Something was seen since a mark was last set: without it, another would say nothing new.
+    fresh: bool,
 }
 
 impl Unconfirmed {
@@ -56,6 +58,7 @@ impl Unconfirmed {
 
     /// A confirm was seen; `carried` is the name on the return that hung on it, perhaps another's.
     pub fn confirm(&mut self, number: u64, acked: bool, carried: Option<Name>) {
+        self.fresh = true;
         if let Some(name) = carried {
             *self.returned.entry(name).or_default() += 1;
         }
@@ -70,9 +73,10 @@ impl Unconfirmed {
 
     /// Whether a mark is to be sent after what was seen so far.
     pub fn wants_mark(&mut self) -> bool {
-        let wanted = self.marked.is_none() && !self.confirmed.is_empty();
+        let wanted = self.fresh && self.marked.is_none() && !self.confirmed.is_empty();
         if wanted {
             self.marked = Some(self.confirmed.len());
+            self.fresh = false;
         }
         wanted
     }
@@ -212,6 +216,25 @@ mod tests {
             }
             prop_assert!(unconfirmed.oldest().is_none() && unconfirmed.returned.is_empty());
         }
+    }
+
+    #[test]
+    fn a_return_without_its_confirm_is_waited_for_and_not_asked_for() {
+        let mut unconfirmed = Unconfirmed::default();
+        let mut add = |number| {
+            let (answer, receiver) = oneshot::channel();
+            unconfirmed.add(Waiting { sent: Instant::now(), name: name(number), mandatory: true, answer });
+            receiver
+        };
+        let (mut routed, mut lost) = (add(0), add(1));
+        unconfirmed.confirm(0, true, Some(name(1)));
+        assert!(unconfirmed.wants_mark());
+        unconfirmed.mark();
+        assert!(!unconfirmed.wants_mark() && routed.try_recv().is_err(), "nothing new can be known");
+        unconfirmed.confirm(1, true, None);
+        assert!(unconfirmed.wants_mark());
+        unconfirmed.mark();
+        assert_eq!((routed.try_recv(), lost.try_recv()), (Ok(Confirmed::Accepted), Ok(Confirmed::Returned)));
     }
 
     #[test]

@@ -18,8 +18,10 @@ pub async fn a_rejected_message_is_a_dead_letter_with_its_keys(broker: &dyn Brok
     let died = death(broker, skill("alpha"), "rejected");
     let letters = take(consume(&transport, &Queue::Dead, 9).await.as_mut(), 2).await;
     assert_eq!(sorted(&letters), [0, 1]);
+    // Whether a letter counts as redelivered, and its returns, differ: RabbitMQ 3.10 counts anew for a letter,
+    // 4.0 goes on with what its first queue counted.
     for letter in &letters {
-        assert_eq!((&letter.death, letter.key.as_str(), letter.redelivered), (&died, "alpha", false));
+        assert_eq!((&letter.death, letter.key.as_str()), (&died, "alpha"));
         assert_eq!(letter.exchange, Exchange::Dead.name(&broker.topology().namespace));
         assert_eq!(letter.properties.message_id, Some(id(number(letter))));
     }
@@ -56,7 +58,7 @@ pub async fn a_message_dies_of_age_at_the_head(broker: &dyn Broker) {
     assert!(started.elapsed() >= Tier::Ms250.delay(), "a delay is never cut short");
     assert_eq!(numbers(&rung), [0, 1, 2]);
     for alarm in &rung {
-        assert_eq!(alarm.key, "250ms.p.0");
+        assert_eq!((alarm.key.as_str(), alarm.redelivered, alarm.returns), ("250ms.p.0", false, 0));
         assert_eq!(alarm.exchange, Exchange::Alarms.name(&broker.topology().namespace));
         assert_eq!(alarm.death, death(broker, Queue::Later(Tier::Ms250), "expired"));
     }
