@@ -90,7 +90,7 @@ pub fn assignment(skill: &str, input: &Value) -> Assignment {
 
 /// How a skill is performed, by the sections that are to stand in `queues.toml`.
 fn skill(name: &str) -> (String, Option<Value>) {
-    let text = include_str!("../../examples/skills-for-queues.toml");
+    let text = include_str!("../../queues.toml");
     let skills: Value = toml::from_str(text).expect("TOML");
     let section = &skills["skills"][name];
     let kind = section["runner"].as_str().unwrap_or_else(|| panic!("no skill `{name}`")).to_owned();
@@ -107,7 +107,7 @@ pub fn file<'a>(result: &'a Value, path: &str) -> &'a str {
 
 #[test]
 fn every_skill_that_is_configured_can_be_built() {
-    let text = include_str!("../../examples/skills-for-queues.toml");
+    let text = include_str!("../../queues.toml");
     let skills: Value = toml::from_str(text).expect("TOML");
     for name in skills["skills"].as_object().expect("sections").keys() {
         let (kind, options) = skill(name);

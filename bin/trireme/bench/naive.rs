@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions};
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer};
 
@@ -54,7 +56,11 @@ impl End {
     }
 
     /// Publishes one message; what is awaited afterwards is its confirm.
-    async fn send(&self, to: &str, body: &[u8]) -> lapin::Result<impl Future<Output = lapin::Result<Confirmation>> + use<>> {
+    async fn send(
+        &self,
+        to: &str,
+        body: &[u8],
+    ) -> lapin::Result<impl Future<Output = lapin::Result<Confirmation>> + use<>> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let properties = BasicProperties::default().with_delivery_mode(2);
         self.publish.basic_publish("".into(), to.into(), options, body, properties).await
