@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Map, Value, json};
 use trireme::config::Settings;
@@ -71,11 +72,13 @@ fn each_layer_is_a_service_that_starts_it() {
         assert!(command.first().is_some_and(|first| LAYERS.contains(first)), "{name} runs {command:?}");
         assert!(service["entrypoint"].is_null(), "{name} has an entrypoint of its own");
         assert_eq!(service["build"], ".", "{name} is not built from the Dockerfile");
+        let known = Command::new(env!("CARGO_BIN_EXE_trireme")).args(&command).arg("--help").output().expect("it runs");
+        assert!(known.status.success(), "{command:?}: {}", String::from_utf8_lossy(&known.stderr));
         started.push(command[0]);
     }
     started.sort_unstable();
     assert_eq!(started, ["coordinator", "executor", "manager"]);
-    assert!(text("Dockerfile").contains("\nENTRYPOINT [\"trireme\"]\n"), "a command is no command of the binary");
+    assert!(text("Dockerfile").contains("\nENTRYPOINT [\"trireme\"]\n"), "`command` is not what the binary is given");
     assert_eq!(words(&compose["services"]["submit"]["entrypoint"])[..2], ["trireme", "submit"]);
     // A service with one name or one port could not be scaled.
     let executor = &compose["services"]["executor"];
