@@ -1,8 +1,8 @@
 //! The one binary. This file parses, resolves the settings, and hands over to the subcommand: one file each.
 
-mod bench;
 mod agents;
 mod asking;
+mod bench;
 mod config;
 mod failure;
 mod files;

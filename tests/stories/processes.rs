@@ -31,10 +31,12 @@ pub enum Shared {
 
 impl Place {
     pub async fn new(shared: Shared, name: &str) -> Self {
-        let settings = Settings::resolve(Some(&root().join("queues.toml")), [], Vec::new()).expect("the shipped settings");
+        let settings =
+            Settings::resolve(Some(&root().join("queues.toml")), [], Vec::new()).expect("the shipped settings");
         let urls = std::env::var("TRIREME_TEST_AMQP_URLS").unwrap_or_else(|_| settings.broker.url.clone());
         let url = urls.split(',').next().unwrap_or_default().to_owned();
-        let shape = |namespace: &_| topology(&TopologyOptions { namespace: Clone::clone(namespace), ..settings.topology() });
+        let shape =
+            |namespace: &_| topology(&TopologyOptions { namespace: Clone::clone(namespace), ..settings.topology() });
         let claim = claim(&url, "trireme_test", shape).await.expect("a namespace on RabbitMQ: is it running?");
         let folder = tempfile::tempdir().expect("a folder");
         let (database, store_url) = match shared {
@@ -43,7 +45,8 @@ impl Place {
                 let server = std::env::var("TRIREME_TEST_POSTGRES_URL")
                     .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".into());
                 let name = format!("trireme_test_{name}_{}", std::process::id());
-                let database = Throwaway::create(&server, &name).await.expect("a database on PostgreSQL: is it running?");
+                let database =
+                    Throwaway::create(&server, &name).await.expect("a database on PostgreSQL: is it running?");
                 let url = database.url.clone();
                 (Some(database), url)
             }
@@ -163,8 +166,9 @@ fn check_order(status: &Value) {
     let ids: BTreeSet<_> = all.iter().map(|subtask| subtask["id"].to_string()).collect();
     assert_eq!((ids.len(), &status["counts"]["completed"]), (all.len(), &all.len().into()));
     for phase in list(status, "phases") {
-        let ended: BTreeMap<_, _> =
-            subtasks_of(phase).map(|subtask| (subtask["name"].to_string(), subtask["finished_at"].to_string())).collect();
+        let ended: BTreeMap<_, _> = subtasks_of(phase)
+            .map(|subtask| (subtask["name"].to_string(), subtask["finished_at"].to_string()))
+            .collect();
         for subtask in subtasks_of(phase) {
             assert_eq!(subtask["status"], "COMPLETED", "{subtask}");
             for dependency in list(subtask, "dependencies") {
@@ -275,7 +279,8 @@ async fn a_project_ends_whole_although_one_of_each_layer_is_killed() {
 #[tokio::test]
 async fn an_executor_that_is_added_takes_work() {
     let place = Place::new(Shared::SqliteFile, "added").await;
-    let _first = [place.worker(&["manager"]), place.worker(&["coordinator"]), place.worker(&["executor", "--slots", "1"])];
+    let _first =
+        [place.worker(&["manager"]), place.worker(&["coordinator"]), place.worker(&["executor", "--slots", "1"])];
     let file = place.file(SLEEPERS);
     let id = place.json(&["submit", &file.display().to_string(), "--json"])["project_id"].clone();
     let id = id.as_str().expect("an id");
