@@ -2,4 +2,5 @@
 
 mod bad_letters;
 mod drain;
+mod processes;
 mod team;

@@ -70,7 +70,7 @@ impl Team {
     }
 
     pub async fn client(&self) -> Client {
-        Client::connect(self.world("client").await).await.expect("a client")
+        Client::connect(&*self.world("client").await.transport, Arc::new(SystemClock)).await.expect("a client")
     }
 
     /// Whether every agent is still at work.
