@@ -223,7 +223,7 @@ fn set_by_variable(
     Ok(set)
 }
 
-/// Refuses what no layer below has. The keys inside a skill are left to the reader of skills.
+/// Refuses keys that nobody reads. Those inside a skill are left to the reader of skills.
 fn refuse_unknown(file: &Map<String, Value>, place: &str, known: &BTreeMap<String, ValueKind>) -> Result<(), BadInput> {
     let mut sections: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (section, key) in known.keys().filter_map(|key| key.split_once('.')) {

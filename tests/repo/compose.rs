@@ -72,17 +72,24 @@ fn each_layer_is_a_service_that_starts_it() {
         assert!(command.first().is_some_and(|first| LAYERS.contains(first)), "{name} runs {command:?}");
         assert!(service["entrypoint"].is_null(), "{name} has an entrypoint of its own");
         assert_eq!(service["build"], ".", "{name} is not built from the Dockerfile");
-        let known = Command::new(env!("CARGO_BIN_EXE_trireme")).args(&command).arg("--help").output().expect("it runs");
-        assert!(known.status.success(), "{command:?}: {}", String::from_utf8_lossy(&known.stderr));
+        assert_is_known(&command);
         started.push(command[0]);
     }
     started.sort_unstable();
     assert_eq!(started, ["coordinator", "executor", "manager"]);
     assert!(text("Dockerfile").contains("\nENTRYPOINT [\"trireme\"]\n"), "`command` is not what the binary is given");
-    assert_eq!(words(&compose["services"]["submit"]["entrypoint"])[..2], ["trireme", "submit"]);
+    let client = words(&compose["services"]["submit"]["entrypoint"]);
+    assert_eq!(client[..2], ["trireme", "submit"]);
+    assert_is_known(&client[1..]);
     // A service with one name or one port could not be scaled.
     let executor = &compose["services"]["executor"];
     assert!(["container_name", "hostname", "ports"].iter().all(|key| executor[key].is_null()), "{executor}");
+}
+
+/// That the binary's command line has such a command, with such options.
+fn assert_is_known(command: &[&str]) {
+    let asked = Command::new(env!("CARGO_BIN_EXE_trireme")).args(command).arg("--help").output().expect("it runs");
+    assert!(asked.status.success(), "{command:?}: {}", String::from_utf8_lossy(&asked.stderr));
 }
 
 #[test]
