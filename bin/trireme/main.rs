@@ -1,3 +1,115 @@
-//! The command line. Parses, wires up, runs: no business here.
+//! The one binary. This file parses, resolves the settings, and hands over to the subcommand: one file each.
 
-fn main() {}
+mod bench;
+mod config;
+mod failure;
+mod output;
+mod process;
+mod wiring;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+use output::Output;
+use trireme::config::{Given, Settings};
+use trireme::telemetry;
+use trireme::wire::content::Layer;
+
+/// Hierarchical teams of agents as three layers of worker processes on RabbitMQ.
+///
+/// Managers turn a request into goals, coordinators turn goals into a graph of subtasks and see it through,
+/// executors do the work.
+#[derive(Parser)]
+#[command(name = "trireme", version, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args)]
+struct Common {
+    /// The settings file; without it ./queues.toml, else built-in defaults
+    #[arg(long, value_name = "FILE", global = true, env = "TRIREME_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say less on standard error: only errors, twice for nothing
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
+    quiet: u8,
+    /// How logs are written on standard error
+    #[arg(long, value_name = "FORMAT", global = true, value_parser = ["text", "json"])]
+    log_format: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a manager: takes requests, hands projects over phase by phase, reports
+    Manager(worker::Arguments),
+    /// Run a coordinator: turns goals into a graph of subtasks and sees it through
+    Coordinator(worker::Arguments),
+    /// Run an executor: does the work
+    Executor(worker::ExecutorArguments),
+    /// Measure how fast it is, as a ratio of the naive way
+    Bench(bench::Arguments),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.common.json, arguments.common.quiet > 0);
+    match run(arguments, &output) {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.status.into()
+        }
+    }
+}
+
+fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure> {
+    let Arguments { common, command } = arguments;
+    let mut given = command.given();
+    given.extend(common.log_format.map(|value| Given { key: "log.format", option: "--log-format", value }));
+    let settings = Settings::resolve(common.config.as_deref(), std::env::vars_os(), given)?;
+    let verbosity = i8::try_from(common.verbose).unwrap_or(i8::MAX) - i8::try_from(common.quiet).unwrap_or(i8::MAX);
+    telemetry::start(&settings.log.filter, settings.log.format, verbosity)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::bug(format!("the runtime can not be started: {error}")))?;
+    let status = runtime.block_on(async {
+        match command {
+            Command::Manager(arguments) => worker::run(Layer::Management, arguments, &settings, output).await,
+            Command::Coordinator(arguments) => worker::run(Layer::Coordination, arguments, &settings, output).await,
+            Command::Executor(arguments) => worker::run_executor(arguments, &settings, output).await,
+            Command::Bench(arguments) => bench::run(arguments, &settings, output).await,
+            Command::Config(command) => config::run(command, &settings, output),
+        }
+    });
+    // What still blocks, a runner's thread say, must not keep the process.
+    runtime.shutdown_background();
+    status
+}
+
+impl Command {
+    /// The settings that this command's options set.
+    fn given(&self) -> Vec<Given> {
+        match self {
+            Self::Executor(arguments) => arguments.given(),
+            Self::Manager(_) | Self::Coordinator(_) | Self::Bench(_) | Self::Config(_) => Vec::new(),
+        }
+    }
+}
