@@ -169,12 +169,7 @@ impl Chaos {
     }
 
     /// The fault that strikes here, if any.
-    pub fn strike(
-        &mut self,
-        random: &mut Random,
-        point: Point,
-        exchange: Option<Exchange>,
-    ) -> Option<&'static Fault> {
+    pub fn strike(&mut self, random: &mut Random, point: Point, exchange: Option<Exchange>) -> Option<&'static Fault> {
         if self.is_over() {
             return None;
         }

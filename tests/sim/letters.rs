@@ -20,8 +20,12 @@ pub enum Kind {
     Command(MessageId),
     /// An answer to this command.
     Answer(MessageId),
-    Report { phase: u32 },
-    Alarm { number: u64 },
+    Report {
+        phase: u32,
+    },
+    Alarm {
+        number: u64,
+    },
     Other,
 }
 
@@ -47,9 +51,7 @@ fn facts(message: &Message) -> Vec<Fact> {
             }
             Content::SubtaskCompletion(answer) => (of_phase(answer.subtask_id.phase), Kind::Answer(answer.in_reply_to)),
             Content::SubtaskFailure(answer) => (of_phase(answer.subtask_id.phase), Kind::Answer(answer.in_reply_to)),
-            Content::ProjectStatusUpdate(update) => {
-                (StreamId::Project(project), Kind::Report { phase: update.phase })
-            }
+            Content::ProjectStatusUpdate(update) => (StreamId::Project(project), Kind::Report { phase: update.phase }),
             Content::Alarm(alarm) => (alarm.stream, Kind::Alarm { number: alarm.number }),
             _ => (StreamId::Project(project), Kind::Other),
         };

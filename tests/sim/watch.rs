@@ -189,7 +189,10 @@ impl Watch {
                     let command = phase.state.command_id(ordinal);
                     let is_out = out.is_held(stream) || command.is_some_and(|command| out.command_is_out(command));
                     self.rule("every_attempt_is_out", is_out, || {
-                        format!("{} ordinal {ordinal}: neither its command, nor an answer, nor its cause", brief(stream))
+                        format!(
+                            "{} ordinal {ordinal}: neither its command, nor an answer, nor its cause",
+                            brief(stream)
+                        )
                     })?;
                 }
             }
