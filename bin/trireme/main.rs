@@ -2,8 +2,10 @@
 
 mod config;
 mod failure;
+mod files;
 mod output;
 mod process;
+mod progress;
 mod wiring;
 mod worker;
 

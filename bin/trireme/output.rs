@@ -26,6 +26,11 @@ impl Output {
         self.json
     }
 
+    /// Whether what goes on is not to be said.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Data as one JSON document.
     pub fn json<T: Serialize + ?Sized>(&self, data: &T) -> Result<(), Failure> {
         let text = serde_json::to_string(data).map_err(|error| Failure::bug(format!("output is no JSON: {error}")))?;

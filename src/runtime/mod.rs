@@ -6,6 +6,7 @@ pub mod executor;
 pub mod manager;
 pub mod options;
 pub mod port;
+pub mod reader;
 pub mod stop;
 pub mod supervise;
 pub mod topology;

@@ -69,7 +69,7 @@ async fn a_project_runs_to_its_end() {
     let executor = ExecutorOptions { slots: 4, skills: BTreeMap::from([("noop".to_owned(), offered)]) };
     let run = trireme::runtime::executor::run(world("e1"), identity("e1", Layer::Execution), executor, stop.clone());
     tokio::spawn(async move { eprintln!("executor {:?}", run.await) });
-    let mut client = Client::connect(world("client")).await.expect("client");
+    let mut client = Client::connect(&*world("client").transport, Arc::new(SystemClock)).await.expect("client");
     let n: u32 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     let goal = GoalPlan {
         goal_name: "g".into(),
