@@ -1,5 +1,6 @@
 //! The one binary. This file parses, resolves the settings, and hands over to the subcommand: one file each.
 
+mod bench;
 mod config;
 mod failure;
 mod files;
@@ -61,6 +62,8 @@ enum Command {
     Coordinator(worker::Arguments),
     /// Run an executor: does the work
     Executor(worker::ExecutorArguments),
+    /// Measure how fast it is, as a ratio of the naive way
+    Bench(bench::Arguments),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -94,6 +97,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure
             Command::Manager(arguments) => worker::run(Layer::Management, arguments, &settings, output).await,
             Command::Coordinator(arguments) => worker::run(Layer::Coordination, arguments, &settings, output).await,
             Command::Executor(arguments) => worker::run_executor(arguments, &settings, output).await,
+            Command::Bench(arguments) => bench::run(arguments, &settings, output).await,
             Command::Config(command) => config::run(command, &settings, output),
         }
     });
@@ -107,7 +111,7 @@ impl Command {
     fn given(&self) -> Vec<Given> {
         match self {
             Self::Executor(arguments) => arguments.given(),
-            Self::Manager(_) | Self::Coordinator(_) | Self::Config(_) => Vec::new(),
+            Self::Manager(_) | Self::Coordinator(_) | Self::Bench(_) | Self::Config(_) => Vec::new(),
         }
     }
 }

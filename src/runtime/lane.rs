@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::commit::Desk;
+use super::commit::{Desk, PANICKED};
 use super::letter::{self, Letter};
 use super::port::{Acker, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Store, Tag};
 use super::port::{StoreError, TransportError};
@@ -121,7 +121,7 @@ impl<R: Role> Lane<R> {
                         let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
                         self.set_aside(at, &delivery.key, None, &reason, unreadable.bytes).await?;
                     }
-                    Ok(letter) => match self.desk.role.read(&letter) {
+                    Ok(letter) => match self.desk.read(&letter) {
                         Ok(message) => work.push((at, letter, message)),
                         Err(Unfit::Handled) => {}
                         Err(Unfit::WrongStore(why)) => return Err(LaneError::WrongStore(why)),
@@ -143,7 +143,7 @@ impl<R: Role> Lane<R> {
             let (at, letter, _) = &work[item];
             match self.desk.role.after_panic(letter, self.desk.now()) {
                 Some(outgoing) => self.publish(*at, None, outgoing).await?,
-                None => self.set_letter_aside(*at, letter, "the decision panicked").await?,
+                None => self.set_letter_aside(*at, letter, PANICKED).await?,
             }
         }
         for (item, stream, effect) in verdicts.effects {
