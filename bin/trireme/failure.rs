@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use trireme::domain::BadInput;
 use trireme::runtime::Fatal;
 use trireme::runtime::client::ClientError;
+use trireme::runtime::recover::RecoverError;
 use trireme::runtime::port::{StoreError, TransportError};
 
 /// The exit statuses of all commands.
@@ -97,6 +98,15 @@ impl From<Fatal> for Failure {
             Fatal::WrongStore(why) => {
                 Self::unreachable(why).hint("all agents of a namespace need the same `store.url`")
             }
+        }
+    }
+}
+
+impl From<RecoverError> for Failure {
+    fn from(error: RecoverError) -> Self {
+        match error {
+            RecoverError::Store(error) => error.into(),
+            RecoverError::Client(error) => error.into(),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::process::Command;
 use trireme::config::Settings;
 use trireme::runtime::client::Client;
 use trireme::runtime::port::Transport;
+use trireme::runtime::port::SystemClock;
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::postgres::Throwaway;
 use trireme::transport::rabbit::{Claim, claim};
@@ -22,7 +23,6 @@ use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
-use crate::wiring;
 use crew::Crew;
 use naive::Naive;
 
@@ -159,8 +159,7 @@ async fn pairs(
     }
     let transport =
         Arc::new(RabbitTransport::new(RabbitOptions { connection_name: "bench".into(), ..claim.options.clone() })?);
-    let store = trireme::store::open(&database.url).await?;
-    let mut client = Client::connect(wiring::world(settings, transport.clone(), store).await?).await?;
+    let mut client = Client::connect(&*transport, Arc::new(SystemClock)).await?;
     let ready = client.ping(Address::everybody(), READY_WITHIN, None);
     let _ = tokio::time::timeout(Duration::from_secs(3), ready).await;
     let mut pairs = Vec::new();
