@@ -115,7 +115,7 @@ async fn follow(
     store: &dyn Store,
     output: &Output,
 ) -> Result<ProjectView, Failure> {
-    let mut client = Client::connect(transport, Arc::new(SystemClock)).await?;
+    let client = Client::connect(transport, Arc::new(SystemClock)).await?;
     match wish {
         Wish::New { id, request } if !is_known => {
             client.submit(*id, request.clone()).await?;
@@ -125,7 +125,8 @@ async fn follow(
             tracing::debug!(project = %id, streams, "resumed");
         }
     }
-    progress::follow(store, wish.id(), output, Show::Beside, Some(&mut client)).await
+    // Who is there need not be asked: every skill of the plan has its executor.
+    progress::follow(store, wish.id(), output, Show::Beside, None).await
 }
 
 /// The team goes: calmly where what it holds is worth something, and at once where it is not.
