@@ -33,6 +33,7 @@ const PATH_BYTES_MAX: usize = 1024;
 /// Writes the files of every result, and the report; the answer is how many. `view` has its results. What is
 /// there already is left alone, and nothing is written, unless `force`.
 pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<usize, Failure> {
+    check(dir, force)?;
     let mut files = collect(view)?;
     let report = serde_json::to_vec_pretty(view).map_err(|error| Failure::bug(format!("no report: {error}")))?;
     files.insert(vec![REPORT.to_owned()], report);
@@ -45,6 +46,14 @@ pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<usize, Failu
         make(dir, path, bytes, force).map_err(|error| failed(dir, path, &error))?;
     }
     Ok(files.len())
+}
+
+/// Whether there is room for a project's files, as far as that can be said before it has any.
+pub fn check(dir: &Path, force: bool) -> Result<(), Failure> {
+    if dir.exists() && !dir.is_dir() {
+        return Err(Failure::usage(format!("{} is no folder", shown(dir))));
+    }
+    check_place(dir, &[REPORT.to_owned()], force)
 }
 
 /// The files by their paths below the folder.

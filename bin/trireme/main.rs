@@ -1,17 +1,29 @@
 //! The one binary. This file parses, resolves the settings, and hands over to the subcommand: one file each.
 
+mod agents;
+mod asking;
 mod bench;
 mod completions;
 mod config;
 mod failure;
 mod files;
+mod history;
+mod list;
+mod logs;
 mod output;
 mod process;
 mod progress;
+mod reading;
+mod result;
 mod run;
+mod show;
+mod status;
+mod submit;
 mod team;
 mod topology;
 mod up;
+mod usage;
+mod watch;
 mod wiring;
 mod worker;
 
@@ -89,6 +101,24 @@ enum Command {
     Topology(topology::Command),
     /// Measure how fast it is, as a ratio of the naive way
     Bench(bench::Arguments),
+    /// Ask for a project
+    Submit(submit::Arguments),
+    /// How a project stands
+    Status(status::Arguments),
+    /// The projects, newest first
+    List(list::Arguments),
+    /// What the subtasks of a project answered
+    Result(result::Arguments),
+    /// Follow a project to its end
+    Watch(watch::Arguments),
+    /// What happened to a project, event by event
+    History(history::Arguments),
+    /// What an attempt of a subtask had to say
+    Logs(logs::Arguments),
+    /// Who is there, by layer
+    Agents(agents::Arguments),
+    /// Who answers
+    Ping(agents::PingArguments),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -97,7 +127,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => match usage::failure(&error) {
+            Some(failure) => {
+                Output::new(false, false).failure(&failure);
+                return failure.status.into();
+            }
+            None => error.exit(),
+        },
+    };
     let output = Output::new(arguments.common.json, arguments.common.quiet > 0);
     match run(arguments, &output) {
         Ok(status) => status.into(),
@@ -134,6 +173,15 @@ fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure
             Command::Coordinator(arguments) => worker::run(Layer::Coordination, arguments, &settings).await,
             Command::Executor(arguments) => worker::run_executor(arguments, &settings).await,
             Command::Bench(arguments) => bench::run(arguments, &settings, output).await,
+            Command::Submit(arguments) => submit::run(arguments, &settings, output).await,
+            Command::Status(arguments) => status::run(arguments, &settings, output).await,
+            Command::List(arguments) => list::run(arguments, &settings, output).await,
+            Command::Result(arguments) => result::run(arguments, &settings, output).await,
+            Command::Watch(arguments) => watch::run(arguments, &settings, output).await,
+            Command::History(arguments) => history::run(arguments, &settings, output).await,
+            Command::Logs(arguments) => logs::run(arguments, &settings, output).await,
+            Command::Agents(arguments) => agents::run(arguments, &settings, output).await,
+            Command::Ping(arguments) => agents::ping(arguments, &settings, output).await,
             Command::Config(command) => config::run(command, &settings, output),
             Command::Completions(_) => Ok(failure::Status::Done),
         }

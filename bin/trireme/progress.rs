@@ -79,6 +79,11 @@ pub async fn follow(
     }
 }
 
+/// What an open project waits for now, a line each.
+pub fn waits(view: &ProjectView, executors: Option<&[Presence]>) -> Vec<String> {
+    waiting::reasons(&Picture { view: Some(view), executors, now: SystemClock.now() })
+}
+
 /// `work` about a project, unless Ctrl-C comes first: the project goes on, and its id is said.
 pub async fn unless_interrupted<T>(
     id: ProjectId,
