@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use trireme::domain::phase::Phase;
+use trireme::runtime::World;
 use trireme::runtime::client::Client;
 use trireme::runtime::port::{PayloadKind, Planner, Store};
 use trireme::runtime::topology::topology;
@@ -99,7 +100,8 @@ async fn live(seed: u64, variant: Variant, planners: Arc<[Arc<dyn Planner>]>) ->
 
 /// Clients ask for the projects, for some of them twice.
 async fn submit(sim: &Sim, terms: &Terms, projects: &[PlannedProject]) {
-    let client = Client::connect(terms.calm_world("client")).await.expect("a broker");
+    let World { transport, clock, .. } = terms.calm_world("client");
+    let client = Client::connect(&*transport, clock).await.expect("a broker");
     for project in projects {
         sleep(sim.draw(|random| random.ms(0, 5_000))).await;
         let times = sim.draw(|random| random.pick(&[1, 1, 2]));
