@@ -27,18 +27,23 @@ pub fn start(configured: &str, format: Format, verbosity: i8) -> Result<(), BadI
     started.map_err(|error| BadInput::new(format!("the log can not be started: {error}")))
 }
 
-/// The libraries below are heard from the second `-v` on, and before that only when something is wrong.
+/// Libraries that tell as their own errors, and as news, what they answer to us: we say it, in one line and in
+/// words about the matter. Whoever names one in the filter hears it, and so does a `-v`.
+const QUIET: &str = "lapin=off,refinery_core=off";
+
+/// Other libraries are heard from the second `-v` on, and before that only when something is wrong.
 fn filter(configured: &str, verbosity: i8) -> Result<EnvFilter, BadInput> {
     let directives = match verbosity {
         ..=-2 => "off",
-        -1 => "error",
-        0 => configured,
+        -1 => &format!("{QUIET},error"),
+        0 => &format!("{QUIET},{configured}"),
         1 => "warn,trireme=debug",
         2 => "debug,trireme=trace",
         3.. => "trace",
     };
+    let shown = if verbosity == 0 { configured } else { directives };
     EnvFilter::try_new(directives).map_err(|error| {
-        BadInput::new(format!("`log.filter` is {}: {error}", quote(directives)))
+        BadInput::new(format!("`log.filter` is {}: {error}", quote(shown)))
             .or_else("a level, or levels by module: \"info,trireme=debug\"")
     })
 }
@@ -55,8 +60,9 @@ mod tests {
     #[test]
     fn flags_beat_the_setting_and_a_bad_setting_is_named() {
         let shown = |configured, verbosity| filter(configured, verbosity).expect("a filter").to_string();
-        assert_eq!(shown("info", 0), "info");
-        assert_eq!(shown("info", -1), "error");
+        assert_eq!(shown("info", 0), "refinery_core=off,lapin=off,info");
+        assert_eq!(shown("lapin=debug", 0), "refinery_core=off,lapin=debug");
+        assert_eq!(shown("info", -1), "refinery_core=off,lapin=off,error");
         assert_eq!(shown("info", -9), "off");
         assert_eq!(shown("info", 9), "trace");
         assert!(shown("nonsense=", 1).contains("trireme=debug"));
