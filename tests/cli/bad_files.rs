@@ -76,15 +76,19 @@ fn each_is_refused_in_one_line() {
             .into_bytes(),
         ),
         ("an unknown planner", "p.toml", b"name = \"p\"\nplanner = \"playbok\"".to_vec()),
-        ("an unknown playbook", "p.toml", b"name = \"p\"\nplaybook = \"nothing-like-it-here\"".to_vec()),
+        ("an unknown playbook", "p.toml", b"name = \"p\"\nplaybook = \"shopp\"".to_vec()),
         ("an unknown skill", "p.toml", plan(&[("a", "")]).replace("noop", "nop").into_bytes()),
         ("a skill that can be none", "p.toml", plan(&[("a", "")]).replace("noop", "told.3").into_bytes()),
     ];
     let place = Place::new();
+    let playbook = "name = \"shop\"\nmatch = { any = [\"shop\"] }\n[[goals]]\nname = \"g\"";
+    std::fs::create_dir(place.path().join("books")).expect("a folder");
+    place.write("books/shop.toml", playbook);
     let refusals: String = files
         .into_iter()
         .map(|(what, name, content)| {
-            let answer = place.write(name, content).run(&["submit", name]);
+            let mut submit = place.write(name, content).command(&["submit", name]);
+            let answer = place.answer(submit.env("TRIREME_PLAYBOOKS__FOLDER", "books"));
             assert_eq!(answer.status, 2, "{what}: {}", answer.stderr);
             answer.refusal(what)
         })
