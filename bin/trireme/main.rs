@@ -2,6 +2,8 @@
 
 mod agents;
 mod asking;
+mod bench;
+mod completions;
 mod config;
 mod failure;
 mod files;
@@ -13,18 +15,23 @@ mod process;
 mod progress;
 mod reading;
 mod result;
+mod run;
 mod show;
 mod status;
 mod submit;
+mod team;
+mod topology;
+mod up;
 mod usage;
 mod watch;
 mod wiring;
 mod worker;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 use output::Output;
@@ -65,14 +72,35 @@ struct Common {
     log_format: Option<String>,
 }
 
+impl Common {
+    /// The same options again, for a process that this one starts.
+    fn words(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        words.extend(self.config.iter().flat_map(|file| ["--config".into(), file.into()]));
+        words.extend((0..self.verbose).map(|_| "--verbose".into()));
+        words.extend((0..self.quiet).map(|_| "--quiet".into()));
+        words.extend(self.log_format.iter().flat_map(|format| ["--log-format".into(), format.into()]));
+        words
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
+    /// Run a project to its end with a whole team in this one process: no broker, no server
+    Run(run::Arguments),
     /// Run a manager: takes requests, hands projects over phase by phase, reports
     Manager(worker::Arguments),
     /// Run a coordinator: turns goals into a graph of subtasks and sees it through
     Coordinator(worker::Arguments),
     /// Run an executor: does the work
     Executor(worker::ExecutorArguments),
+    /// Run the layers as child processes on this machine, until Ctrl-C
+    Up(up::Arguments),
+    /// Look at, make or delete the exchanges and queues at the broker
+    #[command(subcommand)]
+    Topology(topology::Command),
+    /// Measure how fast it is, as a ratio of the naive way
+    Bench(bench::Arguments),
     /// Ask for a project
     Submit(submit::Arguments),
     /// How a project stands
@@ -94,6 +122,8 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Command),
+    /// Print the script that completes a shell's command lines
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -119,20 +149,30 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure> {
     let Arguments { common, command } = arguments;
+    if let Command::Completions(arguments) = &command {
+        return completions::run(arguments, Arguments::command());
+    }
+    let words = common.words();
     let mut given = command.given();
     given.extend(common.log_format.map(|value| Given { key: "log.format", option: "--log-format", value }));
     let settings = Settings::resolve(common.config.as_deref(), std::env::vars_os(), given)?;
     let verbosity = i8::try_from(common.verbose).unwrap_or(i8::MAX) - i8::try_from(common.quiet).unwrap_or(i8::MAX);
-    telemetry::start(&settings.log.filter, settings.log.format, verbosity)?;
+    telemetry::start(command.log_filter(&settings), settings.log.format, verbosity)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        // Agents wait for the most part: more threads would make an idle process larger and a busy one no faster.
+        .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Failure::bug(format!("the runtime can not be started: {error}")))?;
     let status = runtime.block_on(async {
         match command {
-            Command::Manager(arguments) => worker::run(Layer::Management, arguments, &settings, output).await,
-            Command::Coordinator(arguments) => worker::run(Layer::Coordination, arguments, &settings, output).await,
-            Command::Executor(arguments) => worker::run_executor(arguments, &settings, output).await,
+            Command::Run(arguments) => run::run(arguments, words, &settings, output).await,
+            Command::Up(arguments) => up::run(arguments, words, &settings, output).await,
+            Command::Topology(command) => topology::run(command, &settings, output).await,
+            Command::Manager(arguments) => worker::run(Layer::Management, arguments, &settings).await,
+            Command::Coordinator(arguments) => worker::run(Layer::Coordination, arguments, &settings).await,
+            Command::Executor(arguments) => worker::run_executor(arguments, &settings).await,
+            Command::Bench(arguments) => bench::run(arguments, &settings, output).await,
             Command::Submit(arguments) => submit::run(arguments, &settings, output).await,
             Command::Status(arguments) => status::run(arguments, &settings, output).await,
             Command::List(arguments) => list::run(arguments, &settings, output).await,
@@ -143,6 +183,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure
             Command::Agents(arguments) => agents::run(arguments, &settings, output).await,
             Command::Ping(arguments) => agents::ping(arguments, &settings, output).await,
             Command::Config(command) => config::run(command, &settings, output),
+            Command::Completions(_) => Ok(failure::Status::Done),
         }
     });
     // What still blocks, a runner's thread say, must not keep the process.
@@ -154,8 +195,18 @@ impl Command {
     /// The settings that this command's options set.
     fn given(&self) -> Vec<Given> {
         match self {
+            Self::Run(arguments) => arguments.given(),
+            Self::Up(arguments) => arguments.given(),
             Self::Executor(arguments) => arguments.given(),
             _ => Vec::new(),
+        }
+    }
+
+    /// What is logged. Of a team that runs for one project, its comings and goings are no news.
+    fn log_filter<'a>(&self, settings: &'a Settings) -> &'a str {
+        match (self, settings.log.filter.as_str()) {
+            (Self::Run(_), "info") => "warn",
+            (_, filter) => filter,
         }
     }
 }

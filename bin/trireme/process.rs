@@ -1,5 +1,9 @@
 //! What the operating system has to say to a process: its host, its id, and when to stop.
 
+use std::os::fd::AsFd;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
@@ -33,4 +37,19 @@ pub fn stop_on_signals() -> Result<Stop, Failure> {
         }
     });
     Ok(stop)
+}
+
+/// Has `stop` leave when standard input ends, which is a pipe whose other end a parent holds and never writes to.
+/// The kernel closes it however the parent dies.
+pub fn leave_with_parent(stop: Stop) -> Result<(), Failure> {
+    let refused = |error: std::io::Error| Failure::usage(format!("standard input is no pipe of a parent: {error}"));
+    let end = std::io::stdin().as_fd().try_clone_to_owned().map_err(refused)?;
+    let mut pipe = pipe::Receiver::from_owned_fd(end).map_err(refused)?;
+    tokio::spawn(async move {
+        // Whatever comes, and a pipe that breaks, is no parent any more.
+        let _ = pipe.read_u8().await;
+        tracing::warn!("standard input ended: leaving at once");
+        stop.leave();
+    });
+    Ok(())
 }

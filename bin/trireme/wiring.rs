@@ -9,8 +9,10 @@ use trireme::domain::nearest;
 use trireme::planner;
 use trireme::runner;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
-use trireme::runtime::port::{Store, StoreIdentity, SystemClock, Transport};
+use trireme::runtime::port::{Planner, Store, StoreIdentity, SystemClock, Transport};
+use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::runtime::{SkillOptions, Timing, World};
+use trireme::store;
 use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
 
 use crate::failure::Failure;
@@ -24,36 +26,46 @@ pub fn rabbit(settings: &Settings, connection_name: &str) -> Result<RabbitTransp
     })?)
 }
 
-/// The world of a process on this transport and store.
-pub async fn world(
+/// The world of a worker on this transport and the store of the settings, with the topology declared.
+pub async fn worker(settings: &Settings, transport: Arc<dyn Transport>) -> Result<World, Failure> {
+    let store = store::open(&settings.store.url).await?;
+    let identity = store.identity(settings.broker.partitions).await?;
+    if identity.partitions != settings.broker.partitions {
+        let message = format!(
+            "`broker.partitions` is {}, but the projects in the store are dealt into {}",
+            settings.broker.partitions, identity.partitions
+        );
+        let hint = format!("set `broker.partitions = {}`, or use another store", identity.partitions);
+        return Err(Failure::usage(message).hint(hint));
+    }
+    let planners = planner::planners(settings.playbooks.folder.as_deref())?;
+    let world = world(settings, planners, transport, store, identity);
+    world.transport.declare(&topology(&world.topology)).await?;
+    Ok(world)
+}
+
+/// The world of an agent on this transport and store; what the store's projects are dealt into counts.
+pub fn world(
     settings: &Settings,
+    planners: Vec<Arc<dyn Planner>>,
     transport: Arc<dyn Transport>,
     store: Arc<dyn Store>,
-) -> Result<World, Failure> {
-    let StoreIdentity { id, partitions } = store.identity(settings.broker.partitions).await?;
-    if partitions != settings.broker.partitions {
-        let message = format!(
-            "`broker.partitions` is {}, but the projects in the store are dealt into {partitions}",
-            settings.broker.partitions
-        );
-        return Err(
-            Failure::usage(message).hint(format!("set `broker.partitions = {partitions}`, or use another store"))
-        );
-    }
-    Ok(World {
+    StoreIdentity { id, partitions }: StoreIdentity,
+) -> World {
+    World {
         transport,
         store,
         store_id: id,
         clock: Arc::new(SystemClock),
-        planners: planner::planners(settings.playbooks.folder.as_deref())?.into(),
+        planners: planners.into(),
         skills: Arc::new(settings.skills.iter().map(|(name, skill)| (name.clone(), options(skill))).collect()),
-        topology: Arc::new(settings.topology()),
+        topology: Arc::new(TopologyOptions { partitions, ..settings.topology() }),
         timing: Timing {
             heartbeat: settings.agents.heartbeat,
             grace: settings.agents.grace,
             start_within: settings.attempts.start_within,
         },
-    })
+    }
 }
 
 /// What an executor offers: the `wanted` skills, else every configured one that is not external.

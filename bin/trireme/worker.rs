@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use trireme::config::{Given, Settings};
 use trireme::runtime::executor::ExecutorOptions;
-use trireme::runtime::topology::topology;
 use trireme::runtime::{Identity, Stop, World, coordinator, executor, manager};
-use trireme::store;
 use trireme::wire::AgentId;
 use trireme::wire::content::Layer;
 use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
-use crate::output::Output;
 use crate::{process, wiring};
 
 #[derive(clap::Args)]
@@ -23,7 +20,13 @@ pub struct Arguments {
     /// The agent's name, for people
     #[arg(long)]
     name: Option<String>,
+    /// Leaves at once when standard input ends: whoever holds its other end is gone
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
+
+/// The option of [`Arguments::with_parent`].
+pub const WITH_PARENT: &str = "--with-parent";
 
 #[derive(clap::Args)]
 pub struct ExecutorArguments {
@@ -45,18 +48,14 @@ impl ExecutorArguments {
 }
 
 /// Runs a manager or a coordinator until it is told to stop.
-pub async fn run(layer: Layer, arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
-    serve(layer, arguments, settings, None, output).await
+pub async fn run(layer: Layer, arguments: Arguments, settings: &Settings) -> Result<Status, Failure> {
+    serve(layer, arguments, settings, None).await
 }
 
 /// Runs an executor until it is told to stop.
-pub async fn run_executor(
-    arguments: ExecutorArguments,
-    settings: &Settings,
-    output: &Output,
-) -> Result<Status, Failure> {
+pub async fn run_executor(arguments: ExecutorArguments, settings: &Settings) -> Result<Status, Failure> {
     let offered = wiring::offered(settings, arguments.skills.as_deref())?;
-    serve(Layer::Execution, arguments.agent, settings, Some(offered), output).await
+    serve(Layer::Execution, arguments.agent, settings, Some(offered)).await
 }
 
 async fn serve(
@@ -64,17 +63,23 @@ async fn serve(
     arguments: Arguments,
     settings: &Settings,
     offered: Option<ExecutorOptions>,
-    output: &Output,
 ) -> Result<Status, Failure> {
-    let identity = identity(layer, arguments)?;
     let stop = process::stop_on_signals()?;
+    if arguments.with_parent {
+        process::leave_with_parent(stop.clone())?;
+    }
+    let identity = identity(layer, arguments)?;
     let transport = Arc::new(wiring::rabbit(settings, identity.agent_id.as_str())?);
-    let store = store::open(&settings.store.url).await?;
-    let world = wiring::world(settings, transport.clone(), store).await?;
-    world.transport.declare(&topology(&world.topology)).await?;
-    output.note(&format!("{layer} agent {} is ready", identity.agent_id));
-    let done = act(layer, world, identity, offered, stop).await;
-    transport.close().await;
+    let world = tokio::select! {
+        biased;
+        // Nothing is held yet: there is nothing to finish.
+        () = stop.draining() => return Ok(Status::Done),
+        world = wiring::worker(settings, transport.clone()) => world?,
+    };
+    let done = act(layer, world, identity, offered, stop.clone()).await;
+    if !stop.is_leaving() {
+        transport.close().await;
+    }
     done.map(|()| Status::Done)
 }
 

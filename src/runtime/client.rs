@@ -10,8 +10,8 @@ use super::letter::{self, Pen};
 use super::port::{Clock, Confirmed, Consumer, Outgoing, Publisher, Transport, TransportError};
 use crate::wire::address::{Address, Exchange, Queue, agent_key};
 use crate::wire::codec::EncodeError;
-use crate::wire::content::{NewProject, Ping, Presence, ProjectCompletion};
-use crate::wire::{AgentId, Content, MessageId, ProjectId};
+use crate::wire::content::{Control, NewProject, Ping, Presence, ProjectCompletion};
+use crate::wire::{AgentId, Content, MessageId, ProjectId, StreamId};
 
 /// Why a client's wish was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +64,21 @@ impl Client {
     async fn request(&self, project: ProjectId, content: Content) -> Result<(), ClientError> {
         let id = MessageId(self.clock.fresh_id());
         let outgoing = self.pen().must_arrive(id, Address::requests(), project, content, self.clock.now())?;
+        self.publish(outgoing).await
+    }
+
+    /// Has its owner send anew what a stream may have lost; `to` is where the owner is.
+    pub(crate) async fn recover(&self, id: MessageId, stream: StreamId, to: Address) -> Result<(), ClientError> {
+        let project_id = stream.project();
+        let control = Control {
+            project_id,
+            stream: Some(stream),
+            project_version: None,
+            subtask_id: None,
+            question: None,
+            answer: None,
+        };
+        let outgoing = self.pen().must_arrive(id, to, project_id, Content::Recover(control), self.clock.now())?;
         self.publish(outgoing).await
     }
 

@@ -1,6 +1,8 @@
 //! CodeGeneration: entities become Python modules over `schema.sql`, with the tests that go with them. A module
 //! imports what its dependencies produced; all of it is carried on, so that every result can be run as it is.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::database::{SCHEMA_FILE, schema};
@@ -103,10 +105,11 @@ fn files(
         File::new("records.py", RECORDS),
         File::new("samples.py", SAMPLES),
     ];
+    // Tests stay with what they test.
+    let tests: BTreeSet<String> = modules(task).map(|(_, module)| format!("test_{module}.py")).collect();
     for carried in task.dependency_files(&[".py", ".sql", ".json"])? {
         match files.iter().find(|file| file.path == carried.path) {
-            // Tests stay with what they test.
-            None if carried.path.starts_with("test_") => {}
+            None if tests.contains(&carried.path) => {}
             None => files.push(carried),
             Some(file) if file.text == carried.text => {}
             Some(_) => {

@@ -17,16 +17,12 @@ const SAMPLE_KEY: &str = "sandbox-key";
 const SAMPLE_TIME: u64 = 1_767_225_600;
 
 pub(super) fn make(task: &Task) -> Result<Value, Failure> {
-    let entities = task.needed_entities()?;
-    if let Some(entity) = entities.0.iter().find(|entity| entity.fields.iter().any(|field| field.kind == "password")) {
-        return refuse(format!(
-            "entity `{}` has a password, which does not travel\nhint: name what does in `only`",
-            entity.name
-        ));
-    }
+    let mut entities = task.needed_entities()?;
+    // Passwords do not travel, and neither does what has one.
+    entities.0.retain(|entity| entity.fields.iter().all(|field| field.kind != "password"));
     let entity = match task.text("entity")? {
         Some(name) => entities.named(name)?,
-        None => entities.0.last().ok_or_else(|| bad("there is no entity"))?,
+        None => entities.0.last().ok_or_else(|| bad("there is no entity without a password"))?,
     };
     let context = json!({ "title": task.name, "description": task.description, "entities": entities });
     let rendered = render("api/openapi.json", context)?;

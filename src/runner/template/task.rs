@@ -63,13 +63,19 @@ impl Task {
             Ok(_) => refuse(format!("{what} is no object")),
             Err(error) => refuse(format!("{what} is no JSON: {error}")),
         };
+        let deps = object("deps", &command.deps)?;
+        if let (Some(Value::String(_)), Some(Value::Number(bytes))) = (deps.get("reference"), deps.get("bytes")) {
+            return refuse(format!(
+                "the results of its dependencies have {bytes} bytes, more than travels with a command\nhint: depend on fewer, or on smaller ones"
+            ));
+        }
         Ok(Self {
             project: command.project_name.clone(),
             goal: command.goal_name.clone(),
             name: command.task_name.clone(),
             description: command.description.clone(),
             input: object("input", &command.input)?,
-            deps: object("deps", &command.deps)?,
+            deps,
         })
     }
 

@@ -101,6 +101,9 @@ async fn every_operation_builds_on_what_was_produced_and_its_tests_pass() {
     }
     assert!(text(&chain.done["login"], "pilot_login.py").contains("import pilot_registration"));
     assert!(text(&chain.done["pages"], "pages.py").contains("import repository"));
+    let deps = Map::from_iter([("schema".to_owned(), schema.clone())]);
+    let from_the_schema = result(attempt("code_generation", "code", json!({}), &deps).await);
+    assert_eq!(from_the_schema["entities"], schema["entities"], "entities travel with what was made of them");
     let measured = chain.step("figures", "data_analysis", json!({}), &["deployment"]).await;
     assert_eq!(measured["source"], "`measurements` of `deployment`");
     assert!(measured["columns"]["microseconds"]["mean"].as_f64() > Some(0.0), "{measured}");
@@ -122,8 +125,10 @@ async fn a_contract_and_its_client_agree() {
         .step("contract", "api_call", json!({ "only": ["ship"], "entity": "ship", "operation": "gateway" }), &[])
         .await;
     assert_eq!(again, contract, "the same input gives the same bytes");
-    let refused = attempt("api_call", "contract", json!({ "entities": fleet() }), &Map::new()).await;
-    assert!(refused.outcome.expect_err("a password does not travel").message.contains("has a password"));
+    let refused = attempt("api_call", "contract", json!({ "entities": fleet(), "entity": "pilot" }), &Map::new()).await;
+    assert!(
+        refused.outcome.expect_err("a password does not travel").message.starts_with("entity `pilot` is not known")
+    );
 }
 
 #[tokio::test]
@@ -184,6 +189,7 @@ async fn awkward_names_and_words_do_no_harm() {
             { "name": "filters", "type": "integer" },
             { "name": "key", "type": "password" },
             { "name": "records", "references": "table" } ] },
+        { "name": "Test", "fields": [{ "name": "name", "type": "text" }] },
         { "name": "order", "fields": [{ "name": "class_", "type": "text" }, { "name": "values_", "type": "boolean", "unique": true }] },
     ]);
     let mut chain = Chain::new(entities);
@@ -195,6 +201,9 @@ async fn awkward_names_and_words_do_no_harm() {
     }
     for (operation, after) in [("login", "registration"), ("detail", "listing"), ("pages", "repository")] {
         chain.step(operation, "code_generation", json!({ "operation": operation, "entity": "field" }), &[after]).await;
+    }
+    for (operation, after) in [("listing", name), ("detail", "listing")] {
+        chain.step(operation, "code_generation", json!({ "operation": operation, "entity": "test" }), &[after]).await;
     }
     chain.step("deployment", "code_generation", json!({ "operation": "deployment" }), &["pages"]).await;
     chain.step("<b>|", "generic", json!({}), &["deployment", name]).await;

@@ -31,6 +31,7 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
     let transport = &shop.world.transport;
     let mut consumer = transport.consume(&Queue::Skill(skill.to_owned()), offered.options.prefetch).await?;
     let publisher = transport.publisher().await?;
+    shop.post.consumes(skill);
     let acker = consumer.acker();
     loop {
         let deliveries = tokio::select! {
@@ -109,7 +110,8 @@ async fn start(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc
         permits = permits => permits,
     };
     let (shop, offered) = (shop.clone(), offered.clone());
-    tokio::spawn(async move {
+    let attempts = shop.attempts.clone();
+    attempts.spawn(async move {
         let _permits = permits;
         shop.post.update(|facts| {
             facts.busy += 1;

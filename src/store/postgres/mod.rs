@@ -22,11 +22,13 @@ use crate::store::rows::{sorted, summaries_sql};
 use crate::wire::StreamId;
 use append::Columns;
 use error::Failure;
+pub use throwaway::Throwaway;
 
 mod append;
 mod error;
 mod open;
 mod read;
+mod throwaway;
 #[cfg(feature = "tls")]
 mod tls;
 
