@@ -5,12 +5,17 @@ use crate::call::{NOBODY, Place};
 
 const PROJECT: &str = "name = \"p\"\n[[goals]]\nname = \"g\"\n[[goals.subtasks]]\nname = \"a\"\nskill = \"noop\"\n";
 
-/// `user:password`, `host:port` and the virtual host of the broker.
-fn broker() -> (String, String, String) {
+/// Where RabbitMQ is.
+pub fn url() -> String {
     let urls =
         std::env::var("TRIREME_TEST_AMQP_URLS").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".into());
-    let first = urls.split(',').next().expect("one").trim().to_owned();
-    let rest = first.strip_prefix("amqp://").expect("an amqp: URL");
+    urls.split(',').next().expect("one").trim().to_owned()
+}
+
+/// `user:password`, `host:port` and the virtual host of the broker.
+fn broker() -> (String, String, String) {
+    let url = url();
+    let rest = url.strip_prefix("amqp://").expect("an amqp: URL");
     let (login, rest) = rest.split_once('@').expect("a user and a password");
     let (host, vhost) = rest.split_once('/').unwrap_or((rest, "%2f"));
     (login.into(), host.into(), vhost.into())
