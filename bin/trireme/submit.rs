@@ -33,8 +33,8 @@ Examples:
   trireme submit --name shop --description \"an e-commerce platform\" --json
   sed s/EUR/USD/ shop.toml | trireme submit -
 
-The id is printed when the broker has the request, kept on disk. The same id again is the same project: it is safe to
-submit it once more when an answer got lost. With --wait the exit status is 0 when the project completed and 1 when it
+The id is printed when the broker has the request, kept on disk. The same id again is the same project: it is safe to \
+submit it once more when an answer got lost. With --wait the exit status is 0 when the project completed and 1 when it \
 ended in ERROR or CANCELLED; Ctrl-C leaves the project alone and exits with 130."
 )]
 pub struct Arguments {

@@ -17,7 +17,7 @@ Examples:
   trireme watch 0197a3c1
   trireme watch 0197a3c1 --json | jq -c .counts
 
-Exit status: 0 when the project completed, 1 when it ended in ERROR or CANCELLED. Ctrl-C leaves the project alone
+Exit status: 0 when the project completed, 1 when it ended in ERROR or CANCELLED. Ctrl-C leaves the project alone \
 and exits with 130. It reads the store and needs no broker; where one answers, it also says what is waited for.")]
 pub struct Arguments {
     #[command(flatten)]
