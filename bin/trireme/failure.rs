@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use trireme::domain::BadInput;
 use trireme::runtime::Fatal;
 use trireme::runtime::client::ClientError;
-use trireme::runtime::recover::RecoverError;
 use trireme::runtime::port::{StoreError, TransportError};
+use trireme::runtime::recover::RecoverError;
 
 /// The exit statuses of all commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

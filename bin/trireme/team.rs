@@ -127,4 +127,3 @@ fn identity(name: &str, layer: Layer) -> Result<Identity, Failure> {
     let agent_id = AgentId::new(name).map_err(Failure::bug)?;
     Ok(Identity { agent_id, name: name.into(), layer, host: process::host(), pid: std::process::id() })
 }
-

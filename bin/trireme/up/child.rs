@@ -34,14 +34,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// A longer line is shown in pieces.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
-const COLOURS: [AnsiColor; 6] = [
-    AnsiColor::Cyan,
-    AnsiColor::Yellow,
-    AnsiColor::Green,
-    AnsiColor::Magenta,
-    AnsiColor::Blue,
-    AnsiColor::BrightRed,
-];
+const COLOURS: [AnsiColor; 6] =
+    [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightRed];
 
 pub struct Child {
     program: PathBuf,

@@ -1,0 +1,3 @@
+//! The command line, as processes.
+
+mod running;
