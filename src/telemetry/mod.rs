@@ -19,7 +19,10 @@ pub enum Format {
 /// 0 takes the place of the filter that is configured.
 pub fn start(configured: &str, format: Format, verbosity: i8) -> Result<(), BadInput> {
     let filter = filter(configured, verbosity)?;
+    // A log that nobody reads any more is dropped: the library would complain about it on the same broken pipe,
+    // and panic.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.log_internal_errors(false);
     let started = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(true).finish().try_init(),
         Format::Text => builder.with_ansi(has_colour()).with_target(verbosity > 0).finish().try_init(),
@@ -27,11 +30,13 @@ pub fn start(configured: &str, format: Format, verbosity: i8) -> Result<(), BadI
     started.map_err(|error| BadInput::new(format!("the log can not be started: {error}")))
 }
 
-/// The libraries below are heard from the second `-v` on, and before that only when something is wrong.
+/// The libraries below are heard from the second `-v` on, and before that only when something is wrong; a setting
+/// that names modules is taken as it is.
 fn filter(configured: &str, verbosity: i8) -> Result<EnvFilter, BadInput> {
     let directives = match verbosity {
         ..=-2 => "off",
         -1 => "error",
+        0 if ["info", "debug", "trace"].contains(&configured) => &format!("warn,trireme={configured}"),
         0 => configured,
         1 => "warn,trireme=debug",
         2 => "debug,trireme=trace",
@@ -55,7 +60,9 @@ mod tests {
     #[test]
     fn flags_beat_the_setting_and_a_bad_setting_is_named() {
         let shown = |configured, verbosity| filter(configured, verbosity).expect("a filter").to_string();
-        assert_eq!(shown("info", 0), "info");
+        assert_eq!(shown("info", 0), "trireme=info,warn");
+        assert_eq!(shown("error", 0), "error");
+        assert_eq!(shown("refinery_core=info", 0), "refinery_core=info");
         assert_eq!(shown("info", -1), "error");
         assert_eq!(shown("info", -9), "off");
         assert_eq!(shown("info", 9), "trace");
