@@ -72,6 +72,8 @@ fn detail(event: &Recorded) -> String {
     let Value::Object(fields) = &event.data else { return cut(&event.data.to_string()) };
     let shown = |value: &Value| match value {
         Value::Null | Value::Array(_) => None,
+        // Of what is nested, what it is called by; --json has it all.
+        Value::Object(inner) => Some(inner.get("goal_name").or_else(|| inner.get("not_before"))?.as_str()?.to_owned()),
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     };

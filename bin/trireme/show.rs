@@ -4,7 +4,7 @@ use std::path::Path;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use trireme::domain::bad_input::cut;
+use trireme::domain::bad_input::{cut, one_line};
 use trireme::domain::view::{GoalView, ProjectView, SubtaskView};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
@@ -72,7 +72,7 @@ fn head(view: &ProjectView, waits: &[String]) -> String {
     let mut errors: Vec<&String> = view.error.iter().chain(of_phases).collect();
     errors.dedup();
     for error in errors {
-        table.add_row(["error".into(), cut(error)]);
+        table.add_row(["error".into(), one_line(error)]);
     }
     table.trim_fmt()
 }

@@ -257,12 +257,13 @@ mod tests {
 
     #[test]
     fn a_fan_out_is_two_specs_and_one_edge() {
-        let specs = expanded(vec![subtask("work", &[], Some(1_000)), subtask("join", &["work"], None)]).unwrap();
+        let specs =
+            expanded(vec![subtask("work", &[], Some(1_000)), subtask("join", &["work"], None)]).expect("a good graph");
         assert_eq!(specs[1].dependencies, [Span { first: 0, count: 1_000 }]);
         assert_eq!(specs[1].first, 1_000);
         let dependants = dependants(&specs);
         assert_eq!(dependants, [vec![1], vec![]]);
-        assert_eq!(remaining_paths(&specs, &dependants).unwrap(), [2, 1]);
+        assert_eq!(remaining_paths(&specs, &dependants).expect("a good graph"), [2, 1]);
         assert_eq!(specs[0].name_of(41), "work 42");
         assert_eq!(specs[0].input_of(41).get(), r#"{"index":42}"#);
     }
@@ -270,20 +271,21 @@ mod tests {
     #[test]
     fn one_copy_can_be_meant_and_is_counted_once() {
         let dependencies = ["work 2", "work 3", "work 2"];
-        let specs = expanded(vec![subtask("work", &[], Some(5)), subtask("some", &dependencies, None)]).unwrap();
+        let specs =
+            expanded(vec![subtask("work", &[], Some(5)), subtask("some", &dependencies, None)]).expect("a good graph");
         assert_eq!(specs[1].dependencies, [Span { first: 1, count: 2 }]);
         assert_eq!(dependants(&specs), [vec![1], vec![]]);
     }
 
     #[test]
     fn what_can_not_be_run_is_refused_in_words() {
-        let refused = |subtasks| expanded(subtasks).unwrap_err();
+        let refused = |subtasks| expanded(subtasks).expect_err("a bad graph");
         assert!(refused(vec![subtask("a", &["b"], None)]).contains("`b`, which is not in its phase"));
         assert!(refused(vec![subtask("a", &["a"], None)]).contains("depends on itself"));
         assert!(refused(vec![subtask("a", &[], None), subtask("a", &[], None)]).contains("there twice"));
         assert!(refused(vec![subtask("a", &[], Some(0))]).contains("repeat = 0"));
         assert!(refused(vec![subtask("a", &[], Some(u32::MAX))]).contains("more than"));
-        let circle = expanded(vec![subtask("a", &["b"], None), subtask("b", &["a"], None)]).unwrap();
-        assert!(remaining_paths(&circle, &dependants(&circle)).unwrap_err().contains("circle: `a`, `b`"));
+        let circle = expanded(vec![subtask("a", &["b"], None), subtask("b", &["a"], None)]).expect("a good graph");
+        assert!(remaining_paths(&circle, &dependants(&circle)).expect_err("a bad graph").contains("circle: `a`, `b`"));
     }
 }

@@ -6,11 +6,14 @@
 //! that can be read but not accepted is turned into the `permanent` failure of its attempt, because silence
 //! would leave that attempt running for ever.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::content::SubtaskFailure;
+use super::id::is_word;
 use super::{Content, Envelope, FailureKind, MessageId, MessageType, ProjectId, SubtaskId, Timestamp};
 
 /// The longest envelope, in bytes, when sending and when receiving.
@@ -19,8 +22,13 @@ pub const ENVELOPE_BYTES_MAX: usize = 1024 * 1024;
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The deepest nesting of arrays and objects in an envelope.
 pub const DEPTH_MAX: usize = 64;
+/// The most envelopes in a body. None is shorter than 200 bytes, so this refuses nothing that could be read; it
+/// keeps an array of millions of zeros from becoming millions of letters.
+pub const ENVELOPES_MAX: usize = BODY_BYTES_MAX / 200;
+/// The longest detail of what is wrong, in characters: a line for a log.
+const DETAIL_CHARS_MAX: usize = 300;
 
-/// Why an envelope can not be sent.
+/// Why an envelope can not be sent, and why one that came is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     #[error("message of {bytes} bytes, the cap is {ENVELOPE_BYTES_MAX}")]
@@ -29,8 +37,22 @@ pub enum EncodeError {
     TooDeep,
     #[error("message has a NUL character")]
     Nul,
+    #[error("message has half a surrogate pair, which is no text")]
+    HalfPair,
     #[error("message is no JSON: {0}")]
     NotJson(String),
+}
+
+impl EncodeError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::TooBig { .. } => Reason::TooBig,
+            Self::TooDeep => Reason::TooDeep,
+            Self::Nul => Reason::Nul,
+            Self::HalfPair => Reason::HalfPair,
+            Self::NotJson(_) => Reason::NotJson,
+        }
+    }
 }
 
 /// Why a part of a body is not taken: a word for machines, and what exactly was wrong.
@@ -52,6 +74,7 @@ pub enum Reason {
     TooBig,
     TooDeep,
     Nul,
+    HalfPair,
 }
 
 impl Reason {
@@ -64,6 +87,7 @@ impl Reason {
             Self::TooBig => "too_big",
             Self::TooDeep => "too_deep",
             Self::Nul => "nul",
+            Self::HalfPair => "half_pair",
         }
     }
 }
@@ -71,12 +95,7 @@ impl Reason {
 /// One envelope as a body.
 pub fn encode(envelope: &Envelope) -> Result<Bytes, EncodeError> {
     let bytes = serde_json::to_vec(envelope).map_err(|error| EncodeError::NotJson(error.to_string()))?;
-    match fault(&bytes) {
-        None => Ok(bytes.into()),
-        Some(Reason::TooBig) => Err(EncodeError::TooBig { bytes: bytes.len() }),
-        Some(Reason::Nul) => Err(EncodeError::Nul),
-        Some(_) => Err(EncodeError::TooDeep),
-    }
+    fault(&bytes).map_or_else(|| Ok(bytes.into()), Err)
 }
 
 /// Encoded envelopes as one body: itself when it is one, else an array. The caller keeps the sum within
@@ -108,6 +127,9 @@ pub fn decode(body: &Bytes) -> Vec<Result<Envelope, Unreadable>> {
     }
     match serde_json::from_str::<Vec<&RawValue>>(text) {
         Ok(parts) if parts.is_empty() => unreadable(Reason::NotAnEnvelope, "an empty array".into()),
+        Ok(parts) if parts.len() > ENVELOPES_MAX => {
+            unreadable(Reason::TooBig, format!("an array of {}, the most is {ENVELOPES_MAX}", parts.len()))
+        }
         Ok(parts) => parts.into_iter().map(|part| decode_one(part.get())).collect(),
         Err(error) => unreadable(Reason::NotJson, error.to_string()),
     }
@@ -132,33 +154,64 @@ struct Tag {
 }
 
 fn decode_one(text: &str) -> Result<Envelope, Unreadable> {
-    let unreadable =
-        |reason, detail: String| Unreadable { reason, detail, bytes: Bytes::copy_from_slice(text.as_bytes()) };
-    let outer: Outer<'_> = serde_json::from_str(text).map_err(|error| {
-        let reason = if error.is_data() { Reason::NotAnEnvelope } else { Reason::NotJson };
-        unreadable(reason, error.to_string())
+    let unreadable = |reason, detail: String| {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        Unreadable { reason, detail: short(&detail), bytes }
+    };
+    let not_an_envelope = |detail: &str| unreadable(Reason::NotAnEnvelope, detail.into());
+    let outer: Outer<'_> = serde_json::from_str(text).map_err(|error| match error.is_data() {
+        true => not_an_envelope(&error.to_string()),
+        false => unreadable(Reason::NotJson, error.to_string()),
     })?;
     let json = outer.content.get();
-    let tag: Tag = serde_json::from_str(json)
-        .map_err(|error| unreadable(Reason::NotAnEnvelope, format!("content without a type: {error}")))?;
-    let content = match (fault(text.as_bytes()), Content::read(&tag.name, json)) {
-        (_, None) => Err((Reason::UnknownType, format!("no message has the type `{}`", tag.name.escape_default()))),
-        (None, Some(Ok(content))) => Ok(content),
-        (None, Some(Err(error))) => Err((Reason::BadContent, format!("{}: {error}", tag.name))),
-        (Some(reason), Some(_)) => Err((reason, explain(reason, text.len()))),
+    // The parser would take an array of the fields in their order too.
+    if !text.trim_start().starts_with('{') || !json.starts_with('{') {
+        return Err(not_an_envelope("an envelope is an object, and so is its content"));
+    }
+    let tag = tag(json).map_err(|error| not_an_envelope(&format!("content without a type: {error}")))?;
+    let (content, bad) = match read(&tag, text, json) {
+        Ok(content) => (content, None),
+        Err((reason, detail)) => match refused_result(&tag, json, &detail) {
+            Some(failure) => (failure, Some((reason, detail))),
+            None => return Err(unreadable(reason, detail)),
+        },
     };
-    let content = content.or_else(|(reason, detail)| {
-        refused_result(&tag.name, json, &detail).ok_or_else(|| unreadable(reason, detail))
-    })?;
-    Ok(Envelope {
+    let envelope = Envelope {
         message_id: outer.message_id,
         sender_id: outer.sender_id,
         receiver_id: outer.receiver_id,
-        message_type: outer.message_type,
+        message_type: if bad.is_some() { MessageType::Error } else { outer.message_type },
         content,
         timestamp: outer.timestamp,
         task_id: outer.task_id,
-    })
+    };
+    match bad {
+        // The fault may be in a field that the failure keeps.
+        Some((reason, detail)) if encode(&envelope).is_err() => Err(unreadable(reason, detail)),
+        _ => Ok(envelope),
+    }
+}
+
+/// The `type` of a content.
+fn tag(json: &str) -> Result<Cow<'_, str>, serde_json::Error> {
+    // Our own messages begin with it. When there is no second one it needs no parser.
+    let ours = json.strip_prefix(r#"{"type":""#).and_then(|rest| rest.split_once('"'));
+    match ours {
+        Some((name, rest)) if is_word(name) && !rest.contains(r#""type""#) => Ok(Cow::Borrowed(name)),
+        _ => serde_json::from_str(json).map(|tag: Tag| Cow::Owned(tag.name)),
+    }
+}
+
+/// The content of the envelope `text`, or what is wrong with one of them.
+fn read(tag: &str, text: &str, json: &str) -> Result<Content, (Reason, String)> {
+    if let Some(error) = fault(text.as_bytes()) {
+        return Err((error.reason(), error.to_string()));
+    }
+    match Content::read(tag, json) {
+        Some(Ok(content)) => Ok(content),
+        Some(Err(error)) => Err((Reason::BadContent, format!("{tag}: {error}"))),
+        None => Err((Reason::UnknownType, format!("no message has the type `{}`", tag.escape_default()))),
+    }
 }
 
 /// What is left of a result that is not accepted, when it can be told whose it is.
@@ -178,7 +231,7 @@ fn refused_result(name: &str, json: &str, detail: &str) -> Option<Content> {
         attempt: whose.attempt,
         in_reply_to: whose.in_reply_to,
         kind: FailureKind::Permanent,
-        error_message: format!("the answer was not accepted: {detail}"),
+        error_message: format!("the answer was not accepted: {}", short(detail)),
         retry_after_ms: None,
         started_at: None,
         finished_at: None,
@@ -186,33 +239,34 @@ fn refused_result(name: &str, json: &str, detail: &str) -> Option<Content> {
     }))
 }
 
-fn explain(reason: Reason, bytes: usize) -> String {
-    match reason {
-        Reason::TooBig => EncodeError::TooBig { bytes }.to_string(),
-        Reason::Nul => EncodeError::Nul.to_string(),
-        _ => EncodeError::TooDeep.to_string(),
-    }
+/// What is said of somebody's text may quote all of it.
+fn short(detail: &str) -> String {
+    detail.chars().take(DETAIL_CHARS_MAX).collect()
 }
 
-/// What is wrong with an envelope's JSON beyond its grammar: its size, its depth, or a NUL in a string.
-fn fault(json: &[u8]) -> Option<Reason> {
+/// What is wrong with an envelope's JSON beyond its grammar: its size, its depth, or an escape that is no text.
+fn fault(json: &[u8]) -> Option<EncodeError> {
     if json.len() > ENVELOPE_BYTES_MAX {
-        return Some(Reason::TooBig);
+        return Some(EncodeError::TooBig { bytes: json.len() });
+    }
+    // Most messages have few brackets and no escapes, which the processor counts many bytes at a time.
+    let is_opening = |byte: &u8| matches!(byte, b'[' | b'{');
+    let openings: usize = json.iter().map(|byte| usize::from(is_opening(byte))).sum();
+    if openings <= DEPTH_MAX && !json.contains(&b'\\') {
+        return None;
     }
     let (mut depth, mut in_string, mut at) = (0usize, false, 0usize);
     while let Some(&byte) = json.get(at) {
         match (in_string, byte) {
-            (true, b'\\') => {
-                if json[at..].starts_with(b"\\u0000") {
-                    return Some(Reason::Nul);
-                }
-                at += 1;
-            }
+            (true, b'\\') => match escape(&json[at..]) {
+                Ok(length) => at += length - 1,
+                Err(error) => return Some(error),
+            },
             (_, b'"') => in_string = !in_string,
             (false, b'[' | b'{') => {
                 depth += 1;
                 if depth > DEPTH_MAX {
-                    return Some(Reason::TooDeep);
+                    return Some(EncodeError::TooDeep);
                 }
             }
             (false, b']' | b'}') => depth = depth.saturating_sub(1),
@@ -223,16 +277,29 @@ fn fault(json: &[u8]) -> Option<Reason> {
     None
 }
 
-/// Whether `value` could be a part of a message: no NUL, and not so deep that the envelope would be too deep.
+/// The length of the escape that `json` begins with. A database takes no NUL as text, and no reader half of a
+/// surrogate pair, though both are within JSON's grammar.
+fn escape(json: &[u8]) -> Result<usize, EncodeError> {
+    match (unit(json), json.get(6..).and_then(unit)) {
+        (Some(0), _) => Err(EncodeError::Nul),
+        (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => Ok(12),
+        (Some(0xd800..=0xdfff), _) => Err(EncodeError::HalfPair),
+        (Some(_), _) => Ok(6),
+        (None, _) => Ok(2),
+    }
+}
+
+/// The UTF-16 unit that `json` begins with an escape of.
+fn unit(json: &[u8]) -> Option<u16> {
+    let digits = json.strip_prefix(b"\\u")?.get(..4)?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Whether `value` could be a part of a message: its text is text, and it is not so deep that the envelope would
+/// be too deep.
 pub fn check_value<T: Serialize + ?Sized>(value: &T) -> Result<(), EncodeError> {
-    let bytes = serde_json::to_vec(value).map_err(|error| EncodeError::NotJson(error.to_string()))?;
     // A value stands at least three levels down: envelope, content, and what holds it.
     let mut wrapped = vec![b'['; 3];
-    wrapped.extend_from_slice(&bytes);
-    match fault(&wrapped) {
-        None => Ok(()),
-        Some(Reason::TooBig) => Err(EncodeError::TooBig { bytes: bytes.len() }),
-        Some(Reason::Nul) => Err(EncodeError::Nul),
-        Some(_) => Err(EncodeError::TooDeep),
-    }
+    serde_json::to_writer(&mut wrapped, value).map_err(|error| EncodeError::NotJson(error.to_string()))?;
+    fault(&wrapped).map_or(Ok(()), Err)
 }

@@ -27,12 +27,13 @@ impl Bars {
     pub fn paint(&mut self, picture: &Picture<'_>) {
         let phases = picture.view.map_or(&[][..], around_current);
         while self.bars.len() < phases.len() {
-            let bar = ProgressBar::new(0).with_style(style("{prefix} {bar:30} {pos}/{len} {wide_msg}"));
+            let bar = ProgressBar::new(0).with_style(style("{prefix} {bar:30} {wide_msg}"));
             self.bars.push(self.all.insert(self.bars.len(), bar));
         }
         for (bar, phase) in self.bars.iter().zip(phases) {
             bar.set_prefix(format!("phase {} {:<9}", phase.phase, phase.status));
-            bar.set_length(u64::from(phase.counts.total));
+            // A bar of nothing would be drawn as done.
+            bar.set_length(u64::from(phase.counts.total.max(1)));
             bar.set_position(u64::from(phase.counts.ended()));
             bar.set_message(message(phase));
         }
@@ -71,7 +72,11 @@ fn message(phase: &PhaseView) -> String {
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let goals: Vec<String> = phase.goals.iter().take(4).map(|goal| cut(&goal.name)).collect();
     texts.push(goals.join(", "));
-    texts.join("; ")
+    let planned = match counts.total {
+        0 => String::new(),
+        total => format!("{} of {total}; ", counts.ended()),
+    };
+    format!("{planned}{}", texts.join("; "))
 }
 
 fn notes(picture: &Picture<'_>) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use trireme::domain::bad_input::{cut, quote};
+use trireme::domain::bad_input::{one_line, quote};
 use trireme::domain::view::{PhaseView, ProjectView};
 use trireme::wire::{Counts, FailureKind, ProjectId, Status, SubtaskId, Timestamp};
 
@@ -24,7 +24,8 @@ pub struct Lines<'a> {
     is_data: bool,
     said: BTreeMap<u32, (Status, Counts, Timestamp)>,
     failures: BTreeSet<(SubtaskId, u32)>,
-    reasons: Vec<String>,
+    /// What it waited for at the last look, and whether that was said.
+    reasons: Vec<(String, bool)>,
     running_at: Timestamp,
 }
 
@@ -43,14 +44,15 @@ impl<'a> Lines<'a> {
         }
         self.waiting(picture);
         if let Some(view) = picture.view.filter(|view| view.status.is_ended()) {
-            let error = view.error.as_deref().map(|error| format!(": {}", cut(error))).unwrap_or_default();
+            let error = view.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
             self.say(picture.now, &format!("project {}{error}", view.status));
         }
     }
 
     fn phase(&mut self, phase: &PhaseView, is_last: bool, now: Timestamp) {
         let is_due = match self.said.get(&phase.phase) {
-            None => phase.status != Status::Idle || is_last,
+            // Until it is planned there is nothing to count.
+            None => phase.counts.total > 0 || phase.status.is_ended(),
             Some((status, counts, at)) => {
                 let is_late = is_last || now.ms_since(*at) >= COUNTS_PAUSE_MS;
                 *status != phase.status || (*counts != phase.counts && is_late)
@@ -73,7 +75,7 @@ impl<'a> Lines<'a> {
             for attempt in subtask.attempt_log.iter().filter(|attempt| attempt.error.is_some()) {
                 if self.failures.insert((subtask.id, attempt.attempt)) {
                     let kind = attempt.kind.map_or("not handed over", FailureKind::as_str);
-                    let (name, error) = (quote(&subtask.name), cut(attempt.error.as_deref().unwrap_or_default()));
+                    let (name, error) = (quote(&subtask.name), one_line(attempt.error.as_deref().unwrap_or_default()));
                     fresh.push(format!("subtask {} {name}, attempt {}: {kind}: {error}", subtask.id, attempt.attempt));
                 }
             }
@@ -89,10 +91,20 @@ impl<'a> Lines<'a> {
             true => Vec::new(),
             false => waiting::reasons(picture),
         };
-        for reason in reasons.iter().filter(|reason| !self.reasons.contains(reason)) {
-            self.say(picture.now, reason);
+        let mut heard = Vec::new();
+        for reason in reasons {
+            // What is over by the next look is not worth a line.
+            let is_said = match self.reasons.iter().find(|(known, _)| *known == reason) {
+                None => false,
+                Some((_, true)) => true,
+                Some((_, false)) => {
+                    self.say(picture.now, &reason);
+                    true
+                }
+            };
+            heard.push((reason, is_said));
         }
-        self.reasons = reasons;
+        self.reasons = heard;
         let running = picture.view.and_then(|view| waiting::running(view, picture.now));
         match running {
             // What began just now has nothing to say yet.

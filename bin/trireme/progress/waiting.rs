@@ -37,13 +37,14 @@ pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
 
 fn lack(executors: &[Presence], skill: &str, count: usize) -> Option<String> {
     let offering = || executors.iter().filter(|executor| executor.skills.iter().any(|offered| offered == skill));
-    let (subtasks, skill) = (subtasks(count), quote(skill));
+    let skill = quote(skill);
     if offering().next().is_none() {
-        return Some(format!("{subtasks} for an executor with skill {skill}: none is there"));
+        return Some(format!("{} for an executor with skill {skill}: none is there", subtasks(count)));
     }
     let is_full = offering().all(|executor| executor.busy >= executor.slots);
     let running: usize = offering().map(|executor| executor.busy as usize).sum();
-    (is_full && count > running).then(|| format!("{subtasks} with skill {skill}: no executor of it is free"))
+    let rest = count.saturating_sub(running);
+    (is_full && rest > 0).then(|| format!("{} with skill {skill}: no executor of it is free", subtasks(rest)))
 }
 
 fn subtasks(count: usize) -> String {

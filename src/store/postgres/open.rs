@@ -47,6 +47,7 @@ fn name(error: StoreError, target: &str) -> StoreError {
         StoreError::Unknown(text) | StoreError::Unreachable(text) => {
             StoreError::Unreachable(format!("PostgreSQL at {target}: {text}"))
         }
+        StoreError::NotReady(text) => StoreError::NotReady(format!("PostgreSQL at {target}: {text}")),
         StoreError::Unusable(text) => StoreError::Unusable(format!("PostgreSQL at {target}: {text}")),
         StoreError::Conflict => StoreError::Conflict,
     }

@@ -29,10 +29,8 @@ pub fn writer(path: &Path, options: SqliteOptions) -> Result<Connection, StoreEr
 pub fn reader(path: &Path, options: SqliteOptions) -> Result<Connection, StoreError> {
     check_path(path)?;
     if !path.exists() {
-        return Err(unusable(
-            format!("there is no `{}`", path.display()),
-            "a worker or `trireme run --store` makes it",
-        ));
+        let what = format!("there is no `{}`\nhint: a worker or `trireme run --store` makes it", path.display());
+        return Err(StoreError::NotReady(what));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = connect(path, flags, options)?;
