@@ -86,7 +86,11 @@ impl From<TransportError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::from_text(Status::Unreachable, &error.to_string())
+        let failure = Self::from_text(Status::Unreachable, &error.to_string());
+        match (&error, failure.hint.is_some()) {
+            (StoreError::Unreachable(_), false) => failure.hint("does the store run, and is `store.url` right?"),
+            _ => failure,
+        }
     }
 }
 

@@ -242,3 +242,6 @@ fn failed(dir: &Path, path: &[String], error: &io::Error) -> Failure {
     let place: PathBuf = dir.iter().chain(path.iter().map(AsRef::as_ref)).collect();
     Failure::usage(format!("{} can not be written: {error}", shown(&place)))
 }
+
+#[cfg(test)]
+mod tests;
