@@ -1,12 +1,13 @@
 //! What the commands share that only look into the store: opening it, and finding what a person named there.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use trireme::config::Settings;
 use trireme::domain::bad_input::quote;
 use trireme::domain::nearest;
 use trireme::domain::view::{ProjectView, SubtaskView};
-use trireme::runtime::port::Store;
+use trireme::runtime::port::{Store, StoreError};
 use trireme::runtime::reader;
 use trireme::store;
 use trireme::wire::{ProjectId, SubtaskId};
@@ -17,6 +18,10 @@ use crate::failure::Failure;
 const PREFIX_MIN: usize = 4;
 /// A beginning is looked for among so many projects, the newest.
 const SEARCHED_MAX: u32 = 1_000;
+
+/// Workers make a store within seconds of their start; whoever waits for longer waits for nobody.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_PAUSE: Duration = Duration::from_millis(200);
 
 /// A project, as a person names it.
 #[derive(clap::Args)]
@@ -29,6 +34,17 @@ pub struct Named {
 /// The store of the settings, for reading.
 pub async fn open(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
     Ok(store::open_to_read(&settings.store.url).await?)
+}
+
+/// The store of the settings, for reading, once a worker has made it.
+pub async fn open_soon(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    let began = Instant::now();
+    loop {
+        match store::open_to_read(&settings.store.url).await {
+            Err(StoreError::NotReady(_)) if began.elapsed() < READY_WITHIN => tokio::time::sleep(READY_PAUSE).await,
+            done => return Ok(done?),
+        }
+    }
 }
 
 impl Named {

@@ -10,8 +10,9 @@ use trireme::domain::project::fingerprint;
 use trireme::planner::document::Format;
 use trireme::planner::{Known, Library, ProjectFile};
 use trireme::runtime::client::Client;
-use trireme::runtime::port::Store;
+use trireme::runtime::port::{Store, StoreError};
 use trireme::runtime::reader;
+use trireme::store;
 use trireme::wire::content::NewProject;
 use trireme::wire::{ProjectId, Status as ProjectStatus};
 use uuid::Uuid;
@@ -68,12 +69,14 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
         files::check(dir, arguments.force)?;
     }
     let request = project.request();
-    let store = match reading::open(settings).await {
+    let store = match store::open_to_read(&settings.store.url).await {
         Ok(store) => Some(store),
+        // Workers that are just starting make it soon.
+        Err(StoreError::NotReady(_)) => None,
         // Whoever waits reads how it ends from there.
-        Err(failure) if arguments.wait => return Err(failure),
-        Err(failure) => {
-            tracing::debug!(why = failure.message, "the store can not be looked into");
+        Err(error) if arguments.wait => return Err(error.into()),
+        Err(error) => {
+            tracing::debug!(%error, "the store can not be looked into");
             None
         }
     };
@@ -82,7 +85,12 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
     }
     let mut asker = Asker::connect(settings).await?;
     asker.client.submit(id, request.clone()).await?;
-    let status = match store.filter(|_| arguments.wait) {
+    let store = match (arguments.wait, store) {
+        (true, Some(store)) => Some(store),
+        (true, None) => Some(reading::open_soon(settings).await?),
+        (false, _) => None,
+    };
+    let status = match store {
         Some(store) => {
             output.note(&format!("submitted project {id}"));
             progress::unless_interrupted(id, wait(&*store, &mut asker, id, &request, output)).await?;

@@ -106,15 +106,15 @@ pub const FAULTS: [Fault; 42] = [
     fault("connection cut after a publish", Point::AfterPublish, Act::Cut, 60),
     fault("connection cut between publish and ack", Point::BeforeAck, Act::Cut, 60),
     fault("connection cut at any time", Point::AnyTime, Act::Cut, 10),
-    fault("two owners before the commit", Point::BeforeAppend, Act::Overtaken, 150),
+    fault("two owners before the commit", Point::BeforeAppend, Act::Overtaken, 300),
     fault("two owners before the decision", Point::Load, Act::Overtaken, 80),
     fault("two owners before a publish", Point::BeforePublish, Act::Overtaken, 60),
     fault("two owners before the ack", Point::BeforeAck, Act::Overtaken, 80),
     fault("broker out of reach", Point::AnyTime, Act::Isolate, 10),
     fault("agent stands still", Point::AnyTime, Act::Freeze, 10),
     fault("agent told to stop", Point::AnyTime, Act::Drain, 10),
-    fault("ghosts in line", Point::AnyTime, Act::Ghosts, 10),
-    fault("channel can not be opened", Point::Open, Act::Broken, 300),
+    fault("ghosts in line", Point::AnyTime, Act::Ghosts, 5),
+    fault("channel can not be opened", Point::Open, Act::Broken, 100),
     fault("consumer's channel gone", Point::Take, Act::Broken, 20),
     fault("publisher's channel gone", Point::BeforePublish, Act::Broken, 60),
     fault("store out of reach at a load", Point::Load, Act::Unreachable, 40),
@@ -132,7 +132,7 @@ pub const FAULTS: [Fault; 42] = [
     fault("command again much later", Point::AfterPublish, Act::Late, 100).of(Exchange::Skills),
     fault("any message twice", Point::AfterPublish, Act::Twice, 80),
     fault("any message again much later", Point::AfterPublish, Act::Late, 80),
-    fault("heartbeat or event lost", Point::BestEffort, Act::Lose, 100),
+    fault("heartbeat or event lost", Point::BestEffort, Act::Lose, 30),
 ];
 
 /// Out of this many passes.
@@ -154,7 +154,7 @@ impl Chaos {
         Self {
             rates: FAULTS.each_ref().map(rate),
             fired: [0; FAULTS.len()],
-            left: random.between(1, 40),
+            left: random.pick(&[3, 10, 30, 100]),
             until: Instant::now() + random.ms(1_000, 300_000),
         }
     }

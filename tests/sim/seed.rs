@@ -172,7 +172,7 @@ async fn check(sim: &Sim, planned: &PlannedProject) -> Verdict {
         return Ok(());
     }
     let of_project = StreamId::Phase(planned.id, 0)..=StreamId::Phase(planned.id, u32::MAX);
-    let completed: Vec<(StreamId, Vec<(u32, u32, Raw)>)> =
+    let completed: Vec<(StreamId, Results)> =
         sim.watch().phases.range(of_project).map(|(&stream, phase)| (stream, results(&phase.state))).collect();
     for (stream, expected) in completed {
         let ordinals: Vec<u32> = expected.iter().map(|&(ordinal, _, _)| ordinal).collect();
@@ -205,8 +205,11 @@ fn check_end(sim: &Sim, planned: &PlannedProject) -> Result<Status, (&'static st
     Ok(status)
 }
 
-/// Ordinal, attempt and result of each completed subtask: the result is the subtask's own name.
-fn results(phase: &Phase) -> Vec<(u32, u32, Raw)> {
+/// Ordinal, attempt and result of each completed subtask.
+type Results = Vec<(u32, u32, Raw)>;
+
+/// The result of a subtask is its own name.
+fn results(phase: &Phase) -> Results {
     let result = |ordinal| {
         let subtask = phase.subtask(ordinal).filter(|subtask| subtask.status == SubtaskStatus::Completed)?;
         let name = Raw::from_serialize(&phase.spec(ordinal).name_of(ordinal)).expect("a text is JSON");

@@ -47,7 +47,7 @@ impl Terms {
             skill_delivery_limit: sim.delivery_limit,
         };
         let timing = Timing {
-            heartbeat: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(sim.draw(|random| random.pick(&[5, 15]))),
             grace: Duration::from_secs(10),
             start_within: Duration::from_secs(sim.draw(|random| random.pick(&[5, 60, 600]))),
         };

@@ -1,4 +1,7 @@
 //! The real thing: worker processes of the shipped binary on RabbitMQ, with PostgreSQL or a shared SQLite file.
+//!
+//! These tests wait for processes and block a thread by it, so they have more than one: the connection that guards
+//! their namespace has a heart that must go on beating.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -206,12 +209,12 @@ async fn both_examples(shared: Shared, name: &str) {
     place.leave().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_examples_on_rabbitmq_with_postgresql() {
     both_examples(Shared::Postgres, "examples").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_examples_on_rabbitmq_with_a_shared_sqlite_file() {
     both_examples(Shared::SqliteFile, "examples").await;
 }
@@ -248,7 +251,7 @@ input = { ms = 60 }
 "#;
 
 /// One SIGKILL of each layer while the project runs; others take over what they held.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_project_ends_whole_although_one_of_each_layer_is_killed() {
     let place = Place::new(Shared::Postgres, "kills").await;
     let start = |layer: &str| place.worker(&[layer]);
@@ -276,7 +279,7 @@ async fn a_project_ends_whole_although_one_of_each_layer_is_killed() {
     place.leave().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_executor_that_is_added_takes_work() {
     let place = Place::new(Shared::SqliteFile, "added").await;
     let _first =
