@@ -48,8 +48,8 @@ pub fn leave_with_parent(stop: Stop) -> Result<(), Failure> {
     tokio::spawn(async move {
         // Whatever comes, and a pipe that breaks, is no parent any more.
         let _ = pipe.read_u8().await;
-        tracing::warn!("standard input ended: leaving at once");
         stop.leave();
+        tracing::warn!("standard input ended: leaving at once");
     });
     Ok(())
 }

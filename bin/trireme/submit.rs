@@ -163,7 +163,8 @@ async fn check_free(store: &dyn Store, id: ProjectId, request: &NewProject) -> R
     }
 }
 
-fn taken(id: ProjectId, name: &str) -> Failure {
+/// Another project has this id.
+pub fn taken(id: ProjectId, name: &str) -> Failure {
     Failure::usage(format!("another project has the id `{id}`: {}", quote(name)))
         .hint("leave the id out to be given a fresh one; the same id with the same content is one project")
 }

@@ -25,8 +25,8 @@ const REMEMBERED_MS: u64 = 60_000;
 /// So many agents are remembered at the most: the inbox is open to whoever may publish there.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// A fresh manager or coordinator looks at the stores of the others for this long: all who are there answer its
-/// first ping at once. Later a difference is the newcomer's matter.
+/// A fresh manager or coordinator compares its store with those of the agents that answer its first ping: they
+/// were there before it. After this time a difference is the newcomer's matter.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The changing facts of an agent.
@@ -154,7 +154,7 @@ impl Post {
         self.heard.notify_one();
     }
 
-    /// Why this agent must not go on, when another one is seen to work on another store.
+    /// This agent must not go on when one that was there before it works on another store.
     fn check_store(&self, other: &Presence) -> Result<(), Ended> {
         let own = self.world.store_id;
         let is_fresh = self.identity.layer != Layer::Execution && self.since.elapsed() < FRESH;
@@ -219,6 +219,7 @@ impl Post {
             // Nobody gets its own broadcast.
             return Ok(());
         }
+        let is_answer = matches!(letter.envelope.content, Content::Pong(_));
         match letter.envelope.content {
             Content::Ping(_) => {
                 if let Ok(sender) = AgentId::new(sender) {
@@ -229,7 +230,9 @@ impl Post {
             }
             Content::Heartbeat(presence) | Content::Pong(presence) => {
                 if presence.layer != Layer::Client {
-                    self.check_store(&presence)?;
+                    if is_answer {
+                        self.check_store(&presence)?;
+                    }
                     self.hear(presence, self.world.clock.now());
                 }
             }

@@ -8,3 +8,4 @@ mod bad_settings;
 mod bad_usage;
 mod call;
 mod reading;
+mod running;

@@ -22,19 +22,28 @@ use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::progress::{self, Show};
 use crate::team::Team;
-use crate::{files, process, wiring};
+use crate::{files, process, show, wiring};
 use place::Place;
 use wish::Wish;
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  trireme run examples/ecommerce.toml --out made
+  trireme run examples/ecommerce.toml --store sqlite:shop.db
+  trireme run --resume 0192d3c4-... --store sqlite:shop.db
+
+The same project `id` in the file is the same project: with --store an unfinished one is gone on with, and a finished
+one is reported as it is. The exit status is 0 when the project completed, 1 when it ended in ERROR or CANCELLED, and
+130 after Ctrl-C, which finishes what runs when there is a --store; a second one leaves at once.")]
 pub struct Arguments {
-    /// The project: TOML, or JSON when it ends in .json
+    /// The project file, TOML or (when its name ends in .json) JSON; - reads TOML from standard input
     #[arg(required_unless_present = "resume", conflicts_with = "resume", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Write the files of all results to DIR/<goal>/<subtask>/, and DIR/report.json
+    /// At the end, write the files of all results to DIR/<goal>/<subtask>/<path>, and everything to DIR/report.json
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: Option<PathBuf>,
-    /// Write over what is in DIR
+    /// Overwrite files that exist in DIR
     #[arg(long, requires = "out")]
     force: bool,
     /// Keep the project there, so that it can be resumed: sqlite:PATH or postgres://...; without it nothing is kept
@@ -58,7 +67,7 @@ impl Arguments {
 
 /// How following a project ended.
 enum Ended {
-    Whole(ProjectView),
+    Whole,
     Interrupted,
     Failed(Failure),
 }
@@ -75,12 +84,14 @@ pub async fn run(
     let planners = planner::planners_with(library.clone());
     let wish = Wish::read(&arguments, &library, &planners, settings)?;
     let offered = wiring::offered(settings, None)?;
-    place::check_out(arguments.out.as_deref(), arguments.force)?;
+    if let Some(dir) = &arguments.out {
+        files::check(dir, arguments.force)?;
+    }
     let place = Place::open(&arguments, settings).await?;
     let store = place.store.clone();
     let is_known = wish.check(store.as_ref()).await?;
     let ended = match reader::project(store.as_ref(), wish.id(), false).await? {
-        Some(view) if view.status.is_ended() => Ended::Whole(view),
+        Some(view) if view.status.is_ended() => Ended::Whole,
         _ => {
             let mut team = Team::start(settings, planners, offered, store.clone()).await?;
             let transport = team.transport();
@@ -89,7 +100,7 @@ pub async fn run(
                 () = stop.draining() => Ended::Interrupted,
                 failure = team.failed() => Ended::Failed(failure),
                 done = follow(&wish, is_known, &transport, store.as_ref(), output) => match done {
-                    Ok(view) => Ended::Whole(view),
+                    Ok(_) => Ended::Whole,
                     Err(failure) => Ended::Failed(failure),
                 },
             };
@@ -98,7 +109,9 @@ pub async fn run(
         }
     };
     match ended {
-        Ended::Whole(view) => finish(view, &arguments, store.as_ref(), output).await,
+        Ended::Whole => {
+            show::ending(store.as_ref(), wish.id(), arguments.out.as_deref(), arguments.force, output).await
+        }
         Ended::Failed(failure) => Err(failure),
         Ended::Interrupted => {
             let is_taken = reader::accepted(store.as_ref(), wish.id()).await?.is_some();
@@ -138,28 +151,4 @@ async fn dismiss(team: Team, ended: &Ended, place: &Place, stop: &Stop, output: 
         }
         _ => team.leave().await,
     }
-}
-
-/// Prints it whole, with its results, and writes their files.
-async fn finish(
-    view: ProjectView,
-    arguments: &Arguments,
-    store: &dyn Store,
-    output: &Output,
-) -> Result<Status, Failure> {
-    let id = view.project_id;
-    let view = reader::project(store, id, true).await?.unwrap_or(view);
-    match output.is_json() {
-        true => output.json(&view)?,
-        false => output.line(&summary(&view)),
-    }
-    if let Some(dir) = &arguments.out {
-        let count = files::write(dir, &view, arguments.force)?;
-        output.note(&format!("{count} file(s) written to {}", dir.display()));
-    }
-    Ok(progress::verdict(view.status))
-}
-
-fn summary(view: &ProjectView) -> String {
-    format!("{} {}", view.project_id, view.status)
 }

@@ -107,13 +107,3 @@ fn quoted(word: &str) -> String {
         false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
-
-/// Refuses early what writing the results would refuse at the end.
-pub fn check_out(dir: Option<&Path>, force: bool) -> Result<(), Failure> {
-    let Some(report) = dir.map(|dir| dir.join("report.json")) else { return Ok(()) };
-    match !force && report.symlink_metadata().is_ok() {
-        true => Err(Failure::usage(format!("{} is there already", quote(&report.display().to_string())))
-            .hint("--force writes over it, or name another folder")),
-        false => Ok(()),
-    }
-}

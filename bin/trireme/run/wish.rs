@@ -8,6 +8,7 @@ use trireme::config::{Performer, Settings};
 use trireme::domain::BadInput;
 use trireme::domain::bad_input::quote;
 use trireme::domain::project::fingerprint;
+use trireme::planner::document::Format;
 use trireme::planner::{Known, Library, ProjectFile, preview};
 use trireme::runtime::port::{Planner, Store};
 use trireme::runtime::reader;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use super::Arguments;
 use crate::failure::Failure;
+use crate::{reading, submit};
 
 pub enum Wish {
     New { id: ProjectId, request: NewProject },
@@ -43,7 +45,10 @@ impl Wish {
         planners: &[Arc<dyn Planner>],
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let file = ProjectFile::read(path)?;
+        let file = match path == Path::new("-") {
+            true => ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml)?,
+            false => ProjectFile::read(path)?,
+        };
         let place = || quote(&path.display().to_string());
         let names = Known {
             playbooks: library.names().map(Into::into).collect(),
@@ -73,12 +78,8 @@ impl Wish {
             (Self::New { .. }, None) => Ok(false),
             (Self::New { request, .. }, Some(accepted)) if accepted.fingerprint == fingerprint(request) => Ok(true),
             (Self::Resume { .. }, Some(_)) => Ok(true),
-            (Self::New { id, .. }, Some(accepted)) => {
-                let name = quote(&accepted.name);
-                Err(Failure::usage(format!("the store has another project with the id {id}: {name}"))
-                    .hint("give this one another `id`, or resume that one with --resume"))
-            }
-            (Self::Resume { id }, None) => Err(Failure::usage(format!("the store has no project {id}"))),
+            (Self::New { id, .. }, Some(accepted)) => Err(submit::taken(*id, &accepted.name)),
+            (Self::Resume { id }, None) => Err(reading::unknown(&id.to_string())),
         }
     }
 }

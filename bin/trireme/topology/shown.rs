@@ -1,10 +1,10 @@
 //! A topology as `trireme topology show` prints it.
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use trireme::runtime::port::{Binding, ExchangeKind, QueueDepth, QueueSpec, Topology};
 use trireme::wire::address::{Exchange, Namespace};
+
+use crate::show::table;
 
 /// With how full it is.
 #[derive(Serialize)]
@@ -63,11 +63,13 @@ impl Shown {
     }
 
     pub fn text(&self) -> String {
-        let mut exchanges = table(&["EXCHANGE", "KIND"]);
+        let mut exchanges = table();
+        exchanges.set_header(["EXCHANGE", "KIND"]);
         for exchange in &self.exchanges {
             exchanges.add_row([exchange.name.as_str(), exchange.kind]);
         }
-        let mut queues = table(&["QUEUE", "READY", "CONSUMERS", "ARGUMENTS"]);
+        let mut queues = table();
+        queues.set_header(["QUEUE", "READY", "CONSUMERS", "ARGUMENTS"]);
         for queue in &self.queues {
             let number = |number: Option<u32>| match (queue.declared, number) {
                 (Some(false), _) => "missing".to_owned(),
@@ -76,18 +78,13 @@ impl Shown {
             };
             queues.add_row([queue.name.clone(), number(queue.ready), number(queue.consumers), queue.arguments()]);
         }
-        let mut bindings = table(&["EXCHANGE", "ROUTING KEY", "QUEUE"]);
+        let mut bindings = table();
+        bindings.set_header(["EXCHANGE", "ROUTING KEY", "QUEUE"]);
         for binding in &self.bindings {
             bindings.add_row([&binding.exchange, &binding.routing_key, &binding.queue]);
         }
-        format!("{exchanges}\n\n{queues}\n\n{bindings}")
+        format!("{}\n\n{}\n\n{}", exchanges.trim_fmt(), queues.trim_fmt(), bindings.trim_fmt())
     }
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.iter().copied());
-    table
 }
 
 impl ShownQueue {
