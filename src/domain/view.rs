@@ -276,3 +276,6 @@ fn goal_status(subtasks: &[SubtaskView], phase: Status) -> Status {
         _ => Status::Idle,
     }
 }
+
+#[cfg(test)]
+mod tests;

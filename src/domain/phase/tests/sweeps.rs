@@ -67,6 +67,19 @@ fn many_quick_subtasks_cost_no_alarm_each() {
 }
 
 #[test]
+fn one_that_waits_among_many_quick_ones_costs_one_alarm() {
+    let mut bench = Bench::open_with("gone@gone; work*500", 16);
+    bench.give(bench.refused(0, Why::Returned));
+    for ordinal in 1..=400 {
+        bench.pass_ms(10);
+        bench.complete(ordinal);
+    }
+    assert_eq!(bench.alarm_number(), 2, "it comes when the wait is over");
+    assert!(bench.alarm().commands().contains(&(0, 2)));
+    assert_eq!(bench.now, NOON.plus_ms(5_000));
+}
+
+#[test]
 fn recover_sends_everything_in_flight_again_in_its_order() {
     let mut bench = Bench::open_with("work*6; other", 3);
     bench.complete(1);
