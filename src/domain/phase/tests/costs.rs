@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// The graphs, by their number of subtasks.
-fn shapes() -> [(&'static str, fn(usize) -> Vec<Spec>); 5] {
+/// A graph of so many subtasks.
+type Shape = fn(usize) -> Vec<Spec>;
+
+fn shapes() -> [(&'static str, Shape); 5] {
     [("fan-out", fan_out), ("chain", chain), ("fan by name", fan_by_name), ("gaps", gaps), ("retries", fan_out)]
 }
 
