@@ -42,7 +42,7 @@ pub fn tier_for(now: Timestamp, due: Option<Timestamp>) -> AlarmTier {
 }
 
 /// The alarm that is to follow `current` (none yet when a stream opens). When the current one came back there
-/// is always a next; otherwise only when something is due before it would come.
+/// is always a next; otherwise only when it would come too late for what is due, and another would come sooner.
 pub fn next_alarm(
     current: Option<&CurrentAlarm>,
     came_back: bool,
@@ -50,10 +50,11 @@ pub fn next_alarm(
     due: Option<Timestamp>,
     cause: MessageId,
 ) -> Option<CurrentAlarm> {
+    let in_time = |alarm: &CurrentAlarm| due.is_none_or(|due| alarm.not_before <= due);
     let tier = tier_for(now, due);
     let not_before = now.plus(tier.tier().delay());
     match current {
-        Some(current) if !came_back && not_before >= current.not_before => None,
+        Some(current) if !came_back && (in_time(current) || not_before >= current.not_before) => None,
         _ => Some(CurrentAlarm { number: current.map_or(1, |alarm| alarm.number + 1), not_before, tier, cause }),
     }
 }
@@ -85,6 +86,10 @@ mod tests {
         assert_eq!(next_alarm(Some(&first), false, NOW, Some(NOW.plus_ms(600_000)), CAUSE), None);
         let nearer = next_alarm(Some(&first), false, NOW, Some(NOW.plus_ms(7_000)), CAUSE).expect("nearer");
         assert_eq!((nearer.number, nearer.not_before), (2, NOW.plus_ms(5_000)));
+        // It will be there in time: on the way to what is due no other is sent.
+        assert_eq!(next_alarm(Some(&nearer), false, NOW.plus_ms(2_500), Some(NOW.plus_ms(7_000)), CAUSE), None);
+        assert_eq!(next_alarm(Some(&nearer), false, NOW.plus_ms(4_990), Some(NOW.plus_ms(5_000)), CAUSE), None);
+        assert_eq!(next_alarm(Some(&nearer), false, NOW.plus_ms(4_990), Some(NOW.plus_ms(4_995)), CAUSE), None);
         let later = NOW.plus_ms(5_000);
         let next = next_alarm(Some(&nearer), true, later, Some(NOW.plus_ms(7_000)), CAUSE).expect("came back");
         assert_eq!((next.number, next.not_before), (3, NOW.plus_ms(6_000)));

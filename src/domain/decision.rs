@@ -31,6 +31,17 @@ pub enum Effect {
     Alarm { number: u64 },
 }
 
+/// The longest error that an event keeps, in bytes: enough for a message; a log has its own place.
+const ERROR_BYTES_MAX: usize = 4 * 1024;
+
+/// Somebody's error, cut to what an event may carry of it: it travels on in reports, which have to fit.
+pub fn cut(error: &str) -> String {
+    match error.len() > ERROR_BYTES_MAX {
+        true => format!("{} ...", &error[..error.floor_char_boundary(ERROR_BYTES_MAX)]),
+        false => error.to_owned(),
+    }
+}
+
 /// The id of an effect's message: a UUIDv5 in the project's own random namespace, of what caused it and what
 /// it is. Sent again, it has the same id; caused by something else, another.
 pub fn effect_id(namespace: Uuid, cause: MessageId, stream_phase: u32, effect: Effect) -> MessageId {

@@ -4,14 +4,13 @@
 //! the graph has one node for all of them: a fan-out of a million is two nodes and one edge.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::SUBTASKS_MAX;
 use crate::wire::{GoalPlan, Raw, SubtaskPlan};
 
-/// The most subtasks that a phase may have, copies counted one by one: what a coordinator can hold in memory
-/// at 500 bytes each.
-pub const SUBTASKS_MAX: u32 = 1_000_000;
 /// The longest input of a subtask, in bytes: with the results of its dependencies it has to fit an envelope.
 pub const INPUT_BYTES_MAX: usize = 512 * 1024;
 
@@ -29,6 +28,7 @@ pub struct Spec {
     /// How many copies; none when it is not repeated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<u32>,
+    /// In their order and apart from each other; of a spec they have all copies or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,12 +76,8 @@ pub struct Span {
 }
 
 impl Span {
-    pub fn ordinals(self) -> std::ops::Range<u32> {
+    pub fn ordinals(self) -> Range<u32> {
         self.first..self.first + self.count
-    }
-
-    pub fn contains(self, ordinal: u32) -> bool {
-        self.ordinals().contains(&ordinal)
     }
 }
 
@@ -117,14 +113,14 @@ pub fn expand(
     }
     for ((_, subtask), spec) in planned.zip(&mut specs) {
         for name in &subtask.dependencies {
-            let span = find(name, &spans)
+            let span = *spans
+                .get(name.as_str())
                 .ok_or_else(|| format!("subtask `{}` depends on `{name}`, which is not in its phase", subtask.name))?;
-            if span.contains(spec.first) {
+            if span == spec.span() {
                 return Err(format!("subtask `{}` depends on itself", subtask.name));
             }
             spec.dependencies.push(span);
         }
-        // Named twice, or by its name and as a copy: counted once.
         spec.dependencies = merged(std::mem::take(&mut spec.dependencies));
     }
     Ok(specs)
@@ -136,7 +132,7 @@ fn number(subtask: &SubtaskPlan, goal: u32, first: u32, defaults: SkillDefaults)
         let name = &subtask.name;
         return Err(format!("the input of subtask `{name}` has {bytes} bytes, the cap is {INPUT_BYTES_MAX}"));
     }
-    let is_object = |input: &Raw| input.get().starts_with('{');
+    let is_object = |input: &Raw| input.read::<serde_json::Map<String, serde_json::Value>>().is_ok();
     if subtask.repeat == Some(0) {
         return Err(format!("subtask `{}` has `repeat = 0`", subtask.name));
     }
@@ -157,15 +153,7 @@ fn number(subtask: &SubtaskPlan, goal: u32, first: u32, defaults: SkillDefaults)
     })
 }
 
-/// A dependency by name: all copies of a repeated one, or one of them.
-fn find(name: &str, spans: &BTreeMap<&str, Span>) -> Option<Span> {
-    spans.get(name).copied().or_else(|| {
-        let (base, number) = name.rsplit_once(' ')?;
-        let (span, number) = (spans.get(base)?, number.parse::<u32>().ok()?);
-        (1..=span.count).contains(&number).then(|| Span { first: span.first + number - 1, count: 1 })
-    })
-}
-
+/// The same ordinals, each once, in as few spans as can be: neighbours of the plan are one span.
 fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_by_key(|span| (span.first, span.count));
     let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
@@ -209,27 +197,21 @@ pub fn remaining_paths(specs: &[Spec], dependants: &[Vec<u32>]) -> Result<Vec<u3
     Ok(paths)
 }
 
-/// For each spec, the specs that depend on some of its copies.
+/// For each spec, the specs that depend on it.
 pub fn dependants(specs: &[Spec]) -> Vec<Vec<u32>> {
     let mut dependants = vec![Vec::new(); specs.len()];
     for (at, spec) in (0u32..).zip(specs) {
         for span in &spec.dependencies {
-            let from = spec_of(specs, span.first);
-            let to = spec_of(specs, span.first + span.count - 1);
-            for found in &mut dependants[from..=to] {
-                // A spec that names two copies of another depends on it once.
-                if found.last() != Some(&at) {
-                    found.push(at);
-                }
-            }
+            dependants[specs_of(specs, *span)].iter_mut().for_each(|found| found.push(at));
         }
     }
     dependants
 }
 
-/// The spec that `ordinal` is a copy of. Specs are in the order of their ordinals, without gaps.
-pub fn spec_of(specs: &[Spec], ordinal: u32) -> usize {
-    specs.partition_point(|spec| spec.first <= ordinal).saturating_sub(1)
+/// The specs whose copies `span` has. Specs are in the order of their ordinals, without gaps.
+pub fn specs_of(specs: &[Spec], span: Span) -> Range<usize> {
+    let before = |ordinal: u32| specs.partition_point(|spec| spec.first < ordinal);
+    before(span.first)..before(span.first + span.count)
 }
 
 #[cfg(test)]
@@ -258,34 +240,67 @@ mod tests {
     #[test]
     fn a_fan_out_is_two_specs_and_one_edge() {
         let specs =
-            expanded(vec![subtask("work", &[], Some(1_000)), subtask("join", &["work"], None)]).expect("a good graph");
+            expanded(vec![subtask("work", &[], Some(1_000)), subtask("join", &["work"], None)]).expect("a good plan");
         assert_eq!(specs[1].dependencies, [Span { first: 0, count: 1_000 }]);
         assert_eq!(specs[1].first, 1_000);
         let dependants = dependants(&specs);
         assert_eq!(dependants, [vec![1], vec![]]);
-        assert_eq!(remaining_paths(&specs, &dependants).expect("a good graph"), [2, 1]);
+        assert_eq!(remaining_paths(&specs, &dependants).expect("a good plan"), [2, 1]);
         assert_eq!(specs[0].name_of(41), "work 42");
         assert_eq!(specs[0].input_of(41).get(), r#"{"index":42}"#);
     }
 
     #[test]
-    fn one_copy_can_be_meant_and_is_counted_once() {
-        let dependencies = ["work 2", "work 3", "work 2"];
-        let specs =
-            expanded(vec![subtask("work", &[], Some(5)), subtask("some", &dependencies, None)]).expect("a good graph");
-        assert_eq!(specs[1].dependencies, [Span { first: 1, count: 2 }]);
-        assert_eq!(dependants(&specs), [vec![1], vec![]]);
+    fn neighbours_are_one_span_and_a_name_that_comes_twice_counts_once() {
+        let plan = vec![
+            subtask("a", &[], Some(3)),
+            subtask("b", &[], None),
+            subtask("gap", &[], None),
+            subtask("c", &[], Some(2)),
+            subtask("join", &["c", "b", "a", "b"], None),
+        ];
+        let specs = expanded(plan).expect("a good plan");
+        assert_eq!(specs[4].dependencies, [Span { first: 0, count: 4 }, Span { first: 5, count: 2 }]);
+        assert_eq!(dependants(&specs), [vec![4], vec![4], vec![], vec![4], vec![]]);
+        assert_eq!(specs_of(&specs, Span { first: 0, count: 4 }), 0..2);
+    }
+
+    #[test]
+    fn a_copy_is_named_by_its_number_and_told_it() {
+        let plan = |input: &str| SubtaskPlan { input: Raw::parse(input).ok(), ..subtask("work", &[], Some(3)) };
+        let specs = expanded(vec![subtask("first", &[], None), plan(r#"{"z":1,"index":9}"#)]).expect("a good plan");
+        assert_eq!((specs[1].name_of(1), specs[1].name_of(3)), ("work 1".into(), "work 3".into()));
+        let input: serde_json::Value = specs[1].input_of(2).read().expect("JSON");
+        assert_eq!(input, serde_json::json!({"z": 1, "index": 2}));
+        // What the number can not be put into is refused, not dropped.
+        for bad in ["[]", "7", "null", r#"{"far": 1e999}"#] {
+            assert!(expanded(vec![plan(bad)]).expect_err(bad).contains("has to be an object"), "{bad}");
+        }
+        let alone = SubtaskPlan { input: Raw::parse("[ 1 ]").ok(), ..subtask("alone", &[], None) };
+        assert_eq!(expanded(vec![alone]).expect("a good plan")[0].input_of(0).get(), "[ 1 ]");
+    }
+
+    #[test]
+    fn what_the_plan_leaves_open_is_the_skill_s() {
+        let own = SubtaskPlan { timeout_ms: Some(5), max_attempts: Some(0), ..subtask("own", &[], None) };
+        let specs = expanded(vec![own, subtask("none", &[], None)]).expect("a good plan");
+        assert_eq!((specs[0].timeout_ms, specs[0].max_attempts), (5, 1));
+        assert_eq!((specs[1].timeout_ms, specs[1].max_attempts), (1_000, 3));
+        let unknown = expand(&[goal(vec![subtask("a", &[], None)])], &|skill| Err(format!("no {skill}")));
+        assert_eq!(unknown, Err("no noop".into()));
     }
 
     #[test]
     fn what_can_not_be_run_is_refused_in_words() {
-        let refused = |subtasks| expanded(subtasks).expect_err("a bad graph");
+        let refused = |subtasks| expanded(subtasks).expect_err("a bad plan");
+        let copy = refused(vec![subtask("a", &[], Some(3)), subtask("b", &["a 2"], None)]);
+        assert!(copy.contains("`a 2`, which is not in its phase"), "{copy}");
         assert!(refused(vec![subtask("a", &["b"], None)]).contains("`b`, which is not in its phase"));
         assert!(refused(vec![subtask("a", &["a"], None)]).contains("depends on itself"));
         assert!(refused(vec![subtask("a", &[], None), subtask("a", &[], None)]).contains("there twice"));
         assert!(refused(vec![subtask("a", &[], Some(0))]).contains("repeat = 0"));
         assert!(refused(vec![subtask("a", &[], Some(u32::MAX))]).contains("more than"));
-        let circle = expanded(vec![subtask("a", &["b"], None), subtask("b", &["a"], None)]).expect("a good graph");
-        assert!(remaining_paths(&circle, &dependants(&circle)).expect_err("a bad graph").contains("circle: `a`, `b`"));
+        let circle = expanded(vec![subtask("a", &["b"], None), subtask("b", &["a"], None)]).expect("a good plan");
+        assert!(remaining_paths(&circle, &dependants(&circle)).expect_err("a circle").contains("circle: `a`, `b`"));
     }
 }

@@ -1,5 +1,5 @@
 //! The subtasks of a phase that may run, in the order in which the dispatch window takes them: the longest
-//! remaining path first, then first come, first served.
+//! remaining path first, then first come, first served; but what was out before goes before what was not.
 //!
 //! Entering and leaving cost a search among the distinct path lengths that are ready at the time, never a
 //! walk over the subtasks.
@@ -26,12 +26,22 @@ impl Ready {
     }
 
     pub fn push(&mut self, skill: u32, remaining_path: u32, ordinal: u32) {
+        self.queue(skill, remaining_path).push_back(ordinal);
+    }
+
+    /// One that was out before, and is to go out again at once.
+    pub fn push_first(&mut self, skill: u32, remaining_path: u32, ordinal: u32) {
+        self.queue(skill, remaining_path).push_front(ordinal);
+    }
+
+    /// The queue that one more goes into.
+    fn queue(&mut self, skill: u32, remaining_path: u32) -> &mut VecDeque<u32> {
+        self.len += 1;
         let skill = skill as usize;
         if self.skills.len() <= skill {
             self.skills.resize_with(skill + 1, BTreeMap::new);
         }
-        self.skills[skill].entry(remaining_path).or_default().push_back(ordinal);
-        self.len += 1;
+        self.skills[skill].entry(remaining_path).or_default()
     }
 
     /// Takes out one that was about to be dispatched. It is the first of its path in all orders that `walk`
@@ -73,6 +83,9 @@ mod tests {
         for (path, ordinal) in [(1, 10), (3, 11), (1, 12), (3, 13), (2, 14)] {
             ready.push(1, path, ordinal);
         }
+        ready.push_first(1, 3, 15);
+        assert_eq!(ready.walk(1).collect::<Vec<_>>(), [15, 11, 13, 14, 10, 12]);
+        ready.remove(1, 3, 15);
         ready.push(0, 9, 1);
         assert_eq!(ready.walk(1).collect::<Vec<_>>(), [11, 13, 14, 10, 12]);
         assert_eq!(ready.skills().collect::<Vec<_>>(), [(0, 9), (1, 3)]);

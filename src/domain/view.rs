@@ -257,16 +257,32 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
     }
 }
 
+/// A goal that was begun has the status of what happens in it; when its phase has ended without it, the phase's.
 fn goal_status(subtasks: &[SubtaskView], phase: Status) -> Status {
     let any = |status| subtasks.iter().any(|subtask| subtask.status == status);
-    if subtasks.iter().all(|subtask| subtask.status == SubtaskStatus::Completed) {
-        return if subtasks.is_empty() { phase } else { Status::Completed };
+    if subtasks.is_empty() {
+        return phase;
     }
+    if subtasks.iter().all(|subtask| subtask.status == SubtaskStatus::Completed) {
+        return Status::Completed;
+    }
+    let is_begun = subtasks.iter().any(|subtask| subtask.attempts > 0);
     match phase {
         _ if any(SubtaskStatus::Error) => Status::Error,
-        Status::Error if any(SubtaskStatus::Busy) || any(SubtaskStatus::Ready) => Status::Error,
+        ended if ended.is_ended() => {
+            if is_begun {
+                ended
+            } else {
+                Status::Idle
+            }
+        }
         _ if any(SubtaskStatus::Busy) || any(SubtaskStatus::Ready) => Status::Busy,
         _ if any(SubtaskStatus::Waiting) => Status::Waiting,
+        // What is left of it depends on other goals.
+        _ if is_begun => Status::Busy,
         _ => Status::Idle,
     }
 }
+
+#[cfg(test)]
+mod tests;

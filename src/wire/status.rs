@@ -161,6 +161,16 @@ impl Counts {
 
     /// The invariant: all but `total` add up to it.
     pub fn add_up(&self) -> bool {
-        self.total == self.idle + self.ready + self.running + self.waiting + self.ended()
+        let others = [
+            self.idle,
+            self.ready,
+            self.running,
+            self.waiting,
+            self.completed,
+            self.failed,
+            self.skipped,
+            self.cancelled,
+        ];
+        u64::from(self.total) == others.into_iter().map(u64::from).sum::<u64>()
     }
 }

@@ -4,6 +4,7 @@
 mod arrays;
 mod bytes;
 mod faults;
+mod histories;
 mod mutants;
 mod properties;
 mod records;

@@ -2,9 +2,9 @@
 
 use super::dispatch::settle;
 use super::draft::Draft;
-use super::event::{Budget, agent_name, cut};
+use super::event::{Budget, agent_name};
 use super::{Answer, AnswerBody, DeadCommand, Event, Outcome};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, cut};
 use crate::wire::{Failure, FailureKind, Timestamp};
 
 /// So many crashes end a subtask. Small, because each may have taken an executor with it; more than one,

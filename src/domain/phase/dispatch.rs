@@ -2,10 +2,9 @@
 
 use super::answer::fail;
 use super::draft::Draft;
-use super::event::cut;
 use super::{Event, Refusal, Why};
 use crate::domain::alarm::next_alarm;
-use crate::domain::decision::{Decision, Effect};
+use crate::domain::decision::{Decision, Effect, cut};
 use crate::wire::Failure;
 
 /// So many commands an event, for the same reason as specs.
@@ -32,19 +31,22 @@ pub(super) fn set_alarm(draft: &mut Draft<'_>, came_back: bool) {
 }
 
 /// Hands out what the allowance lets out, the longest remaining path of a skill first. A phase with ready work
-/// and nothing in flight hands out one whatever the allowance says: else nothing would ever wake it.
+/// and nothing in flight hands out one whatever the allowance says: else nothing would ever wake it. A skill that
+/// was refused is left alone until its wait is over: else a whole phase would be offered to a queue that is not
+/// there.
 fn dispatch(draft: &mut Draft<'_>) {
     if draft.phase.failing.is_some() {
         return;
     }
     let phase = &*draft.phase;
+    let open_skills = || phase.ready.skills().filter(|&(skill, _)| !phase.is_held(skill, draft.context.now));
     let mut chosen = Vec::new();
-    for (skill, _) in phase.ready.skills() {
+    for (skill, _) in open_skills() {
         let room = (draft.context.allowance)(phase.skill_name(skill)).saturating_sub(phase.in_flight_of(skill));
         chosen.extend(phase.ready.walk(skill).take(room as usize));
     }
     if chosen.is_empty() && phase.flights.is_empty() {
-        let first = phase.ready.skills().max_by_key(|&(_, path)| path);
+        let first = open_skills().max_by_key(|&(_, path)| path);
         chosen.extend(first.and_then(|(skill, _)| phase.ready.walk(skill).next()));
     }
     let not_after = draft.context.now.plus_ms(draft.context.start_within_ms);

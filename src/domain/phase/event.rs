@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::alarm::CurrentAlarm;
+use crate::domain::decision::cut;
 use crate::domain::expand::Spec;
 use crate::wire::content::PlaybookRef;
 use crate::wire::{AgentId, FailureKind, MessageId, ProjectId, Raw, Status, Timestamp};
@@ -99,20 +100,6 @@ pub enum Budget {
     Failures,
     /// The small one for commands that died with their executors, which may be poison or its neighbours.
     Crashes,
-}
-
-/// An error of the wire, cut to what an event may carry of it.
-pub fn cut(error: &str) -> String {
-    const ERROR_BYTES_MAX: usize = 4 * 1024; // enough for a message; a log has its own place
-    match error
-        .char_indices()
-        .map(|(at, character)| at + character.len_utf8())
-        .take_while(|&end| end <= ERROR_BYTES_MAX)
-        .last()
-    {
-        Some(end) if end < error.len() => format!("{} ...", &error[..end]),
-        _ => error.to_owned(),
-    }
 }
 
 /// The agent's own id, as an event keeps it.

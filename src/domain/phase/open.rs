@@ -3,7 +3,7 @@
 use super::dispatch::settle;
 use super::draft::Draft;
 use super::{Event, Opened, Start};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, cut};
 use crate::domain::expand::{Spec, dependants, remaining_paths};
 use crate::wire::Status;
 
@@ -29,7 +29,7 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
         playbook: start.playbook.clone(),
     }));
     match start.plan.as_ref().map_err(Clone::clone).and_then(|specs| checked(specs)) {
-        Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(error) }),
+        Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(cut(&error)) }),
         Ok(specs) => {
             for chunk in specs.chunks(SPECS_PER_EVENT) {
                 draft.record(Event::SubtasksAdded { specs: chunk.to_vec() });

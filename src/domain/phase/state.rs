@@ -9,7 +9,7 @@ use super::event::Budget;
 use super::{Event, Opened, Outcome};
 use crate::domain::alarm::CurrentAlarm;
 use crate::domain::decision::{Effect, effect_id};
-use crate::domain::expand::{Spec, dependants, remaining_paths};
+use crate::domain::expand::{Spec, dependants, remaining_paths, specs_of};
 use crate::domain::ready::Ready;
 use crate::wire::{Counts, MessageId, Status, SubtaskStatus, Timestamp};
 
@@ -24,8 +24,10 @@ pub struct Phase {
     pub(super) version: u64,
     pub(super) opened: Option<Opened>,
     specs: Vec<Spec>,
-    /// By spec: those that depend on it, its remaining path, and how many of its dependencies are open.
+    /// By spec: those that depend on it, how many of them are still to be dispatched, its remaining path, and how
+    /// many of its dependencies are open.
     dependants: Vec<Vec<u32>>,
+    askers: Vec<u32>,
     paths: Vec<u32>,
     open: Vec<u32>,
     skills: Vec<String>,
@@ -36,7 +38,9 @@ pub struct Phase {
     pub(super) flights: BTreeMap<u32, Flight>,
     /// The ordinals that a message had dispatched; some may have moved on since.
     pub(super) caused: BTreeMap<MessageId, Caused>,
+    /// By skill: how many commands the broker has, and until when none is sent because it refused one.
     in_flight: Vec<u32>,
+    held: Vec<Timestamp>,
     /// When each subtask that waits may go on.
     waits: BTreeMap<u32, Timestamp>,
     /// The deadlines of flights and the ends of waits, in their order.
@@ -172,12 +176,7 @@ impl Phase {
 
     /// Whether nothing will ask for this subtask's result any more, but for attempts that are made again.
     pub fn is_used_up(&self, ordinal: u32) -> bool {
-        let spec = self.subtasks[ordinal as usize].spec as usize;
-        let dispatched = |&dependant: &u32| {
-            let span = self.specs[dependant as usize].span();
-            self.subtasks[(span.first + span.count - 1) as usize].attempt > 0
-        };
-        self.dependants[spec].iter().all(dispatched)
+        self.askers[self.subtasks[ordinal as usize].spec as usize] == 0
     }
 
     /// When the next wait or deadline is over.
@@ -198,6 +197,11 @@ impl Phase {
         self.in_flight[skill as usize]
     }
 
+    /// Whether the broker has just refused a command of this skill: the one that was refused will wake it.
+    pub(super) fn is_held(&self, skill: u32, now: Timestamp) -> bool {
+        now < self.held[skill as usize]
+    }
+
     pub(super) fn next_attempt(&self, ordinal: u32) -> u32 {
         self.subtasks[ordinal as usize].attempt + 1
     }
@@ -210,7 +214,7 @@ impl Phase {
         }
     }
 
-    /// What must hold after every event, by name; the first that does not.
+    /// What must hold after every event, and the last after every decision, by name; the first that does not.
     pub fn check(&self) -> Result<(), &'static str> {
         let busy = self.subtasks.iter().filter(|subtask| subtask.status == SubtaskStatus::Busy).count();
         let flying = |(ordinal, flight): (&u32, &Flight)| {
@@ -239,7 +243,11 @@ impl Phase {
             Event::Dispatched { cause, not_after, commands, .. } => {
                 commands.iter().for_each(|&(ordinal, attempt)| self.dispatch(ordinal, attempt, *cause, *not_after));
             }
-            Event::DispatchRefused { ordinal, again_at, .. } => self.wait(*ordinal, *again_at),
+            Event::DispatchRefused { ordinal, again_at, .. } => {
+                let skill = self.spec_skills[self.subtasks[*ordinal as usize].spec as usize];
+                self.held[skill as usize] = *again_at;
+                self.wait(*ordinal, *again_at);
+            }
             Event::Completed { ordinal, bytes, .. } => {
                 self.subtasks[*ordinal as usize].bytes = *bytes;
                 self.set_status(*ordinal, SubtaskStatus::Completed);
@@ -267,6 +275,7 @@ impl Phase {
     /// The plan is complete: the graph's indexes are built, once, and what has no dependencies is ready.
     fn plan(&mut self) {
         self.dependants = dependants(&self.specs);
+        self.askers = self.dependants.iter().map(|list| u32::try_from(list.len()).unwrap_or(u32::MAX)).collect();
         self.paths = remaining_paths(&self.specs, &self.dependants).unwrap_or_else(|_| vec![1; self.specs.len()]);
         self.open = self.specs.iter().map(|spec| spec.dependencies.iter().map(|span| span.count).sum()).collect();
         for spec in &self.specs {
@@ -278,6 +287,7 @@ impl Phase {
             self.spec_skills.push(u32::try_from(skill).expect("fewer skills than subtasks"));
         }
         self.in_flight = vec![0; self.skills.len()];
+        self.held = vec![Timestamp::default(); self.skills.len()];
         for at in 0..self.specs.len() {
             let spec = u32::try_from(at).expect("fewer specs than subtasks");
             for _ in self.specs[at].span().ordinals() {
@@ -302,22 +312,33 @@ impl Phase {
         let spec = self.subtasks[ordinal as usize].spec as usize;
         for at in 0..self.dependants[spec].len() {
             let dependant = self.dependants[spec][at] as usize;
-            if self.specs[dependant].dependencies.iter().any(|span| span.contains(ordinal)) {
-                self.open[dependant] -= 1;
-                self.ready_if_free(dependant);
-            }
+            self.open[dependant] -= 1;
+            self.ready_if_free(dependant);
         }
     }
 
     fn dispatch(&mut self, ordinal: u32, attempt: u32, cause: MessageId, not_after: Timestamp) {
         let deadline = not_after.plus_ms(self.spec(ordinal).timeout_ms).plus_ms(ANSWER_WITHIN_MS);
         self.set_status(ordinal, SubtaskStatus::Busy);
+        if self.subtasks[ordinal as usize].attempt == 0 {
+            self.ask(ordinal);
+        }
         self.subtasks[ordinal as usize].attempt = attempt;
         self.flights.insert(ordinal, Flight { attempt, cause, not_after, deadline });
         self.due.insert((deadline, ordinal));
         let caused = self.caused.entry(cause).or_default();
         caused.ordinals.push(ordinal);
         caused.live += 1;
+    }
+
+    /// When the last copy of a spec is dispatched for the first time, its dependencies have one asker less.
+    fn ask(&mut self, ordinal: u32) {
+        let spec = &self.specs[self.subtasks[ordinal as usize].spec as usize];
+        if spec.span().ordinals().next_back() == Some(ordinal) {
+            for span in &spec.dependencies {
+                self.askers[specs_of(&self.specs, *span)].iter_mut().for_each(|askers| *askers -= 1);
+            }
+        }
     }
 
     fn wait(&mut self, ordinal: u32, until: Timestamp) {
@@ -351,7 +372,7 @@ impl Phase {
 
     /// The one place where a subtask's status changes, with every index that follows from it.
     fn set_status(&mut self, ordinal: u32, status: SubtaskStatus) {
-        let Subtask { status: old, spec, .. } = self.subtasks[ordinal as usize];
+        let Subtask { status: old, spec, attempt, .. } = self.subtasks[ordinal as usize];
         let (skill, path) = (self.spec_skills[spec as usize], self.paths[spec as usize]);
         match old {
             SubtaskStatus::Ready => self.ready.remove(skill, path, ordinal),
@@ -364,6 +385,7 @@ impl Phase {
             _ => {}
         }
         match status {
+            SubtaskStatus::Ready if attempt > 0 => self.ready.push_first(skill, path, ordinal),
             SubtaskStatus::Ready => self.ready.push(skill, path, ordinal),
             SubtaskStatus::Busy => self.in_flight[skill as usize] += 1,
             _ => {}

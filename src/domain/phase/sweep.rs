@@ -33,7 +33,8 @@ pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decisio
 pub(super) fn on_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
     let at = draft.context.now;
     let in_flight: Vec<u32> = draft.phase.flights.keys().copied().collect();
-    for ordinal in in_flight {
+    // Each goes to the head of its queue: the last one first, so that they keep their order.
+    for ordinal in in_flight.into_iter().rev() {
         draft.record(Event::WaitEnded { at, ordinal });
     }
     settle(draft, true);

@@ -12,6 +12,7 @@
 //! | Request, another under the same id | refused | refused | |
 //! | Report of the current phase | recorded | nothing | refused |
 //! | Report of another | nothing | nothing | refused |
+//! | Report with absurd counts | refused | nothing | refused |
 //! | Alarm, current or newer | sweeps, next alarm | nothing | refused |
 //! | DeadPhase (its start or its alarm), Refused | recorded | nothing | refused |
 //! | Recover | current phase handed over again, next alarm | nothing | refused |

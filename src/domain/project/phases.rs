@@ -2,7 +2,8 @@
 
 use super::{DeadPhase, Draft, Event, PhaseReport};
 use crate::domain::alarm::next_alarm;
-use crate::domain::decision::{Decision, Effect};
+use crate::domain::check::SUBTASKS_MAX;
+use crate::domain::decision::{Decision, Effect, cut};
 use crate::domain::phase::{Refusal, Why};
 use crate::wire::{Status, StreamId};
 
@@ -32,13 +33,17 @@ pub(super) fn on_report(draft: &mut Draft<'_>, report: &PhaseReport) -> Result<(
     if draft.project.run() != report.run || !is_current || !report.status.is_ended() {
         return Err(Decision::Nothing("the report is not of the current phase"));
     }
+    if !report.counts.add_up() || report.counts.total > SUBTASKS_MAX {
+        return Err(Decision::Refuse("absurd_counts"));
+    }
     end_phase(draft, report);
     Ok(())
 }
 
 fn end_phase(draft: &mut Draft<'_>, report: &PhaseReport) {
     let (at, cause) = (draft.context.now, draft.cause);
-    let PhaseReport { phase, status, counts, error, .. } = report.clone();
+    let PhaseReport { phase, status, counts, .. } = *report;
+    let error = report.error.as_deref().map(cut);
     draft.record(Event::PhaseReported { at, phase, status, counts, error: error.clone() });
     if status != Status::Completed {
         draft.record(Event::Ended { at, cause, status, error });

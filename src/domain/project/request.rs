@@ -3,11 +3,8 @@
 use super::phases::{set_alarm, start_phase};
 use super::{Accepted, Draft, Event, Request};
 use crate::domain::check;
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, cut};
 use crate::wire::{GoalPlan, Status};
-
-/// The longest name of a project, in bytes.
-const NAME_BYTES_MAX: usize = 256;
 
 pub(super) fn on_request(draft: &mut Draft<'_>, request: &Request) -> Result<(), Decision<Event>> {
     let (at, cause) = (draft.context.now, draft.cause);
@@ -26,7 +23,7 @@ pub(super) fn on_request(draft: &mut Draft<'_>, request: &Request) -> Result<(),
         playbook: request.playbook.clone(),
     }));
     match checked(request) {
-        Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(error) }),
+        Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(cut(&error)) }),
         Ok(goals) => {
             goals.iter().for_each(|goal| draft.record(Event::GoalPlanned { goal: goal.clone() }));
             start_phase(draft, 1);
@@ -39,11 +36,7 @@ pub(super) fn on_request(draft: &mut Draft<'_>, request: &Request) -> Result<(),
 fn checked(request: &Request) -> Result<&[GoalPlan], String> {
     let goals = request.plan.as_ref().map_err(Clone::clone)?;
     let name = &request.request.project_name;
-    match name.len() {
-        0 => return Err("the project has no name".into()),
-        1..=NAME_BYTES_MAX => {}
-        bytes => return Err(format!("the project's name has {bytes} bytes, the cap is {NAME_BYTES_MAX}")),
-    }
+    check::check_name("project", name, check::NAME_BYTES_MAX).map_err(|error| error.in_one_line())?;
     if goals.is_empty() {
         return Err("the plan has no goals".into());
     }

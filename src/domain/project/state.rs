@@ -129,7 +129,7 @@ impl Project {
             Event::Accepted(accepted) => self.accepted = Some(accepted.clone()),
             Event::GoalPlanned { goal } => {
                 self.goals.push(goal.clone());
-                self.number_phases();
+                self.add_phase(goal.priority);
             }
             Event::PhaseStarted { cause, phase, partition, .. } => {
                 self.current = self.phases.iter().position(|other| other.number == *phase);
@@ -159,15 +159,10 @@ impl Project {
     }
 
     /// Goals of one priority make a phase; phases are numbered in the order of their priorities.
-    fn number_phases(&mut self) {
-        let mut priorities: Vec<u32> = self.goals.iter().map(|goal| goal.priority).collect();
-        priorities.sort_unstable();
-        priorities.dedup();
-        if priorities.len() == self.phases.len() {
-            return;
-        }
-        let phase = |(number, priority)| PhaseState {
-            number,
+    fn add_phase(&mut self, priority: u32) {
+        let Err(at) = self.phases.binary_search_by_key(&priority, |phase| phase.priority) else { return };
+        let phase = PhaseState {
+            number: 0,
             priority,
             status: Status::Idle,
             counts: Counts::default(),
@@ -175,10 +170,11 @@ impl Project {
             started_by: None,
             started_version: 0,
         };
-        self.phases = (1..).zip(priorities).map(phase).collect();
+        self.phases.insert(at, phase);
+        (1..).zip(&mut self.phases).for_each(|(number, phase)| phase.number = number);
     }
 
-    /// What must hold after every event, by name; the first that does not.
+    /// What must hold after every decision, by name; the first that does not.
     pub fn check(&self) -> Result<(), &'static str> {
         let open = self.accepted.is_some() && self.ended.is_none();
         let busy = self.phases.iter().filter(|phase| phase.status == Status::Busy).count();

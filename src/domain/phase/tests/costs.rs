@@ -1,0 +1,91 @@
+//! What scheduling costs: subtasks and dependencies, and never their square. Counted in events, and in time where a
+//! step that walks over everything would not show in events.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// A graph of so many subtasks.
+type Shape = fn(usize) -> Vec<Spec>;
+
+fn shapes() -> [(&'static str, Shape); 5] {
+    [("fan-out", fan_out), ("chain", chain), ("fan by name", fan_by_name), ("gaps", gaps), ("retries", fan_out)]
+}
+
+fn subtask(name: String, dependencies: Vec<String>) -> SubtaskPlan {
+    SubtaskPlan { dependencies, ..SubtaskPlan::new(name, "noop") }
+}
+
+fn fan_out(count: usize) -> Vec<Spec> {
+    let count = u32::try_from(count).expect("few");
+    let work = SubtaskPlan { repeat: Some(count - 1), ..SubtaskPlan::new("work", "noop") };
+    specs(vec![work, subtask("join".into(), vec!["work".into()])])
+}
+
+fn chain(count: usize) -> Vec<Spec> {
+    let after = |at: usize| if at == 0 { Vec::new() } else { vec![format!("s{}", at - 1)] };
+    specs((0..count).map(|at| subtask(format!("s{at}"), after(at))).collect())
+}
+
+/// One, then many that are named one by one and of which half are longer paths, then one that names them all.
+fn fan_by_name(count: usize) -> Vec<Spec> {
+    let half = (count - 2) / 2;
+    let mut all = vec![subtask("root".into(), Vec::new())];
+    all.extend((0..half).map(|at| subtask(format!("s{at}"), vec!["root".into()])));
+    all.extend((0..half).map(|at| subtask(format!("t{at}"), vec!["root".into()])));
+    let late = (0..half).map(|at| format!("t{at}"));
+    all.push(subtask("join".into(), late.collect()));
+    specs(all)
+}
+
+/// One that depends on every second of many, so that no two of its dependencies are neighbours.
+fn gaps(count: usize) -> Vec<Spec> {
+    let mut all: Vec<_> = (0..count - 1).map(|at| subtask(format!("s{at}"), Vec::new())).collect();
+    all.push(subtask("join".into(), (0..count - 1).step_by(2).map(|at| format!("s{at}")).collect()));
+    specs(all)
+}
+
+/// Runs a phase to its end with sixteen in flight, the oldest answered first; gives back its events and its time.
+fn run(specs: Vec<Spec>, retries: bool) -> (usize, Duration) {
+    let started = Instant::now();
+    let (mut phase, mut causes, mut events) = (Phase::default(), 0, 0);
+    let mut open = std::collections::VecDeque::new();
+    let mut next = Some(start(Ok(specs)));
+    while let Some(input) = next {
+        causes += 1;
+        let context = Context { now: NOON, allowance: &|_| 16, start_within_ms: START_WITHIN_MS };
+        let Decision::Record(recorded) = decide(&mut phase, cause(causes), &input, &context) else {
+            panic!("{input:?}")
+        };
+        events += recorded.len();
+        for effect in effects(&phase, cause(causes)) {
+            if let Effect::Execute { ordinal, attempt } = effect {
+                // As the coordinator does when it renders a command.
+                let dependencies = phase.spec(ordinal).dependencies.iter().flat_map(|span| span.ordinals());
+                assert!(dependencies.filter(|&other| phase.is_used_up(other)).count() < usize::MAX);
+                open.push_back((ordinal, attempt, phase.command_id(ordinal).expect("it is current")));
+            }
+        }
+        next = open.pop_front().map(|(ordinal, attempt, id)| match retries && attempt == 1 {
+            true => answer(ordinal, id, failed(FailureKind::Transient)),
+            false => answer(ordinal, id, done()),
+        });
+    }
+    assert_eq!(phase.status(), Status::Completed);
+    (events, started.elapsed())
+}
+
+#[test]
+fn twice_the_subtasks_are_twice_the_work() {
+    const FEW: usize = 10_000;
+    for (name, shape) in shapes() {
+        let retries = name == "retries";
+        let measure = || {
+            let ((few_events, few), (events, many)) = (run(shape(FEW), retries), run(shape(2 * FEW), retries));
+            assert!(events <= 2 * few_events + 50 && events <= 6 * 2 * FEW, "{name}: {few_events}, {events}");
+            many.as_secs_f64() / few.as_secs_f64()
+        };
+        // A square would be four times, every time; a busy machine disturbs one measurement and not three.
+        assert!((0..3).any(|_| measure() < 3.0), "{name}: more than three times");
+    }
+}

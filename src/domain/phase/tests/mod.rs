@@ -1,0 +1,245 @@
+//! The phase machine by table: what came so far, what comes now, what is decided and what goes out. Every step is
+//! checked: the state is the fold of all events, and its invariants hold.
+
+mod answers;
+mod costs;
+mod ids;
+mod opening;
+mod refusals;
+mod replay;
+mod sweeps;
+mod table;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::expand::{SkillDefaults, Spec, expand};
+use crate::wire::{Failure, FailureKind, GoalPlan, ProjectId, Raw, Status, SubtaskPlan, SubtaskStatus, Timestamp};
+
+const NOON: Timestamp = Timestamp(1_763_800_000_000);
+const START_WITHIN_MS: u64 = 60_000;
+const TIMEOUT_MS: u64 = 300_000;
+
+/// A phase, with what has happened to it and the time it thinks it is.
+#[derive(Clone)]
+struct Bench {
+    phase: Phase,
+    events: Vec<Event>,
+    now: Timestamp,
+    allowance: u32,
+    causes: u128,
+}
+
+/// What became of one input.
+#[derive(Debug, Clone, PartialEq)]
+struct Step {
+    cause: MessageId,
+    decision: Decision<Event>,
+    effects: Vec<Effect>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { phase: Phase::default(), events: Vec::new(), now: NOON, allowance: 1_000, causes: 0 }
+    }
+
+    /// A phase that has this graph; see [`graph`].
+    fn open(text: &str) -> Self {
+        Self::open_with(text, 1_000)
+    }
+
+    fn open_with(text: &str, allowance: u32) -> Self {
+        let mut bench = Self { allowance, ..Self::new() };
+        bench.give(start(Ok(graph(text))));
+        bench
+    }
+
+    /// The next message.
+    fn give(&mut self, input: Input) -> Step {
+        self.causes += 1;
+        self.give_again(cause(self.causes), input)
+    }
+
+    /// The message of this id, perhaps not for the first time.
+    fn give_again(&mut self, cause: MessageId, input: Input) -> Step {
+        let allowance = self.allowance;
+        let allow = |_: &str| allowance;
+        let context = Context { now: self.now, allowance: &allow, start_within_ms: START_WITHIN_MS };
+        let before = self.phase.clone();
+        let decision = decide(&mut self.phase, cause, &input, &context);
+        match &decision {
+            Decision::Record(events) => self.record(before, events),
+            Decision::Nothing(_) | Decision::Refuse(_) => assert_eq!(self.phase, before, "{input:?}"),
+        }
+        Step { cause, decision, effects: effects(&self.phase, cause) }
+    }
+
+    fn record(&mut self, mut before: Phase, events: &[Event]) {
+        assert!(!events.is_empty(), "a decision to remember nothing");
+        for event in events {
+            before.apply(event);
+            // The alarm of a stream that opens is the last thing that is seen to.
+            let opening = before.alarm().is_none();
+            let verdict = before.check();
+            assert!(
+                verdict.is_ok() || opening && verdict == Err("an_open_stream_has_an_alarm"),
+                "{verdict:?}: {event:?}"
+            );
+        }
+        assert_eq!(self.phase, before, "the state is not the fold of the events");
+        assert_eq!(self.phase.check(), Ok(()));
+        self.events.extend_from_slice(events);
+        assert_eq!(self.phase.version(), self.events.len() as u64);
+    }
+
+    fn pass_ms(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+    }
+
+    fn command(&self, ordinal: u32) -> MessageId {
+        self.phase.command_id(ordinal).expect("it is in flight")
+    }
+
+    /// The current command's answer.
+    fn answer(&self, ordinal: u32, body: AnswerBody) -> Input {
+        answer(ordinal, self.command(ordinal), body)
+    }
+
+    fn complete(&mut self, ordinal: u32) -> Step {
+        self.give(self.answer(ordinal, done()))
+    }
+
+    fn fail(&mut self, ordinal: u32, kind: FailureKind) -> Step {
+        self.give(self.answer(ordinal, failed(kind)))
+    }
+
+    fn dead(&self, ordinal: u32) -> Input {
+        Input::DeadCommand(DeadCommand { ordinal, id: self.command(ordinal), reason: "delivery_limit".into() })
+    }
+
+    fn refused(&self, ordinal: u32, why: Why) -> Input {
+        let attempt = self.phase.flights()[&ordinal].attempt;
+        Input::Refused(Refusal { effect: Effect::Execute { ordinal, attempt }, id: self.command(ordinal), why })
+    }
+
+    fn alarm_number(&self) -> u64 {
+        self.phase.alarm().expect("an alarm").number
+    }
+
+    /// The current alarm comes back, when it is due.
+    fn alarm(&mut self) -> Step {
+        let alarm = *self.phase.alarm().expect("an alarm");
+        self.now = self.now.max(alarm.not_before);
+        self.give(Input::Alarm { number: alarm.number })
+    }
+
+    /// The status and the attempts of every subtask: `C1 B2 I0`.
+    fn shows(&self) -> String {
+        let letter = |status| match status {
+            SubtaskStatus::Idle => 'I',
+            SubtaskStatus::Ready => 'R',
+            SubtaskStatus::Busy => 'B',
+            SubtaskStatus::Waiting => 'W',
+            SubtaskStatus::Completed => 'C',
+            SubtaskStatus::Error => 'E',
+            SubtaskStatus::Skipped => 'S',
+            SubtaskStatus::Cancelled => 'X',
+        };
+        let all = (0..).map_while(|ordinal| self.phase.subtask(ordinal));
+        all.map(|subtask| format!("{}{}", letter(subtask.status), subtask.attempt)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn ended(&self) -> (Status, Option<&str>) {
+        let ended = self.phase.ended().expect("it has ended");
+        (ended.status, ended.error.as_deref())
+    }
+}
+
+impl Step {
+    fn events(&self) -> &[Event] {
+        match &self.decision {
+            Decision::Record(events) => events,
+            other => panic!("nothing was recorded: {other:?}"),
+        }
+    }
+
+    /// What was handed out, as pairs of ordinal and attempt.
+    fn commands(&self) -> Vec<(u32, u32)> {
+        let command = |effect: &Effect| match *effect {
+            Effect::Execute { ordinal, attempt } => Some((ordinal, attempt)),
+            _ => None,
+        };
+        self.effects.iter().filter_map(command).collect()
+    }
+
+    fn is_nothing(&self) -> bool {
+        matches!(self.decision, Decision::Nothing(_))
+    }
+}
+
+fn cause(number: u128) -> MessageId {
+    MessageId(Uuid::from_u128(number))
+}
+
+fn project() -> ProjectId {
+    ProjectId(Uuid::from_u128(7))
+}
+
+fn start(plan: Result<Vec<Spec>, String>) -> Input {
+    Input::Start(Box::new(Start {
+        project_id: project(),
+        project_name: "Shop".into(),
+        project_version: 5,
+        run: 1,
+        phase: 2,
+        priority: 5,
+        partition: 3,
+        goals: vec!["Build".into()],
+        parameters: Raw::empty_object(),
+        policy: Raw::empty_object(),
+        id_namespace: Uuid::from_u128(99),
+        playbook: None,
+        plan,
+    }))
+}
+
+/// A graph in one line: `a; b: a; c*3@sql: a b` is `a`, `b` after `a`, and three copies of `c` with the skill `sql`
+/// after both.
+fn graph(text: &str) -> Vec<Spec> {
+    let subtasks = text.split(';').map(|subtask| {
+        let (head, dependencies) = subtask.split_once(':').unwrap_or((subtask, ""));
+        let (head, skill) = head.split_once('@').unwrap_or((head, "noop"));
+        let (name, copies) = head.split_once('*').unwrap_or((head, ""));
+        SubtaskPlan {
+            dependencies: dependencies.split_whitespace().map(str::to_owned).collect(),
+            repeat: copies.trim().parse().ok(),
+            ..SubtaskPlan::new(name.trim(), skill.trim())
+        }
+    });
+    specs(subtasks.collect())
+}
+
+fn specs(subtasks: Vec<SubtaskPlan>) -> Vec<Spec> {
+    let goal_name = "Build".into();
+    let goal = GoalPlan { goal_name, priority: 5, description: String::new(), input: None, subtasks: Some(subtasks) };
+    expand(&[goal], &|_| Ok(SkillDefaults { timeout_ms: TIMEOUT_MS, max_attempts: 3 })).expect("a good graph")
+}
+
+fn answer(ordinal: u32, in_reply_to: MessageId, body: AnswerBody) -> Input {
+    Input::Answer(Answer {
+        ordinal,
+        in_reply_to,
+        agent: "executor-1".into(),
+        started_at: Some(NOON.plus_ms(1)),
+        finished_at: Some(NOON.plus_ms(2)),
+        body,
+    })
+}
+
+fn done() -> AnswerBody {
+    AnswerBody::Completed { bytes: 4, usage: None }
+}
+
+fn failed(kind: FailureKind) -> AnswerBody {
+    AnswerBody::Failed(Failure::new(kind, "out of order"))
+}

@@ -1,0 +1,126 @@
+//! What an alarm or an operator wakes.
+
+use super::*;
+
+/// An attempt may wait this long to begin, run this long, and answer this much later.
+const DEADLINE_MS: u64 = START_WITHIN_MS + TIMEOUT_MS + 30_000;
+
+#[test]
+fn every_alarm_is_followed_by_the_next() {
+    let mut bench = Bench::open("a");
+    for number in 1..5 {
+        assert_eq!(bench.alarm_number(), number);
+        assert_eq!(bench.alarm().effects, [Effect::Alarm { number: number + 1 }]);
+    }
+    assert_eq!(bench.now, NOON.plus_ms(4 * 60_000));
+    assert_eq!(bench.shows(), "B1");
+}
+
+#[test]
+fn an_attempt_past_its_deadline_is_not_charged_and_goes_out_again() {
+    let mut bench = Bench::open("a; b");
+    let late = bench.answer(0, done());
+    bench.complete(1);
+    while bench.shows().starts_with("B1") {
+        bench.alarm();
+    }
+    assert_eq!(bench.now, NOON.plus_ms(DEADLINE_MS), "neither before nor after");
+    assert_eq!(bench.shows(), "W1 C1");
+    bench.alarm();
+    assert_eq!(bench.shows(), "B2 C1");
+    assert_eq!(bench.phase.subtask(0).map(|subtask| (subtask.failures, subtask.postponed)), Some((0, 1)));
+    assert!(bench.give(late).is_nothing());
+    let told = bench
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Failed { agent: None, kind: FailureKind::Timeout, started_at: None, .. }));
+    assert!(told);
+}
+
+#[test]
+fn an_alarm_that_nobody_knows_sweeps_too_and_a_stale_one_does_not() {
+    let mut bench = Bench::open("a");
+    bench.alarm();
+    assert!(bench.give(Input::Alarm { number: 1 }).is_nothing());
+    // A store that forgot its last events must not leave the stream without an alarm.
+    assert_eq!(bench.give(Input::Alarm { number: 40 }).effects, [Effect::Alarm { number: 3 }]);
+    assert!(bench.give(Input::Alarm { number: 2 }).is_nothing());
+}
+
+#[test]
+fn a_nearer_due_time_takes_the_alarm_over() {
+    let mut bench = Bench::open("a; b");
+    let step = bench.fail(0, FailureKind::Released);
+    assert_eq!(step.effects, [Effect::Alarm { number: 2 }]);
+    assert_eq!(bench.phase.alarm().map(|alarm| alarm.not_before), Some(NOON.plus_ms(250)));
+    assert!(bench.give(Input::Alarm { number: 1 }).is_nothing(), "the one it took over from");
+}
+
+#[test]
+fn many_quick_subtasks_cost_no_alarm_each() {
+    let mut bench = Bench::open_with("work*500", 16);
+    for ordinal in 0..500 {
+        bench.pass_ms(10);
+        bench.complete(ordinal);
+    }
+    assert_eq!(bench.alarm_number(), 1, "five seconds, and the alarm is a minute away");
+}
+
+#[test]
+fn one_that_waits_among_many_quick_ones_costs_one_alarm() {
+    let mut bench = Bench::open_with("gone@gone; work*500", 16);
+    bench.give(bench.refused(0, Why::Returned));
+    for ordinal in 1..=400 {
+        bench.pass_ms(10);
+        bench.complete(ordinal);
+    }
+    assert_eq!(bench.alarm_number(), 2, "it comes when the wait is over");
+    assert!(bench.alarm().commands().contains(&(0, 2)));
+    assert_eq!(bench.now, NOON.plus_ms(5_000));
+}
+
+#[test]
+fn recover_sends_everything_in_flight_again_in_its_order() {
+    let mut bench = Bench::open_with("work*6; other", 3);
+    bench.complete(1);
+    let old: Vec<_> = [0, 2, 3].into_iter().map(|ordinal| (ordinal, bench.command(ordinal))).collect();
+    let flying: Vec<u32> = bench.phase.flights().keys().copied().collect();
+    let step = bench.give(Input::Recover);
+    let again: Vec<u32> = step.commands().iter().map(|(ordinal, _)| *ordinal).collect();
+    assert_eq!(again, flying, "those, and no others instead of them");
+    assert!(step.effects.contains(&Effect::Alarm { number: 2 }));
+    assert_eq!(bench.shows(), "B2 C1 B2 B2 R0 R0 R0");
+    for (ordinal, old) in old {
+        assert!(bench.give(answer(ordinal, old, done())).is_nothing());
+    }
+}
+
+#[test]
+fn recover_that_comes_again_is_still_one_command_each() {
+    let mut bench = Bench::open("a; b; c");
+    bench.give_again(cause(70), Input::Recover);
+    bench.complete(1);
+    let again = bench.give_again(cause(70), Input::Recover);
+    assert_eq!(again.commands(), [(0, 3), (2, 3)]);
+    assert_eq!(again.effects.len(), 3);
+}
+
+#[test]
+fn recover_of_a_failing_phase_ends_it() {
+    // Nobody may answer any more, and nothing new is started: there is nothing to wait for.
+    let mut bench = Bench::open("bad; running");
+    bench.fail(0, FailureKind::Permanent);
+    assert_eq!(bench.give(Input::Recover).effects, [Effect::Report]);
+    assert_eq!(bench.ended().0, Status::Error);
+}
+
+#[test]
+fn recover_of_an_ended_phase_has_it_report_again_under_another_id() {
+    let mut bench = Bench::open("a");
+    bench.complete(0);
+    let first = bench.phase.report_id();
+    let step = bench.give(Input::Recover);
+    assert_eq!(step.effects, [Effect::Report]);
+    assert_ne!(bench.phase.report_id(), first);
+    assert_eq!(bench.ended(), (Status::Completed, None));
+}

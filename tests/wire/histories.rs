@@ -1,0 +1,128 @@
+//! Recorded streams: what was stored once is read for ever, and means what it meant. A recorded line is never
+//! changed; an event that is new, or has a new field, gets lines of its own.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use trireme::domain::phase::{self, Outcome, Phase};
+use trireme::domain::project::{self, Project};
+use trireme::domain::view::ProjectView;
+use trireme::wire::ProjectId;
+
+const PROJECT: &str = include_str!("histories/project.jsonl");
+const PHASES: [&str; 2] = [include_str!("histories/phase-1.jsonl"), include_str!("histories/phase-2.jsonl")];
+const VIEW: &str = include_str!("histories/view.json");
+
+fn id() -> ProjectId {
+    "7c9e6679-7425-40de-944b-e07fc1f90ae7".parse().expect("an id")
+}
+
+fn events<E: DeserializeOwned>(lines: &str) -> Vec<E> {
+    lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+fn phases() -> Vec<(u32, Vec<phase::Event>)> {
+    (1..).zip(PHASES).map(|(number, lines)| (number, events(lines))).collect()
+}
+
+/// The name of an event. One that is new does not compile before it has a name, and does not pass before it is
+/// among the recorded ones.
+fn kind_in_project(event: &project::Event) -> &'static str {
+    match event {
+        project::Event::Accepted(_) => "Accepted",
+        project::Event::GoalPlanned { .. } => "GoalPlanned",
+        project::Event::PhaseStarted { .. } => "PhaseStarted",
+        project::Event::StartRefused { .. } => "StartRefused",
+        project::Event::PhaseReported { .. } => "PhaseReported",
+        project::Event::AlarmSet { .. } => "AlarmSet",
+        project::Event::Ended { .. } => "Ended",
+    }
+}
+
+fn kind_in_phase(event: &phase::Event) -> &'static str {
+    match event {
+        phase::Event::Opened(_) => "Opened",
+        phase::Event::SubtasksAdded { .. } => "SubtasksAdded",
+        phase::Event::Planned {} => "Planned",
+        phase::Event::Dispatched { .. } => "Dispatched",
+        phase::Event::DispatchRefused { .. } => "DispatchRefused",
+        phase::Event::Completed { .. } => "Completed",
+        phase::Event::Failed { outcome: Outcome::Again { .. }, .. } => "Failed, again",
+        phase::Event::Failed { outcome: Outcome::Wait { .. }, .. } => "Failed, wait",
+        phase::Event::Failed { outcome: Outcome::Exhausted { .. }, .. } => "Failed, exhausted",
+        phase::Event::WaitEnded { .. } => "WaitEnded",
+        phase::Event::AlarmSet { .. } => "AlarmSet",
+        phase::Event::Ended { .. } => "Ended",
+        phase::Event::ReportRefused { .. } => "ReportRefused",
+        phase::Event::ReportAgain { .. } => "ReportAgain",
+    }
+}
+
+#[test]
+fn every_kind_of_event_is_recorded() {
+    let in_project: BTreeSet<_> = events(PROJECT).iter().map(kind_in_project).collect();
+    assert_eq!(in_project.len(), 7, "{in_project:?}");
+    let in_phases: BTreeSet<_> = phases().iter().flat_map(|(_, events)| events).map(kind_in_phase).collect();
+    assert_eq!(in_phases.len(), 14, "{in_phases:?}");
+}
+
+#[test]
+fn a_recorded_event_is_written_as_it_was() {
+    fn check<E: DeserializeOwned + Serialize + Debug>(lines: &str) {
+        for line in lines.lines() {
+            let event: E = serde_json::from_str(line).expect("an event");
+            let (then, now) = (serde_json::from_str::<Value>(line), serde_json::to_value(&event));
+            assert_eq!(now.expect("JSON"), then.expect("JSON"), "{event:?}");
+        }
+    }
+    check::<project::Event>(PROJECT);
+    PHASES.into_iter().for_each(check::<phase::Event>);
+}
+
+#[test]
+fn recorded_streams_fold_to_the_recorded_view() {
+    let view = ProjectView::fold(id(), &events(PROJECT), &phases());
+    let recorded: Value = serde_json::from_str(VIEW).expect("JSON");
+    assert_eq!(serde_json::to_value(&view).expect("JSON"), recorded);
+}
+
+#[test]
+fn the_invariants_hold_along_the_recorded_streams() {
+    for (number, events) in phases() {
+        let mut phase = Phase::default();
+        for event in &events {
+            phase.apply(event);
+            let opening = phase.alarm().is_none();
+            let verdict = phase.check();
+            assert!(verdict.is_ok() || opening, "phase {number}, version {}: {verdict:?}", phase.version());
+        }
+        assert!(phase.ended().is_some() && phase.check().is_ok());
+    }
+    let mut project = Project::new(id());
+    events(PROJECT).iter().for_each(|event| project.apply(event));
+    assert_eq!(project.check(), Ok(()));
+}
+
+#[test]
+fn what_is_shown_on_the_way_is_of_the_way() {
+    // The view of every prefix can be made, its counts add up, and it has ended only at the end.
+    let (project, phases) = (events::<project::Event>(PROJECT), phases());
+    for version in 0..=project.len() {
+        let view = ProjectView::fold(id(), &project[..version], &[]);
+        assert!(view.counts.add_up());
+        assert_eq!(view.finished_at.is_some(), version == project.len());
+        assert_eq!(view.submitted_at.is_some(), version > 0);
+    }
+    for (number, events) in &phases {
+        for version in 0..=events.len() {
+            let view = ProjectView::fold(id(), &project, &[(*number, events[..version].to_vec())]);
+            assert!(view.counts.add_up());
+            for subtask in view.subtasks() {
+                let numbers: Vec<u32> = subtask.attempt_log.iter().map(|attempt| attempt.attempt).collect();
+                assert_eq!(numbers, (1..=subtask.attempts).collect::<Vec<_>>(), "{}", subtask.name);
+            }
+        }
+    }
+}
