@@ -16,6 +16,9 @@ pub mod postgres;
 mod rows;
 pub mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use postgres::Throwaway;
+
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -57,7 +60,36 @@ async fn open_postgres(url: &str, access: Access) -> Result<Arc<dyn Store>, Stor
 
 #[cfg(not(feature = "postgres"))]
 async fn open_postgres(_: &str, _: Access) -> Result<Arc<dyn Store>, StoreError> {
-    Err(unusable("PostgreSQL is not built into this trireme", "cargo build --release --features postgres"))
+    Err(not_built_in())
+}
+
+#[cfg(not(feature = "postgres"))]
+fn not_built_in() -> StoreError {
+    unusable("PostgreSQL is not built into this trireme", "cargo build --release --features postgres")
+}
+
+/// A database of one's own on the PostgreSQL server of `url`, for a benchmark.
+#[cfg(feature = "postgres")]
+pub async fn throwaway(url: &str, name: &str) -> Result<Throwaway, StoreError> {
+    Throwaway::create(url, name).await
+}
+
+#[cfg(not(feature = "postgres"))]
+pub async fn throwaway(_: &str, _: &str) -> Result<Throwaway, StoreError> {
+    Err(not_built_in())
+}
+
+/// What is not built in is not made.
+#[cfg(not(feature = "postgres"))]
+pub struct Throwaway {
+    pub url: String,
+}
+
+#[cfg(not(feature = "postgres"))]
+impl Throwaway {
+    pub async fn remove(&self) -> Result<(), StoreError> {
+        Err(not_built_in())
+    }
 }
 
 /// It will not work later either, and this is the way out.

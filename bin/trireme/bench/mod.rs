@@ -13,7 +13,7 @@ use trireme::runtime::client::Client;
 use trireme::runtime::port::SystemClock;
 use trireme::runtime::port::Transport;
 use trireme::runtime::topology::{TopologyOptions, topology};
-use trireme::store::postgres::Throwaway;
+use trireme::store::{self, Throwaway};
 use trireme::transport::rabbit::{Claim, claim};
 use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
 use trireme::wire::address::{Address, Namespace, Queue};
@@ -110,7 +110,7 @@ async fn measure(arguments: Arguments, settings: &Settings, output: &Output) -> 
     }
     let shape = |namespace: &Namespace| topology(&options(settings, namespace));
     let claim = claim(&settings.broker.url, PREFIX, shape).await?;
-    let database = Throwaway::create(server, claim.namespace().as_str()).await?;
+    let database = store::throwaway(server, claim.namespace().as_str()).await?;
     let done = tokio::select! {
         done = pairs(&arguments, settings, &claim, &database, output) => done,
         _ = tokio::signal::ctrl_c() => {
@@ -241,5 +241,68 @@ async fn naive_way(settings: &Settings, claim: &Claim, count: u32) -> Result<f64
             let said = String::from_utf8_lossy(&asked.stderr).into_owned();
             Err(Failure::bug(format!("the naive way failed: {said}")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trireme::wire::content::{ExecuteSubtask, SubtaskCompletion};
+    use trireme::wire::{Content, Envelope, MessageId, SubtaskId, Timestamp, codec};
+
+    use super::*;
+
+    /// The length of an envelope from one of the workers of a benchmark.
+    fn bytes(sender: &str, receiver: &str, content: Content) -> usize {
+        let envelope = Envelope {
+            message_id: MessageId(Uuid::nil()),
+            sender_id: format!("{sender}-0123456789ab"),
+            receiver_id: receiver.into(),
+            message_type: content.message_type(),
+            content,
+            timestamp: Timestamp(0),
+            task_id: ProjectId(Uuid::nil()),
+        };
+        codec::encode(&envelope).expect("an envelope").len()
+    }
+
+    #[test]
+    fn the_naive_way_carries_as_much() {
+        let subtask_id = SubtaskId { phase: 1, ordinal: 10_000 };
+        let command = bytes(
+            "coordinator",
+            "noop",
+            Content::ExecuteSubtask(ExecuteSubtask {
+                project_id: ProjectId(Uuid::nil()),
+                project_name: "bench".into(),
+                phase: 1,
+                goal_name: "fan out".into(),
+                subtask_id,
+                task_name: "work 10001".into(),
+                skill: "noop".into(),
+                description: String::new(),
+                attempt: 1,
+                max_attempts: 3,
+                input: Raw::parse(r#"{"index":10001}"#).expect("JSON"),
+                deps: Raw::empty_object(),
+                timeout_ms: 300_000,
+                not_after: Timestamp(0),
+                avoid: Vec::new(),
+            }),
+        );
+        let answer = bytes(
+            "executor",
+            "p.1",
+            Content::SubtaskCompletion(SubtaskCompletion {
+                subtask_id,
+                attempt: 1,
+                in_reply_to: MessageId(Uuid::nil()),
+                result: Raw::null(),
+                started_at: Timestamp(0),
+                finished_at: Timestamp(0),
+                log: None,
+                usage: None,
+            }),
+        );
+        assert_eq!((command, answer), (COMMAND_BYTES, RESULT_BYTES));
     }
 }

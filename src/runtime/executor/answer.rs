@@ -6,7 +6,7 @@ use crate::domain::decision::answer_id;
 use crate::runtime::letter::Pen;
 use crate::runtime::port::Report;
 use crate::wire::address::Address;
-use crate::wire::codec;
+use crate::wire::codec::{self, EncodeError};
 use crate::wire::content::{ExecuteSubtask, SubtaskCompletion, SubtaskFailure};
 use crate::wire::{Content, Failure, MessageId, Timestamp};
 
@@ -17,7 +17,17 @@ pub(crate) struct Times {
     pub(crate) finished_at: Timestamp,
 }
 
-/// The body of an answer. A result that can not be sent is the attempt's permanent failure: the log goes first.
+/// An answer on its way.
+pub(crate) struct Answer {
+    /// The same however often it is given.
+    pub(crate) id: MessageId,
+    /// The content's type.
+    pub(crate) kind: &'static str,
+    pub(crate) body: Bytes,
+}
+
+/// The answer to a command. What a runner says is not trusted: a result that no message can carry is the attempt's
+/// permanent failure, and a log that makes it too long is left out.
 pub(crate) fn answer(
     pen: &Pen,
     id: MessageId,
@@ -25,11 +35,12 @@ pub(crate) fn answer(
     command: &ExecuteSubtask,
     report: Report,
     times: Times,
-) -> Option<Bytes> {
-    let to = Address::results(reply_to);
+) -> Option<Answer> {
+    let (to, answer) = (Address::results(reply_to), answer_id(id, pen.agent.as_str()));
     let encode = |content: Content| {
-        let id = answer_id(id, pen.agent.as_str());
-        codec::encode(&pen.envelope(id, &to, command.project_id, content, times.finished_at))
+        let kind = content.name();
+        let body = codec::encode(&pen.envelope(answer, &to, command.project_id, content, times.finished_at))?;
+        Ok::<_, EncodeError>(Answer { id: answer, kind, body })
     };
     let Report { outcome, log } = report;
     let log = log.filter(|log| !log.is_empty()).map(|log| log.replace('\0', "\u{fffd}"));
@@ -57,11 +68,11 @@ pub(crate) fn answer(
         }),
     };
     let refused = match encode(content(outcome.clone(), log)) {
-        Ok(body) => return Some(body),
+        Ok(answer) => return Some(answer),
         Err(error) => error,
     };
-    if let Ok(body) = encode(content(outcome, None)) {
-        return Some(body);
+    if let Ok(answer) = encode(content(outcome, None)) {
+        return Some(answer);
     }
     let failure = Failure::permanent(format!("the result can not be sent: {refused}"));
     encode(content(Err(failure), None)).ok()

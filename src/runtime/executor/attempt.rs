@@ -12,7 +12,7 @@ use super::outbox::Finished;
 use super::{OfferedSkill, Shop};
 use crate::runtime::port::{Assignment, Report};
 use crate::wire::content::ExecuteSubtask;
-use crate::wire::{Failure, FailureKind, MessageId, Raw};
+use crate::wire::{Failure, FailureKind, MessageId};
 
 /// How long a runner may take to end what it started, after it was told to.
 pub(crate) const END_WITHIN: Duration = Duration::from_secs(5);
@@ -70,18 +70,9 @@ pub(crate) async fn refuse(shop: &Arc<Shop>, task: Task, failure: Failure) {
 async fn finish(shop: &Arc<Shop>, task: Task, report: Report, started_at: Option<crate::wire::Timestamp>) {
     let times = Times { started_at, finished_at: shop.world.clock.now() };
     let pen = shop.post.pen();
-    let Some(body) = answer(&pen, task.id, &task.reply_to, &task.command, checked(report), times) else {
+    let Some(answer) = answer(&pen, task.id, &task.reply_to, &task.command, report, times) else {
         tracing::error!(command = %task.id, "an answer could not be written");
         return;
     };
-    shop.outbox.put(Finished { command: task.id, reply_to: task.reply_to, body }).await;
-}
-
-/// What a runner says is not trusted: a result that no message can carry is a permanent failure.
-fn checked(report: Report) -> Report {
-    let check = |result: Raw| match crate::wire::codec::check_value(&result) {
-        Ok(()) => Ok(result),
-        Err(error) => Err(Failure::permanent(format!("the result can not be sent: {error}"))),
-    };
-    Report { outcome: report.outcome.and_then(check), ..report }
+    shop.outbox.put(Finished { command: task.id, reply_to: task.reply_to, answer }).await;
 }

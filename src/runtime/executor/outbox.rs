@@ -11,6 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
 use super::Shop;
+use super::answer::Answer;
 use crate::runtime::port::{Confirmed, Outgoing, Properties, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
 use crate::wire::MessageId;
@@ -29,7 +30,7 @@ pub(crate) struct Finished {
     pub(crate) command: MessageId,
     /// The routing key of the command's owner.
     pub(crate) reply_to: String,
-    pub(crate) body: Bytes,
+    pub(crate) answer: Answer,
 }
 
 /// The sending end, for attempts.
@@ -138,17 +139,19 @@ impl Desk {
 fn batch(shop: &Shop, key: &str, waiting: &VecDeque<Finished>) -> (usize, Outgoing) {
     let mut bytes = 0;
     let fits = |finished: &&Finished| {
-        bytes += finished.body.len() + 1;
+        bytes += finished.answer.body.len() + 1;
         bytes < ENVELOPE_BYTES_MAX
     };
     let count = waiting.iter().take(BATCH_MAX).take_while(fits).count().max(1);
-    let bodies: Vec<Bytes> = waiting.iter().take(count).map(|finished| finished.body.clone()).collect();
+    let bodies: Vec<Bytes> = waiting.iter().take(count).map(|finished| finished.answer.body.clone()).collect();
+    let first = waiting.front().map(|finished| &finished.answer);
+    let kind = if count == 1 { first.map(|answer| answer.kind) } else { Some("Batch") };
     let outgoing = Outgoing {
         address: Address::results(key),
         mandatory: true,
         properties: Properties {
-            message_id: waiting.front().map(|finished| finished.command),
-            kind: Some(if count == 1 { "SubtaskAnswer".into() } else { "Batch".into() }),
+            message_id: first.map(|answer| answer.id),
+            kind: kind.map(str::to_owned),
             sender: Some(shop.post.identity().agent_id.to_string()),
             persistent: true,
             ..Properties::default()
