@@ -19,7 +19,10 @@ pub enum Format {
 /// 0 takes the place of the filter that is configured.
 pub fn start(configured: &str, format: Format, verbosity: i8) -> Result<(), BadInput> {
     let filter = filter(configured, verbosity)?;
+    // A log that nobody reads any more is dropped: the library would complain about it on the same broken pipe,
+    // and panic.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.log_internal_errors(false);
     let started = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(true).finish().try_init(),
         Format::Text => builder.with_ansi(has_colour()).with_target(verbosity > 0).finish().try_init(),

@@ -1,8 +1,8 @@
 //! The worker processes: ready, drained, refused.
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
-use super::{Done, Home, gone, namespace, within};
+use super::{Done, Home, Running, gone, namespace, within};
 
 #[tokio::test]
 async fn a_worker_without_a_broker_says_so_in_one_line() {
@@ -49,6 +49,21 @@ async fn a_worker_on_another_store_than_its_peers_refuses_to_go_on() {
     assert_eq!(executor.end().await.status, Some(0));
     manager.signal(Signal::TERM);
     assert_eq!(manager.end().await.status, Some(0));
+    claim.release().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_log_nobody_reads_any_more_goes_on() {
+    let claim = namespace().await;
+    let home = Home::at(&claim);
+    let mut manager = home.start(&["manager"]);
+    manager.says("ready").await;
+    let pid = manager.pid();
+    let Running { mut child, stderr, .. } = manager;
+    drop(stderr);
+    // It says that it drains before it does.
+    kill_process(pid, Signal::TERM).expect("it is alive");
+    assert_eq!(within("its end", child.wait()).await.expect("a status").code(), Some(0));
     claim.release().await;
 }
 
