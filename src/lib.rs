@@ -9,6 +9,7 @@
 pub mod config;
 pub mod domain;
 pub mod planner;
+pub mod runner;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;

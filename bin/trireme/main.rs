@@ -1,3 +1,212 @@
-//! The command line. Parses, wires up, runs: no business here.
+//! The one binary. This file parses, resolves the settings, and hands over to the subcommand: one file each.
 
-fn main() {}
+mod agents;
+mod asking;
+mod bench;
+mod completions;
+mod config;
+mod failure;
+mod files;
+mod history;
+mod list;
+mod logs;
+mod output;
+mod process;
+mod progress;
+mod reading;
+mod result;
+mod run;
+mod show;
+mod status;
+mod submit;
+mod team;
+mod topology;
+mod up;
+mod usage;
+mod watch;
+mod wiring;
+mod worker;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use failure::Failure;
+use output::Output;
+use trireme::config::{Given, Settings};
+use trireme::telemetry;
+use trireme::wire::content::Layer;
+
+/// Hierarchical teams of agents as three layers of worker processes on RabbitMQ.
+///
+/// Managers turn a request into goals, coordinators turn goals into a graph of subtasks and see it through,
+/// executors do the work.
+#[derive(Parser)]
+#[command(name = "trireme", version, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args)]
+struct Common {
+    /// The settings file; without it ./queues.toml, else built-in defaults
+    #[arg(long, value_name = "FILE", global = true, env = "TRIREME_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say less on standard error: only errors, twice for nothing
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
+    quiet: u8,
+    /// How logs are written on standard error
+    #[arg(long, value_name = "FORMAT", global = true, value_parser = ["text", "json"])]
+    log_format: Option<String>,
+}
+
+impl Common {
+    /// The same options again, for a process that this one starts.
+    fn words(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        words.extend(self.config.iter().flat_map(|file| ["--config".into(), file.into()]));
+        words.extend((0..self.verbose).map(|_| "--verbose".into()));
+        words.extend((0..self.quiet).map(|_| "--quiet".into()));
+        words.extend(self.log_format.iter().flat_map(|format| ["--log-format".into(), format.into()]));
+        words
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a project to its end with a whole team in this one process: no broker, no server
+    Run(run::Arguments),
+    /// Run a manager: takes requests, hands projects over phase by phase, reports
+    Manager(worker::Arguments),
+    /// Run a coordinator: turns goals into a graph of subtasks and sees it through
+    Coordinator(worker::Arguments),
+    /// Run an executor: does the work
+    Executor(worker::ExecutorArguments),
+    /// Run the layers as child processes on this machine, until Ctrl-C
+    Up(up::Arguments),
+    /// Look at, make or delete the exchanges and queues at the broker
+    #[command(subcommand)]
+    Topology(topology::Command),
+    /// Measure how fast it is, as a ratio of the naive way
+    Bench(bench::Arguments),
+    /// Ask for a project
+    Submit(submit::Arguments),
+    /// How a project stands
+    Status(status::Arguments),
+    /// The projects, newest first
+    List(list::Arguments),
+    /// What the subtasks of a project answered
+    Result(result::Arguments),
+    /// Follow a project to its end
+    Watch(watch::Arguments),
+    /// What happened to a project, event by event
+    History(history::Arguments),
+    /// What an attempt of a subtask had to say
+    Logs(logs::Arguments),
+    /// Who is there, by layer
+    Agents(agents::Arguments),
+    /// Who answers
+    Ping(agents::PingArguments),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print the script that completes a shell's command lines
+    Completions(completions::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => match usage::failure(&error) {
+            Some(failure) => {
+                Output::new(false, false).failure(&failure);
+                return failure.status.into();
+            }
+            None => error.exit(),
+        },
+    };
+    let output = Output::new(arguments.common.json, arguments.common.quiet > 0);
+    match run(arguments, &output) {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.status.into()
+        }
+    }
+}
+
+fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure> {
+    let Arguments { common, command } = arguments;
+    if let Command::Completions(arguments) = &command {
+        return completions::run(arguments, Arguments::command());
+    }
+    let words = common.words();
+    let mut given = command.given();
+    given.extend(common.log_format.map(|value| Given { key: "log.format", option: "--log-format", value }));
+    let settings = Settings::resolve(common.config.as_deref(), std::env::vars_os(), given)?;
+    let verbosity = i8::try_from(common.verbose).unwrap_or(i8::MAX) - i8::try_from(common.quiet).unwrap_or(i8::MAX);
+    telemetry::start(command.log_filter(&settings), settings.log.format, verbosity)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // Agents wait for the most part: more threads would make an idle process larger and a busy one no faster.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::bug(format!("the runtime can not be started: {error}")))?;
+    let status = runtime.block_on(async {
+        match command {
+            Command::Run(arguments) => run::run(arguments, words, &settings, output).await,
+            Command::Up(arguments) => up::run(arguments, words, &settings, output).await,
+            Command::Topology(command) => topology::run(command, &settings, output).await,
+            Command::Manager(arguments) => worker::run(Layer::Management, arguments, &settings).await,
+            Command::Coordinator(arguments) => worker::run(Layer::Coordination, arguments, &settings).await,
+            Command::Executor(arguments) => worker::run_executor(arguments, &settings).await,
+            Command::Bench(arguments) => bench::run(arguments, &settings, output).await,
+            Command::Submit(arguments) => submit::run(arguments, &settings, output).await,
+            Command::Status(arguments) => status::run(arguments, &settings, output).await,
+            Command::List(arguments) => list::run(arguments, &settings, output).await,
+            Command::Result(arguments) => result::run(arguments, &settings, output).await,
+            Command::Watch(arguments) => watch::run(arguments, &settings, output).await,
+            Command::History(arguments) => history::run(arguments, &settings, output).await,
+            Command::Logs(arguments) => logs::run(arguments, &settings, output).await,
+            Command::Agents(arguments) => agents::run(arguments, &settings, output).await,
+            Command::Ping(arguments) => agents::ping(arguments, &settings, output).await,
+            Command::Config(command) => config::run(command, &settings, output),
+            Command::Completions(_) => Ok(failure::Status::Done),
+        }
+    });
+    // What still blocks, a runner's thread say, must not keep the process.
+    runtime.shutdown_background();
+    status
+}
+
+impl Command {
+    /// The settings that this command's options set.
+    fn given(&self) -> Vec<Given> {
+        match self {
+            Self::Run(arguments) => arguments.given(),
+            Self::Up(arguments) => arguments.given(),
+            Self::Executor(arguments) => arguments.given(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What is logged. Of a team that runs for one project, its comings and goings are no news.
+    fn log_filter<'a>(&self, settings: &'a Settings) -> &'a str {
+        match (self, settings.log.filter.as_str()) {
+            (Self::Run(_), "info") => "warn",
+            (_, filter) => filter,
+        }
+    }
+}

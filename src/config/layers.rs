@@ -1,5 +1,6 @@
-//! The layers of settings over each other, read key by key. Whoever reads a key gives its default and its
-//! bounds; what was read is what is known.
+//! The layers of settings over each other. `config` merges them and remembers where each value is from; here is
+//! what it does not know: which keys there are, and what fits them. The defaults are those of the file that
+//! ships: no other is made up here.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,9 +8,11 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
+use config::{Config, ConfigError, File, FileFormat, Source, ValueKind};
 use serde_json::{Map, Value};
 
 use super::secret::masked;
+use super::{SHIPPED, skills};
 use crate::domain::BadInput;
 use crate::domain::bad_input::quote;
 use crate::domain::nearest;
@@ -22,7 +25,8 @@ const PREFIX: &str = "TRIREME_";
 /// Parts a section from a key in an environment variable. Variables without it are none of the settings'.
 const SEPARATOR: &str = "__";
 const DEFAULT: &str = "default";
-const BUILT_IN: &str = "built in";
+/// The keys that the file that ships can only mention: they are not set.
+const UNSET: [&str; 1] = ["playbooks.folder"];
 
 /// One resolved key.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +34,7 @@ pub struct Entry {
     pub key: String,
     /// Durations as texts, passwords masked, null where nothing is set.
     pub value: Value,
-    /// A file, an environment variable, an option, `built in`, or `default`.
+    /// A file, an environment variable, an option, or `default`.
     pub source: String,
 }
 
@@ -43,69 +47,49 @@ pub struct Given {
     pub value: String,
 }
 
-/// The layers, and what was read from them so far.
+/// All layers as one, and what was read of it so far.
 pub struct Layers {
+    merged: Config,
     file: Map<String, Value>,
     file_name: String,
-    /// By name in upper case: its own name, and its value.
-    environment: BTreeMap<String, (String, String)>,
-    given: Vec<Given>,
     entries: Vec<Entry>,
 }
 
 impl Layers {
-    /// Above a file of the user's own.
-    pub fn of_file(path: &Path) -> Result<Self, BadInput> {
-        let name = path.display().to_string();
-        let text = document::read(path)?;
-        let file = document::parse(&text, Format::Toml).map_err(|bad| bad.at(quote(&name)))?;
-        Ok(Self::above(file, name))
-    }
-
-    /// Above the skills of the file that ships.
-    pub fn built_in() -> Result<Self, BadInput> {
-        let mut file = document::parse(super::SHIPPED, Format::Toml).map_err(|bad| bad.at(BUILT_IN))?;
-        file.retain(|section, _| section == "skills");
-        Ok(Self::above(file, BUILT_IN.into()))
-    }
-
-    fn above(file: Map<String, Value>, file_name: String) -> Self {
-        Self { file, file_name, environment: BTreeMap::new(), given: Vec::new(), entries: Vec::new() }
-    }
-
-    pub fn with_environment(
-        mut self,
+    /// Without a file of the user's own, the one that ships is it.
+    pub fn new(
+        file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
+        given: Vec<Given>,
     ) -> Result<Self, BadInput> {
+        let (file_name, text) = match file {
+            Some(path) => (path.display().to_string(), document::read(path)?),
+            None => (DEFAULT.into(), SHIPPED.into()),
+        };
+        let file = document::parse(&text, Format::Toml).map_err(|bad| bad.at(quote(&file_name)))?;
+        let defaults = defaults(&file)?;
+        refuse_unknown(&file, &quote(&file_name), &defaults)?;
+
+        let mut set = Vec::new();
         for (name, value) in environment {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && name.contains(SEPARATOR)) else {
-                continue;
-            };
-            let value = value.into_string().map_err(|_| BadInput::new(format!("{} is not UTF-8", quote(name))))?;
-            if value.contains('\0') {
-                return Err(BadInput::new(format!("{} has a NUL character", quote(name))));
-            }
-            self.environment.insert(name.to_uppercase(), (name.into(), value));
+            set.extend(set_by_variable(&defaults, name, value)?);
         }
-        Ok(self)
+        set.extend(given.into_iter().map(|given| (given.key.into(), given.option.into(), given.value)));
+        let merged = merge(&text, defaults, set).map_err(not_merged)?;
+        Ok(Self { merged, file, file_name, entries: Vec::new() })
     }
 
-    pub fn with_given(mut self, given: Vec<Given>) -> Self {
-        self.given = given;
-        self
-    }
-
-    /// A section of the file, and its name there.
-    pub fn section(&self, name: &str) -> Result<Option<&Map<String, Value>>, BadInput> {
-        match self.file.get(name) {
-            None => Ok(None),
-            Some(Value::Object(section)) => Ok(Some(section)),
-            Some(other) => Err(bad(name, other, &quote(&self.file_name), "a table")),
-        }
+    pub fn file(&self) -> &Map<String, Value> {
+        &self.file
     }
 
     pub fn file_name(&self) -> &str {
         &self.file_name
+    }
+
+    /// Everything that was read.
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
     }
 
     /// Writes down a key that is not read by the layers themselves.
@@ -113,126 +97,100 @@ impl Layers {
         self.entries.push(Entry { key: key.into(), value, source: source.into() });
     }
 
-    pub fn text(&mut self, key: &str, default: &str) -> Result<String, BadInput> {
-        self.parsed(key, default, Ok)
-    }
-
     pub fn optional_text(&mut self, key: &str) -> Result<Option<String>, BadInput> {
         let read = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(|text| Some(text.to_owned()));
-        self.read(key, "a text", None, read, |text| text.clone().map_or(Value::Null, Value::String))
+        self.read(key, "a text", Some(None), read, |text| text.clone().map_or(Value::Null, Value::String))
     }
 
     /// A text that `parse` understands; its error says what is wrong with it.
-    pub fn parsed<T>(
-        &mut self,
-        key: &str,
-        default: &str,
-        parse: impl Fn(String) -> Result<T, String>,
-    ) -> Result<T, BadInput> {
-        let text = self.read(
-            key,
-            "a text",
-            default.to_owned(),
-            |value| value.as_str().filter(|text| !text.is_empty()).map(Into::into),
-            |text| Value::String(text.clone()),
-        )?;
+    pub fn parsed<T>(&mut self, key: &str, parse: impl Fn(String) -> Result<T, String>) -> Result<T, BadInput> {
+        let read = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(Into::into);
+        let text = self.read(key, "a text", None, read, |text: &String| Value::String(text.clone()))?;
         let source = self.entries.last().map_or(DEFAULT, |entry| &entry.source);
         parse(text).map_err(|error| BadInput::new(format!("`{key}` from {}: {error}", quote(source))))
     }
 
     /// A URL with one of these beginnings.
-    pub fn url(&mut self, key: &str, default: &str, schemes: &[&str]) -> Result<String, BadInput> {
+    pub fn url(&mut self, key: &str, schemes: &[&str]) -> Result<String, BadInput> {
         let fits = |url: &str| schemes.iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len());
-        self.read(
-            key,
-            &format!("a URL that begins with {}", schemes.join(", ")),
-            default.to_owned(),
-            |value| value.as_str().filter(|url| fits(url)).map(Into::into),
-            |url| Value::String(masked(url)),
-        )
+        let read = |value: &Value| value.as_str().filter(|url| fits(url)).map(Into::into);
+        let wanted = format!("a URL that begins with {}", schemes.join(", "));
+        self.read(key, &wanted, None, read, |url: &String| Value::String(masked(url)))
     }
 
-    pub fn integer(&mut self, key: &str, default: u32, bounds: RangeInclusive<u32>) -> Result<u32, BadInput> {
+    /// `unset` is what a key without a default is when nothing sets it.
+    pub fn integer(&mut self, key: &str, unset: Option<u32>, bounds: RangeInclusive<u32>) -> Result<u32, BadInput> {
         let fits = |number: u64| u32::try_from(number).ok().filter(|number| bounds.contains(number));
-        self.read(
-            key,
-            &format!("a whole number from {} to {}", bounds.start(), bounds.end()),
-            default,
-            |value| value.as_u64().and_then(fits),
-            |number| Value::from(*number),
-        )
+        let read = |value: &Value| value.as_u64().and_then(fits);
+        let wanted = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        self.read(key, &wanted, unset, read, |number| Value::from(*number))
     }
 
-    pub fn duration(&mut self, key: &str, default: Duration, most: Duration) -> Result<Duration, BadInput> {
+    /// `unset` is what a key without a default is when nothing sets it.
+    pub fn duration(&mut self, key: &str, unset: Option<Duration>, most: Duration) -> Result<Duration, BadInput> {
         let wanted = format!("a duration such as \"250ms\", \"90s\" or \"5m\", at most \"{}\"", duration::print(most));
         let fits = |text: &str| duration::parse(text).filter(|duration| *duration <= most);
-        let shown = |value: &Duration| Value::String(duration::print(*value));
-        self.read(key, &wanted, default, |value| value.as_str().and_then(fits), shown)
+        let read = |value: &Value| value.as_str().and_then(fits);
+        self.read(key, &wanted, unset, read, |value| Value::String(duration::print(*value)))
     }
 
-    /// Reads a key from the nearest layer that has it, and writes down what it is.
+    /// Reads a key, and writes down what it is.
     fn read<T>(
         &mut self,
         key: &str,
         wanted: &str,
-        default: T,
+        unset: Option<T>,
         read: impl Fn(&Value) -> Option<T>,
         show: impl Fn(&T) -> Value,
     ) -> Result<T, BadInput> {
-        let (value, source) = match self.find(key) {
-            None => (default, DEFAULT.to_owned()),
-            Some((found, source)) => {
-                // Variables and options are texts whatever they mean: a number there is one in digits.
-                let number = found.as_str().filter(|_| source != self.file_name).and_then(|text| text.parse().ok());
-                let value = read(&found).or_else(|| read(&Value::Number(number?)));
-                (value.ok_or_else(|| bad(key, &found, &quote(&source), wanted))?, source)
-            }
-        };
+        let (table, word) = key.rsplit_once('.').unwrap_or(("", key));
+        let found =
+            self.merged.get_table(table).map_err(not_merged)?.remove(word).unwrap_or_else(|| ValueKind::Nil.into());
+        // What is handed over as a text has no origin: the file.
+        let origin = found.origin().map(String::from);
+        let found: Value = found.try_deserialize().map_err(not_merged)?;
+        // Variables and options are texts whatever they mean: a number there is one in digits.
+        let number = || found.as_str().filter(|_| origin.is_some())?.parse().ok().map(Value::Number);
+        let value = if found.is_null() { unset } else { read(&found).or_else(|| read(&number()?)) };
+        let source = origin.as_deref().unwrap_or(&self.file_name).to_owned();
+        let value = value.ok_or_else(|| bad(key, &found, &quote(&source), wanted))?;
         self.note(key, show(&value), source);
         Ok(value)
     }
+}
 
-    fn find(&self, key: &str) -> Option<(Value, String)> {
-        if let Some(given) = self.given.iter().find(|given| given.key == key) {
-            return Some((given.value.clone().into(), given.option.into()));
-        }
-        if let Some((name, value)) = self.environment.get(&variable(key)) {
-            return Some((value.clone().into(), name.clone()));
-        }
-        let (first, rest) = key.split_once('.')?;
-        let value = rest.split('.').try_fold(self.file.get(first)?, |value, word| value.as_object()?.get(word))?;
-        Some((value.clone(), self.file_name.clone()))
+/// `set` is what beats the file: keys, each with what sets it and its value. A later one beats an earlier one.
+fn merge(
+    file: &str,
+    defaults: BTreeMap<String, ValueKind>,
+    set: Vec<(String, String, String)>,
+) -> Result<Config, ConfigError> {
+    let from = |origin: String, value: ValueKind| config::Value::new(Some(&origin), value);
+    let mut layers = Config::builder().add_source(File::from_str(file, FileFormat::Toml));
+    for (key, value) in defaults {
+        layers = layers.set_default(key, from(DEFAULT.into(), value))?;
     }
+    for (key, origin, value) in set {
+        layers = layers.set_override(key, from(origin, value.into()))?;
+    }
+    layers.build()
+}
 
-    /// Everything that was read; an error when a layer has more than that.
-    pub fn finish(self) -> Result<Vec<Entry>, BadInput> {
-        let known: Vec<String> = self.entries.iter().map(|entry| variable(&entry.key)).collect();
-        if let Some((name, _)) =
-            self.environment.iter().find_map(|(upper, own)| (!known.contains(upper)).then_some(own))
-        {
-            return Err(BadInput::new(format!("unknown setting {} in the environment", quote(name)))
-                .or_perhaps(nearest_only(name, known.iter().map(String::as_str))));
-        }
-        for (section, keys) in &self.file {
-            let place = quote(&self.file_name);
-            let inside = |entry: &Entry| entry.key.strip_prefix(section.as_str())?.strip_prefix('.').map(String::from);
-            let known: Vec<String> = self.entries.iter().filter_map(inside).collect();
-            if known.is_empty() {
-                let mut sections: Vec<&str> =
-                    self.entries.iter().filter_map(|entry| Some(entry.key.split_once('.')?.0)).collect();
-                sections.dedup();
-                return Err(BadInput::new(format!("unknown key {} in {place}", quote(section)))
-                    .or_perhaps(nearest::hint(section, sections)));
-            }
-            let Some(keys) = keys.as_object() else { return Err(bad(section, keys, &place, "a table")) };
-            // The skills are no list that could be known beforehand: their reader checks them.
-            if let Some(key) = keys.keys().find(|key| section != "skills" && !known.contains(key)) {
-                return Err(BadInput::new(format!("unknown key `{section}.{key}` in {place}"))
-                    .or_perhaps(nearest::hint(key, known.iter().map(String::as_str))));
-            }
-        }
-        Ok(self.entries)
+fn not_merged(error: ConfigError) -> BadInput {
+    BadInput::new(format!("the settings can not be merged: {error}"))
+}
+
+/// Every key that can be set: those of the file that ships, and those of the skills of `file`.
+fn defaults(file: &Map<String, Value>) -> Result<BTreeMap<String, ValueKind>, BadInput> {
+    let mut defaults = skills::defaults(file);
+    defaults.extend(UNSET.map(|key| (key.into(), ValueKind::Nil)));
+    let mut shipped = File::from_str(SHIPPED, FileFormat::Toml).collect().map_err(not_merged)?;
+    shipped.remove("skills");
+    for (section, keys) in shipped {
+        let keys = keys.into_table().map_err(not_merged)?;
+        defaults.extend(keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value.kind)));
     }
+    Ok(defaults)
 }
 
 /// The environment variable that sets a key.
@@ -240,8 +198,50 @@ fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', SEPARATOR).replace('-', "_").to_uppercase())
 }
 
-fn nearest_only<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest::nearest(word, known).map(|near| format!("did you mean {}?", quote(near)))
+/// The keys that a variable sets, with its name and value: none when it is not meant for us. (The environment as
+/// `config` reads it has neither the case of a skill's name nor the name of a variable.)
+fn set_by_variable(
+    known: &BTreeMap<String, ValueKind>,
+    name: OsString,
+    value: OsString,
+) -> Result<Vec<(String, String, String)>, BadInput> {
+    let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && name.contains(SEPARATOR)) else {
+        return Ok(Vec::new());
+    };
+    let value = value.into_string().map_err(|_| BadInput::new(format!("{} is not UTF-8", quote(name))))?;
+    if value.contains('\0') {
+        return Err(BadInput::new(format!("{} has a NUL character", quote(name))));
+    }
+    let keys = known.keys().filter(|key| variable(key) == name.to_uppercase());
+    let set: Vec<_> = keys.map(|key| (key.clone(), name.to_owned(), value.clone())).collect();
+    if set.is_empty() {
+        let variables: Vec<String> = known.keys().map(|key| variable(key)).collect();
+        let near = nearest::nearest(name, variables.iter().map(String::as_str));
+        return Err(BadInput::new(format!("unknown setting {} in the environment", quote(name)))
+            .or_perhaps(near.map(|near| format!("did you mean {}?", quote(near)))));
+    }
+    Ok(set)
+}
+
+/// Refuses keys that nobody reads. Those inside a skill are left to the reader of skills.
+fn refuse_unknown(file: &Map<String, Value>, place: &str, known: &BTreeMap<String, ValueKind>) -> Result<(), BadInput> {
+    let mut sections: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (section, key) in known.keys().filter_map(|key| key.split_once('.')) {
+        sections.entry(section).or_default().push(key);
+    }
+    let unknown = |key: &str, word: &str, known: Vec<&str>| {
+        BadInput::new(format!("unknown key {} in {place}", quote(key))).or_perhaps(nearest::hint(word, known))
+    };
+    for (section, keys) in file {
+        let Some(known) = sections.get(section.as_str()) else {
+            return Err(unknown(section, section, sections.into_keys().collect()));
+        };
+        let Some(keys) = keys.as_object() else { return Err(bad(section, keys, place, "a table")) };
+        if let Some(key) = keys.keys().find(|key| section != "skills" && !known.contains(&key.as_str())) {
+            return Err(unknown(&format!("{section}.{key}"), key, known.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// A complaint about a value; a URL in it has its password masked.

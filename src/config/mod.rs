@@ -128,43 +128,38 @@ impl Settings {
         given: Vec<Given>,
     ) -> Result<Self, BadInput> {
         let file = file.or_else(|| Some(Path::new(FILE)).filter(|file| file.exists()));
-        let layers = match file {
-            Some(path) => Layers::of_file(path)?,
-            None => Layers::built_in()?,
-        };
-        Self::from_layers(layers.with_environment(environment)?.with_given(given))
+        Self::from_layers(Layers::new(file, environment, given)?)
     }
 
     fn from_layers(mut layers: Layers) -> Result<Self, BadInput> {
         let broker = Broker {
-            url: layers.url("broker.url", "amqp://guest:guest@127.0.0.1:5672/%2f", &["amqp://", "amqps://"])?,
-            namespace: layers.parsed("broker.namespace", "trireme", Namespace::new)?,
-            partitions: layers.integer("broker.partitions", 8, 1..=PARTITIONS_MAX)?,
-            requests_max: layers.integer("broker.requests_max", 10_000, 1..=REQUESTS_MAX)?,
-            skill_delivery_limit: layers.integer("broker.skill_delivery_limit", 5, 1..=DELIVERY_LIMIT_MAX)?,
+            url: layers.url("broker.url", &["amqp://", "amqps://"])?,
+            namespace: layers.parsed("broker.namespace", Namespace::new)?,
+            partitions: layers.integer("broker.partitions", None, 1..=PARTITIONS_MAX)?,
+            requests_max: layers.integer("broker.requests_max", None, 1..=REQUESTS_MAX)?,
+            skill_delivery_limit: layers.integer("broker.skill_delivery_limit", None, 1..=DELIVERY_LIMIT_MAX)?,
         };
-        let store =
-            Store { url: layers.url("store.url", "sqlite:trireme.db", &["sqlite:", "postgres://", "postgresql://"])? };
+        let store = Store { url: layers.url("store.url", &["sqlite:", "postgres://", "postgresql://"])? };
         let agents = Agents {
-            heartbeat: layers.duration("agents.heartbeat", Duration::from_secs(5), HEARTBEAT_MAX)?,
-            grace: layers.duration("agents.grace", Duration::from_secs(30), GRACE_MAX)?,
-            slots: layers.integer("agents.slots", 4, 1..=SLOTS_MAX)?,
+            heartbeat: layers.duration("agents.heartbeat", None, HEARTBEAT_MAX)?,
+            grace: layers.duration("agents.grace", None, GRACE_MAX)?,
+            slots: layers.integer("agents.slots", None, 1..=SLOTS_MAX)?,
         };
         let attempts = Attempts {
-            timeout: layers.duration("attempts.timeout", Duration::from_secs(5 * 60), TIMEOUT_MAX)?,
-            start_within: layers.duration("attempts.start_within", Duration::from_secs(10 * 60), TIMEOUT_MAX)?,
+            timeout: layers.duration("attempts.timeout", None, TIMEOUT_MAX)?,
+            start_within: layers.duration("attempts.start_within", None, TIMEOUT_MAX)?,
         };
         let playbooks = Playbooks { folder: layers.optional_text("playbooks.folder")?.map(PathBuf::from) };
         let log = Log {
-            filter: layers.text("log.filter", "info")?,
-            format: layers.parsed("log.format", "text", |text| match text.as_str() {
+            filter: layers.parsed("log.filter", Ok)?,
+            format: layers.parsed("log.format", |text| match text.as_str() {
                 "text" => Ok(Format::Text),
                 "json" => Ok(Format::Json),
                 _ => Err("it is neither `text` nor `json`".into()),
             })?,
         };
         let skills = skills::read(&mut layers, &agents, &attempts)?;
-        let entries = layers.finish()?;
+        let entries = layers.into_entries();
         Ok(Self { broker, store, agents, attempts, playbooks, log, skills, entries })
     }
 

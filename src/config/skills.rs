@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use config::ValueKind;
 use serde_json::{Map, Value};
 
 use super::layers::Layers;
@@ -47,16 +48,26 @@ pub enum Performer {
     Runner { kind: String, options: Option<Value> },
 }
 
+/// The keys of the skills of a file. What is unset here depends on other settings, or is not to be left out.
+pub fn defaults(file: &Map<String, Value>) -> BTreeMap<String, ValueKind> {
+    let of_skill = |name: String| {
+        let runner = if ALWAYS.contains(&name.as_str()) { name.as_str().into() } else { ValueKind::Nil };
+        KEYS.map(|key| (format!("skills.{name}.{key}"), if key == "runner" { runner.clone() } else { ValueKind::Nil }))
+    };
+    sections(file).into_keys().filter(|name| check_skill(name).is_ok()).flat_map(of_skill).collect()
+}
+
 pub fn read(layers: &mut Layers, agents: &Agents, attempts: &Attempts) -> Result<BTreeMap<String, Skill>, BadInput> {
-    let mut sections: BTreeMap<String, Value> =
-        layers.section("skills")?.cloned().unwrap_or_default().into_iter().collect();
-    for name in ALWAYS {
-        sections.entry(name.into()).or_insert_with(|| Value::Object(Map::new()));
-    }
-    sections
+    sections(layers.file())
         .into_iter()
         .map(|(name, section)| Ok((name.clone(), read_one(layers, &name, &section, agents, attempts)?)))
         .collect()
+}
+
+fn sections(file: &Map<String, Value>) -> BTreeMap<String, Value> {
+    let always = ALWAYS.map(|name| (name.to_owned(), Value::Object(Map::new())));
+    let own = file.get("skills").and_then(Value::as_object).cloned().unwrap_or_default();
+    always.into_iter().chain(own).collect()
 }
 
 fn read_one(
@@ -72,21 +83,19 @@ fn read_one(
         return Err(BadInput::new(format!("`skills.{name}` in {file} is no table")));
     };
     let key = |word: &str| format!("skills.{name}.{word}");
-    let always = if ALWAYS.contains(&name) { name } else { "" };
-    let kind = layers.parsed(&key("runner"), always, |kind| match kind.is_empty() {
-        true => Err(format!("skill `{name}` has no runner")),
-        false => Ok(kind),
-    })?;
+    let kind = layers
+        .optional_text(&key("runner"))?
+        .ok_or_else(|| BadInput::new(format!("`skills.{name}.runner` from `default`: skill `{name}` has no runner")))?;
     let performer = read_performer(layers, name, kind, section)?;
-    let concurrency = layers.integer(&key("concurrency"), agents.slots, 1..=SLOTS_MAX)?;
+    let concurrency = layers.integer(&key("concurrency"), Some(agents.slots), 1..=SLOTS_MAX)?;
     let prefetch = if name == "noop" { NOOP_PREFETCH.max(concurrency) } else { concurrency };
-    let prefetch = layers.integer(&key("prefetch"), prefetch, 1..=PREFETCH_MAX)?;
+    let prefetch = layers.integer(&key("prefetch"), Some(prefetch), 1..=PREFETCH_MAX)?;
     Ok(Skill {
         performer,
         concurrency,
         prefetch: u16::try_from(prefetch).unwrap_or(u16::MAX),
-        timeout: layers.duration(&key("timeout"), attempts.timeout, TIMEOUT_MAX)?,
-        max_attempts: layers.integer(&key("max_attempts"), ATTEMPTS, 1..=ATTEMPTS_MAX)?,
+        timeout: layers.duration(&key("timeout"), Some(attempts.timeout), TIMEOUT_MAX)?,
+        max_attempts: layers.integer(&key("max_attempts"), Some(ATTEMPTS), 1..=ATTEMPTS_MAX)?,
     })
 }
 

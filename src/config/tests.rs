@@ -9,7 +9,7 @@ use super::*;
 fn resolve(file: &str, variables: &[(&str, &str)], given: Vec<Given>) -> Result<Settings, BadInput> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("my.toml");
-    fs::write(&path, format!("# mine\n{file}")).expect("written");
+    fs::write(&path, format!("\u{feff}# mine\n{file}")).expect("written");
     let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
     Settings::resolve(Some(&path), variables, given).map_err(|bad| BadInput {
         message: bad.message.replace(&path.display().to_string(), "my.toml"),
@@ -18,7 +18,7 @@ fn resolve(file: &str, variables: &[(&str, &str)], given: Vec<Given>) -> Result<
 }
 
 fn built_in() -> Settings {
-    Settings::from_layers(Layers::built_in().expect("what ships is good")).expect("what ships is good")
+    Settings::from_layers(Layers::new(None, [], Vec::new()).expect("what ships is good")).expect("what ships is good")
 }
 
 fn refused(file: &str, variables: &[(&str, &str)]) -> String {
@@ -145,6 +145,53 @@ fn each_fault_of_a_setting_has_its_line() {
     }
     let none = Settings::resolve(Some(Path::new("/no/such/file")), [], Vec::new()).expect_err("no file");
     assert!(none.message.starts_with("`/no/such/file` can not be read: No such file"), "{none}");
+}
+
+/// Names and texts that the library which merges could take for something else.
+#[test]
+fn nothing_is_read_into_a_name_or_a_text() {
+    let file = "[skills.My-Skill]\nrunner = 'command'\n[skills.My-Skill.command]\nargv = ['a']\n'a.b[7]' = { C = 1 }";
+    let variables = [
+        ("TRIREME_SKILLS__MY_SKILL__PREFETCH", "9"),
+        ("TRIREME_LOG__FILTER", "true"),
+        ("TRIREME_BROKER__NAMESPACE", "12"),
+        ("TRIREME_NOOP", "x"),
+    ];
+    let settings = resolve(file, &variables, Vec::new()).expect("good settings");
+    let skill = &settings.skills["My-Skill"];
+    assert_eq!(skill.prefetch, 9);
+    let options = Some(json!({"argv": ["a"], "a.b[7]": {"C": 1}}));
+    assert_eq!(skill.performer, Performer::Runner { kind: "command".into(), options });
+    assert_eq!((settings.log.filter.as_str(), settings.broker.namespace.as_str()), ("true", "12"));
+    assert_eq!(settings.skills.keys().collect::<Vec<_>>(), ["My-Skill", "noop", "sleep"]);
+
+    let work = "[skills.work]\nrunner = 'command'";
+    for (line, expected) in [
+        (
+            refused("'skills[4000000000]' = 1", &[]),
+            "unknown key `skills[4000000000]` in `my.toml` (known are `agents`, `attempts`, `broker`, `log`, `playbooks`, `skills`, `store`)",
+        ),
+        (
+            refused("'broker.url' = 1", &[]),
+            "unknown key `broker.url` in `my.toml` (known are `agents`, `attempts`, `broker`, `log`, `playbooks`, `skills`, `store`)",
+        ),
+        (
+            refused("[broker.url]\nx = 1", &[("TRIREME_STORE__URL", "sqlite:x")]),
+            "`broker.url` from `my.toml` is a table, not a URL that begins with amqp://, amqps://",
+        ),
+        (refused("[log]\nfilter = 3", &[]), "`log.filter` from `my.toml` is `3`, not a text"),
+        (refused("", &[("TRIREME_LOG__FILTER", "")]), "`log.filter` from `TRIREME_LOG__FILTER` is ``, not a text"),
+        (
+            refused("", &[("TRIREME_SKILLS__WORK__TIMEOUT", "1s")]),
+            "unknown setting `TRIREME_SKILLS__WORK__TIMEOUT` in the environment (did you mean `TRIREME_SKILLS__NOOP__TIMEOUT`?)",
+        ),
+        (
+            refused(work, &[("TRIREME_SKILLS__WORK__COMMAND__ARGV", "x")]),
+            "unknown setting `TRIREME_SKILLS__WORK__COMMAND__ARGV` in the environment (did you mean `TRIREME_SKILLS__WORK__CONCURRENCY`?)",
+        ),
+    ] {
+        assert_eq!(line, expected);
+    }
 }
 
 /// What is planned by what ships can be performed by what ships.

@@ -67,7 +67,8 @@ pub fn cut(text: &str) -> String {
     short
 }
 
-fn one_line(text: &str) -> String {
+/// `text` made visible and kept in one line, however long.
+pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     text.chars().for_each(|character| push_visible(&mut line, character));
     line

@@ -60,11 +60,6 @@ pub fn effect_id(namespace: Uuid, cause: MessageId, stream_phase: u32, effect: E
     MessageId(Uuid::new_v5(&namespace, &name))
 }
 
-/// The id of the input that says that a publish was refused: what follows from it is caused by it.
-pub fn refusal_id(refused: MessageId) -> MessageId {
-    MessageId(Uuid::new_v5(&refused.0, b"refused"))
-}
-
 /// The id of an executor's answer to a command: the same however often it is given.
 pub fn answer_id(command: MessageId, agent: &str) -> MessageId {
     MessageId(Uuid::new_v5(&command.0, agent.as_bytes()))

@@ -65,6 +65,9 @@ pub struct SubtaskView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AttemptView {
     pub attempt: u32,
+    /// When it was handed to its skill's queue, as long as it has not ended.
+    #[serde(skip)]
+    pub handed_over_at: Option<Timestamp>,
     pub agent_id: Option<String>,
     /// How it failed; null when it did not, or has not ended.
     pub kind: Option<FailureKind>,
@@ -185,12 +188,13 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
         }
     };
     match event {
-        phase::Event::Dispatched { commands, .. } => {
+        phase::Event::Dispatched { at, commands, .. } => {
             for &(ordinal, attempt) in commands {
                 ended(
                     ordinal,
                     AttemptView {
                         attempt,
+                        handed_over_at: Some(*at),
                         agent_id: None,
                         kind: None,
                         error: None,
@@ -205,6 +209,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    handed_over_at: None,
                     agent_id: Some(agent.clone()),
                     kind: None,
                     error: None,
@@ -218,6 +223,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    handed_over_at: None,
                     agent_id: agent.clone(),
                     kind: Some(*kind),
                     error: Some(error.clone()),
@@ -231,6 +237,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    handed_over_at: None,
                     agent_id: None,
                     kind: None,
                     error: Some(format!("could not be handed over: {error}")),

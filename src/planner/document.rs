@@ -35,10 +35,15 @@ impl Format {
 /// The text of a file, which is neither empty nor too long.
 pub fn read(path: &Path) -> Result<String, BadInput> {
     let name = quote(&path.display().to_string());
+    let file = std::fs::File::open(path).map_err(|error| unreadable(&name, &error))?;
+    read_from(file, &name)
+}
+
+/// The same of what is open already, and called `name`.
+pub fn read_from(source: impl Read, name: &str) -> Result<String, BadInput> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| BadInput::new(format!("{name} can not be read: {error}")))?;
+    let taken = source.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    taken.map_err(|error| unreadable(name, &error))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(BadInput::new(format!("{name} is longer than {FILE_BYTES_MAX} bytes"))
             .or_else("`repeat` on a subtask, or a playbook, keeps a large plan short"));
@@ -50,6 +55,10 @@ pub fn read(path: &Path) -> Result<String, BadInput> {
         true => Err(BadInput::new(format!("{name} is empty"))),
         false => Ok(text),
     }
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> BadInput {
+    BadInput::new(format!("{name} can not be read: {error}"))
 }
 
 /// The tree of a text.

@@ -1,5 +1,6 @@
 //! Project files: what a user asks for, from a file to the request that goes over the wire.
 
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -48,6 +49,12 @@ impl ProjectFile {
     pub fn read(path: &Path) -> Result<Self, BadInput> {
         let text = document::read(path)?;
         Self::parse(&text, Format::of(path)).map_err(|bad| bad.at(quote(&path.display().to_string())))
+    }
+
+    /// Reads what is open already; every complaint calls it `name`.
+    pub fn read_from(source: impl Read, name: &str, format: Format) -> Result<Self, BadInput> {
+        let text = document::read_from(source, name)?;
+        Self::parse(&text, format).map_err(|bad| bad.at(name))
     }
 
     pub fn parse(text: &str, format: Format) -> Result<Self, BadInput> {

@@ -11,7 +11,7 @@ use crate::domain::bad_input::quote;
 use crate::wire::content::NewProject;
 
 /// The playbooks that ship, by name: one that is added is a file and a line.
-const SHIPPED: &[(&str, &str)] = &[];
+const SHIPPED: &[(&str, &str)] = &[("ecommerce", include_str!("../../playbooks/ecommerce.toml"))];
 /// More files in a folder are a mistake: it is another folder.
 const FILES_MAX: usize = 1_000;
 

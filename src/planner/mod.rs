@@ -27,10 +27,12 @@ pub mod input;
 pub mod library;
 pub mod plan;
 pub mod playbook;
+pub mod preview;
 pub mod table;
 
 pub use file::{Known, ProjectFile};
 pub use library::Library;
+pub use preview::preview;
 
 /// The planners by name, in the order in which they are asked.
 pub const NAMES: [&str; 3] = [plan::NAME, by_playbook::NAME, fallback::NAME];

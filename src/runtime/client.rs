@@ -3,15 +3,15 @@
 //! A client changes nothing by itself: whatever changes state goes through the broker as a message.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::letter::{self, Pen};
-use super::options::World;
-use super::port::{Confirmed, Consumer, Outgoing, Publisher, TransportError};
+use super::port::{Clock, Confirmed, Consumer, Outgoing, Publisher, Transport, TransportError};
 use crate::wire::address::{Address, Exchange, Queue, agent_key};
 use crate::wire::codec::EncodeError;
-use crate::wire::content::{NewProject, Ping, Presence, ProjectCompletion};
-use crate::wire::{AgentId, Content, MessageId, ProjectId};
+use crate::wire::content::{Control, NewProject, Ping, Presence, ProjectCompletion};
+use crate::wire::{AgentId, Content, MessageId, ProjectId, StreamId};
 
 /// Why a client's wish was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum ClientError {
 
 /// A client's inbox and its way to send.
 pub struct Client {
-    world: World,
+    clock: Arc<dyn Clock>,
     id: AgentId,
     publisher: Box<dyn Publisher>,
     inbox: Box<dyn Consumer>,
@@ -42,13 +42,13 @@ pub struct Client {
 
 impl Client {
     /// Opens an inbox, so that answers find this client.
-    pub async fn connect(world: World) -> Result<Self, TransportError> {
-        let word = format!("client-{}", world.clock.fresh_id().simple());
+    pub async fn connect(transport: &dyn Transport, clock: Arc<dyn Clock>) -> Result<Self, TransportError> {
+        let word = format!("client-{}", clock.fresh_id().simple());
         let id = AgentId::new(word).expect("hexadecimal digits make a word");
         let bindings = [(Exchange::Agents, agent_key(&id))];
-        let inbox = world.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
-        let publisher = world.transport.publisher().await?;
-        Ok(Self { world, id, publisher, inbox })
+        let inbox = transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
+        let publisher = transport.publisher().await?;
+        Ok(Self { clock, id, publisher, inbox })
     }
 
     pub fn id(&self) -> &AgentId {
@@ -62,8 +62,23 @@ impl Client {
 
     /// Publishes to the managers, and waits until the broker has it.
     async fn request(&self, project: ProjectId, content: Content) -> Result<(), ClientError> {
-        let id = MessageId(self.world.clock.fresh_id());
-        let outgoing = self.pen().must_arrive(id, Address::requests(), project, content, self.world.clock.now())?;
+        let id = MessageId(self.clock.fresh_id());
+        let outgoing = self.pen().must_arrive(id, Address::requests(), project, content, self.clock.now())?;
+        self.publish(outgoing).await
+    }
+
+    /// Has its owner send anew what a stream may have lost; `to` is where the owner is.
+    pub(crate) async fn recover(&self, id: MessageId, stream: StreamId, to: Address) -> Result<(), ClientError> {
+        let project_id = stream.project();
+        let control = Control {
+            project_id,
+            stream: Some(stream),
+            project_version: None,
+            subtask_id: None,
+            question: None,
+            answer: None,
+        };
+        let outgoing = self.pen().must_arrive(id, to, project_id, Content::Recover(control), self.clock.now())?;
         self.publish(outgoing).await
     }
 
@@ -92,8 +107,8 @@ impl Client {
 
     /// Who answers a ping sent to `to` within `wait`, by agent; with `enough`, until that many have.
     pub async fn ping(&mut self, to: Address, wait: Duration, enough: Option<usize>) -> Result<Answers, ClientError> {
-        let (id, nobody) = (MessageId(self.world.clock.fresh_id()), ProjectId(uuid::Uuid::nil()));
-        let now = self.world.clock.now();
+        let (id, nobody) = (MessageId(self.clock.fresh_id()), ProjectId(uuid::Uuid::nil()));
+        let now = self.clock.now();
         let ping = self.pen().best_effort(id, to, nobody, Content::Ping(Ping::default()), now);
         if let Some(outgoing) = ping {
             drop(self.publisher.publish(outgoing).await?);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::letter::Letter;
 use super::port::{Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
-use super::role::{Message, RenderError, Rendered, Role};
+use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::domain::decision::{Decision, Effect};
 use crate::wire::{Raw, StreamId, Timestamp};
 
@@ -24,6 +24,9 @@ const STORE_PAUSE_MAX: Duration = Duration::from_secs(2);
 const CONFLICTS_MAX: u32 = 8;
 /// No snapshot before a stream has grown by this much: folding it is cheaper.
 const SNAPSHOT_BYTES_MIN: usize = 256 * 1024;
+
+/// The reason in the header of a letter whose decision panicked.
+pub(crate) const PANICKED: &str = "the decision panicked";
 
 /// A place in the batch, with the letter and what it means.
 pub(crate) type Work<I> = (usize, Letter, Message<I>);
@@ -76,6 +79,16 @@ impl<R: Role> Desk<R> {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What a letter means; reading one may plan, and a plan that panics must not take the others with it.
+    pub(crate) fn read(&mut self, letter: &Letter) -> Result<Message<R::Input>, Unfit> {
+        let message = catch_unwind(AssertUnwindSafe(|| self.role.read(letter)));
+        let message = message.unwrap_or(Err(Unfit::Misdirected(PANICKED)))?;
+        match message.stream {
+            StreamId::Phase(_, 0) => Err(Unfit::Misdirected("no_such_phase")),
+            _ => Ok(message),
+        }
     }
 
     /// Decides and commits a batch.
@@ -149,7 +162,7 @@ impl<R: Role> Desk<R> {
                 patience.wait(error).await?;
                 continue;
             }
-            let (outcomes, drafts) = match self.decide(items, &poisons) {
+            let (outcomes, mut drafts) = match self.decide(items, &poisons) {
                 Ok(decided) => decided,
                 Err(poison) => {
                     poisons.insert(poison);
@@ -157,7 +170,7 @@ impl<R: Role> Desk<R> {
                     continue;
                 }
             };
-            let error = match self.append(&drafts).await {
+            let error = match self.append(&mut drafts).await {
                 Ok(()) => {
                     self.collect(items, tried, outcomes, drafts, verdicts);
                     return Ok(());
@@ -226,7 +239,7 @@ impl<R: Role> Desk<R> {
         Ok((outcomes, drafts))
     }
 
-    async fn append(&mut self, drafts: &BTreeMap<StreamId, Draft<R::Event>>) -> Result<(), StoreError> {
+    async fn append(&mut self, drafts: &mut BTreeMap<StreamId, Draft<R::Event>>) -> Result<(), StoreError> {
         let mut parts = Vec::with_capacity(drafts.len());
         for (&stream, draft) in drafts {
             let Some(hot) = self.states.get_mut(&stream) else { continue };
@@ -244,8 +257,9 @@ impl<R: Role> Desk<R> {
             parts.push(Append {
                 stream,
                 expected: draft.expected,
-                events: draft.raw.clone(),
-                payloads: draft.payloads.clone(),
+                // When this is not written, everything is decided anew.
+                events: std::mem::take(&mut draft.raw),
+                payloads: std::mem::take(&mut draft.payloads),
                 summary: self.role.summary(stream, &hot.state),
                 snapshot,
             });

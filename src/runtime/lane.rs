@@ -12,19 +12,19 @@
 //!
 //! A lane never outlives its channel: whatever breaks ends it, and a new one starts with nothing in memory.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::commit::Desk;
+use super::commit::{Desk, PANICKED};
 use super::letter::{self, Letter};
 use super::port::{Acker, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Store, Tag};
 use super::port::{StoreError, TransportError};
-use super::role::{Message, RenderError, Role, Unfit};
+use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use super::stop::Stop;
-use crate::domain::decision::{Effect, refusal_id};
+use crate::domain::decision::Effect;
 use crate::domain::phase::Why;
 use crate::wire::{MessageId, StreamId};
 
@@ -59,15 +59,33 @@ pub(crate) struct Lane<R: Role> {
 /// A delivery that is decided and not acked yet.
 struct Held {
     tag: Tag,
+    /// What was published for it, and is not to be published for it once more.
+    sent: BTreeSet<(StreamId, Effect)>,
     waiting: Vec<Waiting>,
-    refused: Vec<(StreamId, Effect, MessageId, Why)>,
+    refused: Vec<(Sent, Why)>,
+}
+
+impl Held {
+    fn new(tag: Tag) -> Self {
+        Self { tag, sent: BTreeSet::new(), waiting: Vec::new(), refused: Vec::new() }
+    }
+}
+
+/// An effect on its way.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    stream: StreamId,
+    effect: Effect,
+    /// The input that caused it.
+    cause: MessageId,
+    id: MessageId,
 }
 
 /// A publish that its delivery waits for.
 struct Waiting {
     confirmation: Confirmation,
     /// What it is; none for a letter that was set aside.
-    effect: Option<(StreamId, Effect, MessageId)>,
+    effect: Option<Sent>,
     /// What it was, for what is tried again in place.
     again: Option<Outgoing>,
 }
@@ -114,14 +132,14 @@ impl<R: Role> Lane<R> {
         let first = self.held.len();
         let mut work = Vec::with_capacity(batch.len());
         for (at, delivery) in (first..).zip(&batch) {
-            self.held.push_back(Held { tag: delivery.tag, waiting: Vec::new(), refused: Vec::new() });
+            self.held.push_back(Held::new(delivery.tag));
             for part in letter::open(delivery) {
                 match part {
                     Err(unreadable) => {
                         let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
                         self.set_aside(at, &delivery.key, None, &reason, unreadable.bytes).await?;
                     }
-                    Ok(letter) => match self.desk.role.read(&letter) {
+                    Ok(letter) => match self.desk.read(&letter) {
                         Ok(message) => work.push((at, letter, message)),
                         Err(Unfit::Handled) => {}
                         Err(Unfit::WrongStore(why)) => return Err(LaneError::WrongStore(why)),
@@ -143,34 +161,31 @@ impl<R: Role> Lane<R> {
             let (at, letter, _) = &work[item];
             match self.desk.role.after_panic(letter, self.desk.now()) {
                 Some(outgoing) => self.publish(*at, None, outgoing).await?,
-                None => self.set_letter_aside(*at, letter, "the decision panicked").await?,
+                None => self.set_letter_aside(*at, letter, PANICKED).await?,
             }
         }
         for (item, stream, effect) in verdicts.effects {
-            self.send(work[item].0, stream, effect).await?;
+            let (at, _, message) = &work[item];
+            self.send(*at, message.cause, stream, effect).await?;
         }
         Ok(())
     }
 
-    /// Publishes one effect, for the delivery at this place.
-    async fn send(&mut self, at: usize, stream: StreamId, effect: Effect) -> Result<(), LaneError> {
+    /// Publishes one effect of `cause`, for the delivery at this place.
+    async fn send(&mut self, at: usize, cause: MessageId, stream: StreamId, effect: Effect) -> Result<(), LaneError> {
+        self.held[at].sent.insert((stream, effect));
         match self.desk.render(stream, effect).await {
-            Ok(rendered) => self.publish(at, Some((stream, effect, rendered.id)), rendered.outgoing).await,
+            Ok(Rendered { id, outgoing }) => self.publish(at, Some(Sent { stream, effect, cause, id }), outgoing).await,
             Err(RenderError::Unsendable { id, why }) => {
-                self.held[at].refused.push((stream, effect, id, Why::Unsendable(why)));
+                self.held[at].refused.push((Sent { stream, effect, cause, id }, Why::Unsendable(why)));
                 Ok(())
             }
             Err(RenderError::Store(error)) => Err(error.into()),
         }
     }
 
-    async fn publish(
-        &mut self,
-        at: usize,
-        effect: Option<(StreamId, Effect, MessageId)>,
-        outgoing: Outgoing,
-    ) -> Result<(), LaneError> {
-        let is_alarm = matches!(effect, Some((_, Effect::Alarm { .. }, _)));
+    async fn publish(&mut self, at: usize, effect: Option<Sent>, outgoing: Outgoing) -> Result<(), LaneError> {
+        let is_alarm = matches!(effect, Some(Sent { effect: Effect::Alarm { .. }, .. }));
         let again = (effect.is_none() || is_alarm).then(|| outgoing.clone());
         let confirmation = self.publisher.publish(outgoing).await?;
         self.held[at].waiting.push(Waiting { confirmation, effect, again });
@@ -221,16 +236,19 @@ impl<R: Role> Lane<R> {
     }
 
     /// The broker refused what the front delivery caused. The machine is told, and what it makes of that is
-    /// committed and confirmed before the delivery is acked. A letter to the dead, and an alarm, are the base
-    /// case: there is nothing else to wait for, so they are tried again in place.
-    async fn on_refused(&mut self, refused: Vec<(StreamId, Effect, MessageId, Why)>) -> Result<(), LaneError> {
-        for (stream, effect, id, why) in refused {
+    /// committed and confirmed before the delivery is acked. What follows from it has the same cause as what was
+    /// refused: should this process die before all of it is confirmed, that cause is delivered again, and nothing
+    /// else is. A letter to the dead, and an alarm, are the base case: there is nothing else to wait for, so they
+    /// are tried again in place.
+    async fn on_refused(&mut self, refused: Vec<(Sent, Why)>) -> Result<(), LaneError> {
+        for (Sent { stream, effect, cause, id }, why) in refused {
             tracing::warn!(%stream, ?effect, message = %id, %why, "a publish was refused");
             let input = self.desk.role.refused(effect, id, why);
-            let cause = refusal_id(id);
             let message = Message { stream, cause, input, result: None, log: None };
             for (stream, effect) in self.desk.commit_own(message).await? {
-                self.send(0, stream, effect).await?;
+                if !self.held[0].sent.contains(&(stream, effect)) {
+                    self.send(0, cause, stream, effect).await?;
+                }
             }
         }
         Ok(())
@@ -255,8 +273,8 @@ async fn front(held: &mut VecDeque<Held>, publisher: &Arc<dyn Publisher>) -> Res
                 tracing::warn!(exchange = ?outgoing.address.exchange, key = outgoing.address.key, %why, "a publish was refused, it is tried again");
                 waiting.confirmation = publish_later(publisher.clone(), outgoing.clone());
             }
-            (None, Some((stream, effect, id))) => {
-                held.refused.push((stream, effect, id, why));
+            (None, Some(sent)) => {
+                held.refused.push((sent, why));
                 held.waiting.pop();
             }
             (None, None) => return Err(LaneError::Unconfirmed),

@@ -6,6 +6,8 @@ pub mod executor;
 pub mod manager;
 pub mod options;
 pub mod port;
+pub mod reader;
+pub mod recover;
 pub mod stop;
 pub mod supervise;
 pub mod topology;

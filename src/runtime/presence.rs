@@ -1,7 +1,7 @@
 //! Who is there: what an agent says of itself, what it hears of others, and its inbox for directed and broadcast
 //! messages. All of it may get lost: nothing that must happen depends on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,10 @@ const REMEMBERED_MS: u64 = 60_000;
 /// So many agents are remembered at the most: the inbox is open to whoever may publish there.
 const REMEMBERED_MAX: usize = 10_000;
 
+/// A fresh manager or coordinator compares its store with those of the agents that answer its first ping: they
+/// were there before it. After this time a difference is the newcomer's matter.
+const FRESH: Duration = Duration::from_secs(5);
+
 /// The changing facts of an agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
@@ -46,10 +50,15 @@ pub(crate) struct Post {
     others: Mutex<BTreeMap<AgentId, Presence>>,
     /// Somebody came, left or said something new.
     heard: Notify,
+    since: tokio::time::Instant,
+    /// The parts that have consumed; all of them once, and the agent is ready.
+    consuming: Mutex<BTreeSet<String>>,
+    parts: usize,
 }
 
 impl Post {
-    pub(crate) fn new(identity: Identity, world: World, facts: Facts) -> Self {
+    /// The place of an agent that consumes through so many `parts`.
+    pub(crate) fn new(identity: Identity, world: World, facts: Facts, parts: usize) -> Self {
         Self {
             identity,
             world,
@@ -57,6 +66,10 @@ impl Post {
             changed: Notify::new(),
             others: Mutex::default(),
             heard: Notify::new(),
+            since: tokio::time::Instant::now(),
+            consuming: Mutex::default(),
+            // And the inbox.
+            parts: parts + 1,
         }
     }
 
@@ -76,6 +89,14 @@ impl Post {
 
     pub(crate) fn facts(&self) -> Facts {
         lock(&self.facts).clone()
+    }
+
+    /// A part of this agent consumes. When all have done so for the first time it says that it is ready.
+    pub(crate) fn consumes(&self, part: &str) {
+        let mut consuming = lock(&self.consuming);
+        if consuming.len() < self.parts && consuming.insert(part.to_owned()) && consuming.len() == self.parts {
+            tracing::info!(layer = %self.identity.layer, agent = %self.identity.agent_id, "ready");
+        }
     }
 
     /// Waits until something was heard of others.
@@ -133,6 +154,21 @@ impl Post {
         self.heard.notify_one();
     }
 
+    /// This agent must not go on when one that was there before it works on another store.
+    fn check_store(&self, other: &Presence) -> Result<(), Ended> {
+        let own = self.world.store_id;
+        let is_fresh = self.identity.layer != Layer::Execution && self.since.elapsed() < FRESH;
+        match other.store_id {
+            Some(theirs) if is_fresh && !other.leaving && theirs != own => {
+                Err(Ended::Fatal(Fatal::WrongStore(format!(
+                    "agent `{}` on `{}` works on the store {theirs}, this process on {own}",
+                    other.agent_id, other.host
+                ))))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn remembered(&self) -> Vec<Presence> {
         lock(&self.others).values().cloned().collect()
     }
@@ -149,6 +185,7 @@ impl Post {
         let bindings = bindings.map(|key| (Exchange::Agents, key));
         let mut inbox = self.world.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
         let publisher = self.world.transport.publisher().await?;
+        self.consumes("the inbox");
         // Who is there already? The answers fill the roster before the first heartbeats come.
         self.send(&*publisher, Address::everybody(), Content::Ping(Ping::default())).await?;
         let mut next = tokio::time::Instant::now();
@@ -182,6 +219,7 @@ impl Post {
             // Nobody gets its own broadcast.
             return Ok(());
         }
+        let is_answer = matches!(letter.envelope.content, Content::Pong(_));
         match letter.envelope.content {
             Content::Ping(_) => {
                 if let Ok(sender) = AgentId::new(sender) {
@@ -192,6 +230,9 @@ impl Post {
             }
             Content::Heartbeat(presence) | Content::Pong(presence) => {
                 if presence.layer != Layer::Client {
+                    if is_answer {
+                        self.check_store(&presence)?;
+                    }
                     self.hear(presence, self.world.clock.now());
                 }
             }

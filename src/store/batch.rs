@@ -161,6 +161,7 @@ pub fn pieces(state: &[u8]) -> Vec<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ProjectId;
 
     fn event(bytes: usize) -> Raw {
         Raw::from(serde_json::Value::from("x".repeat(bytes - 2)))
@@ -175,6 +176,14 @@ mod tests {
         assert!(cut[..4].iter().all(|chunk| chunk.events.len() + 1002 > CHUNK_BYTES_MAX));
         assert_eq!((cut[0].first, cut[4].last), (8, 5007));
         assert!(cut.windows(2).all(|pair| pair[0].last + 1 == pair[1].first));
+    }
+
+    #[test]
+    fn the_parts_are_in_the_order_of_their_streams() {
+        let stream = |n| StreamId::Phase(ProjectId(Uuid::from_u128(1)), n);
+        let parts = [11, 2, 7].map(|n| Append::assertion(stream(n), 0));
+        let checked = checked(parts.into()).expect("a batch");
+        assert_eq!(checked.iter().map(|part| part.stream).collect::<Vec<_>>(), [2, 7, 11].map(stream));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::batch::{checked, phase_of};
+use super::rows::sorted;
 use crate::runtime::port::{
     Append, Payload, PayloadKind, Snapshot, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
 };
@@ -77,10 +78,7 @@ impl Store for MemoryStore {
 
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
         let state = self.state();
-        let mut ordinals = ordinals.to_vec();
-        ordinals.sort_unstable();
-        ordinals.dedup();
-        Ok(ordinals.into_iter().filter_map(|ordinal| state.payload(phase, kind, ordinal)).collect())
+        Ok(sorted(ordinals).into_iter().filter_map(|ordinal| state.payload(phase, kind, ordinal)).collect())
     }
 
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {

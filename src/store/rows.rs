@@ -55,6 +55,14 @@ impl Rebuild {
     }
 }
 
+/// Each of them once, in their order.
+pub fn sorted(ordinals: &[u32]) -> Vec<u32> {
+    let mut ordinals = ordinals.to_vec();
+    ordinals.sort_unstable();
+    ordinals.dedup();
+    ordinals
+}
+
 /// A stored JSON text.
 pub fn json(text: String) -> Result<Raw, StoreError> {
     Raw::parse(text).map_err(|error| StoreError::Unusable(format!("a stored text is no JSON: {error}")))

@@ -27,6 +27,11 @@ pub fn start(configured: &str, format: Format, verbosity: i8) -> Result<(), BadI
     started.map_err(|error| BadInput::new(format!("the log can not be started: {error}")))
 }
 
+/// The broker's library calls every queue that is not there an error, and prints whole messages that come back:
+/// what matters of either is said by us, and of migrations their failures. Both libraries are heard when the configured
+/// filter names them, or from `-vv` on.
+const QUIET: &str = "lapin=off,refinery_core=off";
+
 /// The libraries below are heard from the second `-v` on, and before that only when something is wrong.
 fn filter(configured: &str, verbosity: i8) -> Result<EnvFilter, BadInput> {
     let directives = match verbosity {
@@ -37,7 +42,9 @@ fn filter(configured: &str, verbosity: i8) -> Result<EnvFilter, BadInput> {
         2 => "debug,trireme=trace",
         3.. => "trace",
     };
-    EnvFilter::try_new(directives).map_err(|error| {
+    // Of two directives for one library the later holds.
+    let quiet = if verbosity < 2 { QUIET } else { "" };
+    EnvFilter::try_new(format!("{quiet},{directives}")).map_err(|error| {
         BadInput::new(format!("`log.filter` is {}: {error}", quote(directives)))
             .or_else("a level, or levels by module: \"info,trireme=debug\"")
     })
@@ -55,12 +62,47 @@ mod tests {
     #[test]
     fn flags_beat_the_setting_and_a_bad_setting_is_named() {
         let shown = |configured, verbosity| filter(configured, verbosity).expect("a filter").to_string();
-        assert_eq!(shown("info", 0), "info");
-        assert_eq!(shown("info", -1), "error");
-        assert_eq!(shown("info", -9), "off");
+        assert_eq!(shown("info", 0), "refinery_core=off,lapin=off,info");
+        assert_eq!(shown("info", -1), "refinery_core=off,lapin=off,error");
+        assert_eq!(shown("info", -9), "refinery_core=off,lapin=off,off");
         assert_eq!(shown("info", 9), "trace");
         assert!(shown("nonsense=", 1).contains("trireme=debug"));
         let bad = filter("trireme=loud", 0).expect_err("no such level");
         assert!(bad.message.starts_with("`log.filter` is `trireme=loud`: "), "{bad}");
+    }
+
+    /// Who is heard of the libraries and of us, each saying something at every level from `debug` on.
+    fn heard(configured: &str, verbosity: i8) -> String {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter(configured, verbosity).expect("a filter"))
+            .with_writer(std::sync::Mutex::new(writer))
+            .without_time()
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            tracing::error!(target: "lapin::channel", "L");
+            tracing::warn!(target: "lapin::returned_messages", "l");
+            tracing::error!(target: "tokio_postgres", "P");
+            tracing::info!(target: "trireme::runtime", "T");
+            tracing::debug!(target: "trireme::runtime", "t");
+        });
+        let lines = std::io::read_to_string(reader).expect("the log");
+        lines.lines().filter_map(|line| line.chars().last()).collect()
+    }
+
+    #[test]
+    fn the_library_of_the_broker_is_heard_when_it_is_named() {
+        for (configured, verbosity, expected) in [
+            ("info", 0, "PT"),
+            ("trace", 0, "PTt"),
+            ("info,lapin=error", 0, "LPT"),
+            ("lapin=warn,error", 0, "LlP"),
+            ("info,lapin::returned_messages=warn", 0, "lPT"),
+            ("info,lapin=trace", -1, "P"),
+            ("info", 1, "PTt"),
+            ("off", 2, "LlPTt"),
+        ] {
+            assert_eq!(heard(configured, verbosity), expected, "{configured}, {verbosity}");
+        }
     }
 }

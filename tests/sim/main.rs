@@ -1,106 +1,117 @@
-//! The simulator: the shipped runtime on in-memory adapters.
+//! The simulator: the shipped runtime (managers, coordinators, executors) on the in-memory broker and store, one
+//! thread, one seed a schedule. Nothing in this folder decides, dispatches, acks or commits: it wraps ports to let
+//! things go wrong, starts and ends processes, submits projects, and checks rules.
+//!
+//! ```text
+//! seed -> weather (which faults, how often), team, projects
+//!   shipped runtime --port call--> wrapper: a fault may strike --> memory broker, memory store
+//!                                     `--> a step: every rule of `watch` is looked at
+//!   storm ... heal ... every project has to end, as its plan says, with every result, and empty queues
+//! ```
+//!
+//! `TRIREME_SIM_SEEDS=n` runs n seeds, `TRIREME_SIM_SEED=n` one, `TRIREME_SIM_TRACE=1` prints every step.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+mod agent;
+mod clock;
+mod faults;
+mod letters;
+mod log;
+mod out;
+mod phases;
+mod projects;
+mod random;
+mod report;
+mod seed;
+mod sim;
+mod store;
+mod team;
+mod transport;
+mod variants;
+mod watch;
+mod work;
 
-use trireme::runtime::client::Client;
-use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
-use trireme::runtime::port::{Assignment, Report, Runner, Store, SummaryQuery, SystemClock, Transport};
-use trireme::runtime::topology::{TopologyOptions, topology};
-use trireme::runtime::{Identity, SkillOptions, Stop, Timing, World};
-use trireme::store::memory::MemoryStore;
-use trireme::transport::memory::MemoryBroker;
-use trireme::wire::address::Namespace;
-use trireme::wire::content::{Layer, NewProject};
-use trireme::wire::{AgentId, GoalPlan, ProjectId, Raw, SubtaskPlan};
+use std::sync::{Arc, OnceLock};
 
-struct Noop;
+use trireme::runtime::port::Planner;
 
-#[async_trait::async_trait]
-impl Runner for Noop {
-    async fn run(&self, _: &Assignment, _: tokio_util::sync::CancellationToken) -> Report {
-        Report::completed(Raw::null())
+use report::{Report, failure, say};
+use seed::{Outcome, run};
+use variants::Variant;
+
+/// Seeds that are run by default.
+const SEEDS: u64 = 200;
+/// From this many seeds on every fault has to have struck.
+const SEEDS_FOR_ALL_FAULTS: u64 = 200;
+
+fn live(seed: u64, variant: Variant) -> Outcome {
+    static PLANNERS: OnceLock<Arc<[Arc<dyn Planner>]>> = OnceLock::new();
+    let planners = PLANNERS.get_or_init(|| trireme::planner::planners(None).expect("playbooks that ship").into());
+    run(seed, variant, planners.clone())
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is `{text}`, not a number")))
+}
+
+#[test]
+fn every_seed_ends_well() {
+    let seeds = match from_environment("TRIREME_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..from_environment("TRIREME_SIM_SEEDS").unwrap_or(SEEDS),
+    };
+    let count = seeds.end - seeds.start;
+    let mut report = Report::default();
+    for seed in seeds {
+        let outcome = live(seed, Variant::Shipped);
+        report.add(&outcome);
+        if let Some(broken) = &outcome.broken {
+            panic!("{}", failure(seed, broken));
+        }
     }
-    fn is_instant(&self) -> bool {
-        true
+    say(&report.text());
+    let missing = report.missing();
+    assert!(count < SEEDS_FOR_ALL_FAULTS || missing.is_empty(), "never seen in {count} seeds: {missing:?}");
+}
+
+#[test]
+fn the_same_seed_takes_the_same_steps() {
+    for seed in 0..10 {
+        let [first, second] = [(); 2].map(|()| live(seed, Variant::Shipped));
+        assert_eq!((first.steps, first.hash), (second.steps, second.hash), "seed {}", first.seed);
     }
 }
 
-fn identity(name: &str, layer: Layer) -> Identity {
-    Identity { agent_id: AgentId::new(name).expect("a word"), name: name.into(), layer, host: "sim".into(), pid: 1 }
+/// Runs a broken variant until a rule catches it.
+fn caught(variant: Variant) -> &'static str {
+    /// A rule that needs more seeds than this to find it does not bite.
+    const SEEDS_MAX: u64 = 100;
+    let broken = (0..SEEDS_MAX).find_map(|seed| live(seed, variant).broken);
+    broken.unwrap_or_else(|| panic!("{variant:?} is not caught in {SEEDS_MAX} seeds")).rule
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_project_runs_to_its_end() {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
-    let namespace = Namespace::new("sim").expect("a word");
-    let broker = MemoryBroker::new(namespace.clone());
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(uuid::Uuid::from_u128(9)));
-    let options = TopologyOptions {
-        namespace,
-        partitions: 2,
-        skills: vec!["noop".into()],
-        requests_max: 100,
-        skill_delivery_limit: 5,
-    };
-    let identity_of_store = store.identity(2).await.expect("store");
-    let skill = SkillOptions { concurrency: 4, prefetch: 512, timeout: Duration::from_secs(60), max_attempts: 3 };
-    let world = |name: &str| World {
-        transport: Arc::new(broker.connect(name)) as Arc<dyn Transport>,
-        store: store.clone(),
-        store_id: identity_of_store.id,
-        clock: Arc::new(SystemClock),
-        planners: trireme::planner::planners(None).expect("planners").into(),
-        skills: Arc::new(BTreeMap::from([("noop".to_owned(), skill.clone())])),
-        topology: Arc::new(options.clone()),
-        timing: Timing::default(),
-    };
-    world("admin").transport.declare(&topology(&options)).await.expect("declared");
-    let stop = Stop::new();
-    let run = trireme::runtime::manager::run(world("m1"), identity("m1", Layer::Management), stop.clone());
-    tokio::spawn(async move { eprintln!("manager {:?}", run.await) });
-    let run = trireme::runtime::coordinator::run(world("c1"), identity("c1", Layer::Coordination), stop.clone());
-    tokio::spawn(async move { eprintln!("coordinator {:?}", run.await) });
-    let offered = OfferedSkill { options: skill.clone(), runner: Arc::new(Noop) };
-    let executor = ExecutorOptions { slots: 4, skills: BTreeMap::from([("noop".to_owned(), offered)]) };
-    let run = trireme::runtime::executor::run(world("e1"), identity("e1", Layer::Execution), executor, stop.clone());
-    tokio::spawn(async move { eprintln!("executor {:?}", run.await) });
-    let mut client = Client::connect(world("client")).await.expect("client");
-    let n: u32 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
-    let goal = GoalPlan {
-        goal_name: "g".into(),
-        priority: 1,
-        description: String::new(),
-        input: None,
-        subtasks: Some(vec![
-            SubtaskPlan { repeat: Some(n), ..SubtaskPlan::new("work", "noop") },
-            SubtaskPlan { dependencies: vec!["work".into()], ..SubtaskPlan::new("join", "noop") },
-        ]),
-    };
-    let request = NewProject {
-        project_name: "p".into(),
-        description: String::new(),
-        plan: Some(vec![goal]),
-        planner: None,
-        playbook: None,
-        parameters: Raw::empty_object(),
-        policy: Raw::empty_object(),
-        deadline_ms: None,
-    };
-    let id = ProjectId(uuid::Uuid::from_u128(1));
-    let began = std::time::Instant::now();
-    client.submit(id, request).await.expect("submitted");
-    let completion = tokio::time::timeout(Duration::from_secs(3), client.completion()).await;
-    for queue in [trireme::wire::address::Queue::Management, trireme::wire::address::Queue::Requests] {
-        eprintln!("{queue:?} {:?}", world("x").transport.depth(&queue).await);
-    }
-    for message in broker.inspect().messages {
-        eprintln!("{message:?}");
-    }
-    eprintln!("{completion:?} {:?}", began.elapsed());
-    eprintln!("{:?}", store.summaries(&SummaryQuery::default()).await);
+/// What was lost is missed at once.
+const LOSSES: [&str; 4] = ["something_is_out", "its_alarm_is_out", "every_attempt_is_out", "the_current_phase_is_out"];
+
+#[test]
+fn it_bites_an_ack_before_the_confirm() {
+    let rule = caught(Variant::AckOnDelivery);
+    assert!(LOSSES.contains(&rule), "{rule}");
+}
+
+#[test]
+fn it_bites_a_store_without_versions() {
+    assert_eq!(caught(Variant::NoVersionCheck), "versions_rise_by_one");
+}
+
+#[test]
+fn it_bites_a_forgotten_alarm() {
+    let rule = caught(Variant::AlarmForgotten);
+    assert!(LOSSES.contains(&rule), "{rule}");
+}
+
+#[test]
+fn it_bites_when_nothing_is_sent_again() {
+    let rule = caught(Variant::NeverAgain);
+    assert!(LOSSES.contains(&rule), "{rule}");
 }

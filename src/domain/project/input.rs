@@ -37,6 +37,13 @@ pub struct Request {
     pub id_namespace: Uuid,
 }
 
+/// What tells one request from another: the blake3 hash of its JSON, in hexadecimal.
+pub fn fingerprint(request: &NewProject) -> String {
+    // A request is made of texts, numbers and raw JSON: serde has no reason to refuse it.
+    let bytes = serde_json::to_vec(request).unwrap_or_default();
+    blake3::hash(&bytes).to_hex().to_string()
+}
+
 /// A coordinator's report of a phase that ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhaseReport {

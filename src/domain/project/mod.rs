@@ -24,7 +24,7 @@ mod request;
 mod state;
 
 pub use event::{Accepted, Event};
-pub use input::{Context, DeadPhase, Input, PhaseReport, Request};
+pub use input::{Context, DeadPhase, Input, PhaseReport, Request, fingerprint};
 pub use state::{Ended, PhaseState, Project};
 
 use super::decision::{Decision, Effect};

@@ -25,7 +25,8 @@ use window::Window;
 /// Runs a coordinator until it is told to stop.
 pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fatal> {
     let window = Arc::new(Window::default());
-    let post = Arc::new(Post::new(identity, world.clone(), Facts::default()));
+    let lanes = world.topology.partitions as usize;
+    let post = Arc::new(Post::new(identity, world.clone(), Facts::default(), lanes));
     let partitions: Vec<_> = (0..world.topology.partitions)
         .map(|number| Partition::new(number, world.clone(), post.clone(), window.clone(), stop.clone()))
         .collect();

@@ -52,6 +52,7 @@ impl Partition {
         let publisher = world.transport.publisher().await?;
         let mut consumer = world.transport.consume(&Queue::Coordination(self.number), PREFETCH).await?;
         self.note(|facts, number| facts.waits_for.push(number));
+        self.post.consumes(&format!("partition {}", self.number));
         let (post, number) = (self.post.clone(), self.number);
         let role = CoordinatorRole {
             world: world.clone(),

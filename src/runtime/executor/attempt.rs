@@ -15,7 +15,7 @@ use crate::wire::content::ExecuteSubtask;
 use crate::wire::{Failure, FailureKind, MessageId, Raw};
 
 /// How long a runner may take to end what it started, after it was told to.
-const END_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// A command that was taken in.
 pub(crate) struct Task {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Task, perform, refuse};
 use super::running::Receipt;
@@ -31,16 +32,18 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
     let transport = &shop.world.transport;
     let mut consumer = transport.consume(&Queue::Skill(skill.to_owned()), offered.options.prefetch).await?;
     let publisher = transport.publisher().await?;
-    let acker = consumer.acker();
+    shop.post.consumes(skill);
+    let (acker, broken) = (consumer.acker(), CancellationToken::new());
     loop {
         let deliveries = tokio::select! {
             biased;
             () = shop.stop.draining() => break,
+            () = broken.cancelled() => return Err(Ended::Broken("an ack did not go through".into())),
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
         for delivery in deliveries {
             let parts = letter::open(&delivery);
-            let receipt = Receipt::new(acker.clone(), delivery.tag, parts.len());
+            let receipt = Receipt::new(acker.clone(), delivery.tag, parts.len(), broken.clone());
             for part in parts {
                 let taken = match part {
                     Ok(letter) => task_of(shop, letter, &delivery, &receipt),
@@ -109,7 +112,8 @@ async fn start(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc
         permits = permits => permits,
     };
     let (shop, offered) = (shop.clone(), offered.clone());
-    tokio::spawn(async move {
+    let attempts = shop.attempts.clone();
+    attempts.spawn(async move {
         let _permits = permits;
         shop.post.update(|facts| {
             facts.busy += 1;

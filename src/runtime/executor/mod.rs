@@ -12,9 +12,11 @@ mod running;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::options::{Identity, SkillOptions, World};
 use super::port::Runner;
@@ -23,6 +25,9 @@ use super::stop::Stop;
 use super::supervise::Fatal;
 use outbox::Outbox;
 use running::Running;
+
+/// How long the attempts that a stop cuts off have to end: what a runner may take, and a little.
+const ENDED_WITHIN: Duration = attempt::END_WITHIN.saturating_add(Duration::from_secs(1));
 
 /// What an executor offers.
 pub struct ExecutorOptions {
@@ -46,6 +51,8 @@ pub(crate) struct Shop {
     /// One permit an attempt that runs.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) running: Running,
+    /// The attempts' tasks: nothing that they started may outlive the process.
+    pub(crate) attempts: TaskTracker,
     pub(crate) outbox: Outbox,
     pub(crate) stop: Stop,
 }
@@ -55,10 +62,11 @@ pub async fn run(world: World, identity: Identity, options: ExecutorOptions, sto
     let facts = Facts { skills: options.skills.keys().cloned().collect(), slots: options.slots, ..Facts::default() };
     let (outbox, finished) = Outbox::new();
     let shop = Arc::new(Shop {
-        post: Post::new(identity, world.clone(), facts),
+        post: Post::new(identity, world.clone(), facts, options.skills.len()),
         skills: options.skills,
         slots: Arc::new(Semaphore::new(options.slots as usize)),
         running: Running::default(),
+        attempts: TaskTracker::new(),
         outbox,
         stop: stop.clone(),
         world,
@@ -78,5 +86,9 @@ pub async fn run(world: World, identity: Identity, options: ExecutorOptions, sto
     };
     // Whatever still runs is ended; its commands go back to the broker with the channel, and are not charged.
     shop.running.abort_all();
+    shop.attempts.close();
+    if tokio::time::timeout(ENDED_WITHIN, shop.attempts.wait()).await.is_err() {
+        tracing::warn!(attempts = shop.attempts.len(), "left behind: runners that do not end");
+    }
     done
 }

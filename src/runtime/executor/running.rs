@@ -16,20 +16,23 @@ pub(crate) struct Receipt {
     acker: Arc<dyn Acker>,
     tag: Tag,
     left: Arc<AtomicUsize>,
+    /// Fires when an ack did not go through: the channel is of no use any more.
+    broken: CancellationToken,
 }
 
 impl Receipt {
     /// For a delivery with this many commands.
-    pub(crate) fn new(acker: Arc<dyn Acker>, tag: Tag, commands: usize) -> Self {
-        Self { acker, tag, left: Arc::new(AtomicUsize::new(commands)) }
+    pub(crate) fn new(acker: Arc<dyn Acker>, tag: Tag, commands: usize, broken: CancellationToken) -> Self {
+        Self { acker, tag, left: Arc::new(AtomicUsize::new(commands)), broken }
     }
 
-    /// One of its commands is answered. A channel that is gone has given the delivery back by itself.
+    /// One of its commands is answered. A channel that can not be acked on is to be closed: it gives the delivery back.
     pub(crate) async fn settle(&self) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1
             && let Err(error) = self.acker.ack(self.tag, false).await
         {
-            tracing::debug!(%error, "an ack came too late; the command will be delivered again");
+            tracing::debug!(%error, "an ack did not go through; the command will be delivered again");
+            self.broken.cancel();
         }
     }
 }

@@ -19,7 +19,7 @@ const MANAGEMENT_PREFETCH: u16 = 500;
 
 /// Runs a manager until it is told to stop.
 pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fatal> {
-    let post = Post::new(identity, world.clone(), Facts::default());
+    let post = Post::new(identity, world.clone(), Facts::default(), 2);
     // The inbox goes last, so that the goodbye is not said while work is still being finished.
     let lanes = async {
         let done = tokio::try_join!(
@@ -40,6 +40,7 @@ async fn serve(world: &World, post: &Post, queue: Queue, prefetch: u16, stop: &S
     supervise(&what, &world.clock, stop, || async {
         let mut consumer = world.transport.consume(&queue, prefetch).await?;
         let publisher = world.transport.publisher().await?;
+        post.consumes(&what);
         let role = ManagerRole { world: world.clone(), pen: post.pen() };
         let mut lane = Lane::new(role, world.store.clone(), world.clock.clone(), publisher, &*consumer);
         lane.run(&mut *consumer, stop).await.map_err(Ended::from)

@@ -201,12 +201,11 @@ impl ManagerRole {
             Ok(PlannedGoals { goals, playbook }) => (Ok(goals), playbook),
             Err(error) => (Err(error), None),
         };
-        let bytes = serde_json::to_vec(request).unwrap_or_default();
         Request {
             project_id: envelope.task_id,
             requester: envelope.sender_id.clone(),
             request: request.clone(),
-            fingerprint: blake3::hash(&bytes).to_hex().to_string(),
+            fingerprint: project::fingerprint(request),
             plan,
             playbook,
             id_namespace: self.world.clock.fresh_id(),

@@ -144,6 +144,9 @@ pub enum StoreError {
     /// Nothing was written; it may work later.
     #[error("the store is not reachable: {0}")]
     Unreachable(String),
+    /// It was opened for reading, and nobody who may write has made it yet, or brought it up to date.
+    #[error("the store is not ready: {0}")]
+    NotReady(String),
     /// It will not work later either: a schema newer than the program, no permission, a file that is no database.
     #[error("the store can not be used: {0}")]
     Unusable(String),

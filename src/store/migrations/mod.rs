@@ -35,7 +35,9 @@ pub fn judge(found: i64, migrations: Migrations) -> Result<Schema, StoreError> {
 
 /// What a reader says of a store that only a writer could bring up to date.
 pub fn too_old() -> StoreError {
-    unusable("it was made by an older trireme", "start a worker of this one, which brings it up to date")
+    StoreError::NotReady(
+        "it is empty, or was made by an older trireme\nhint: start a worker, which brings it up to date".into(),
+    )
 }
 
 /// Applies what is missing, all in one transaction.

@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use crate::store::batch::{Part, pieces};
 
-pub const APPEND: &str = "select append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)";
+pub const APPEND: &str = "
+    select append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                        $21, $22, $23, $24, $25)";
 
 /// The streams that are at another version, for a batch that changes nothing.
 pub const ASSERT: &str = "

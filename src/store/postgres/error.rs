@@ -1,21 +1,41 @@
 //! What PostgreSQL's errors mean to the caller: above all, whether a batch may have been written.
 
 use std::error::Error as _;
+use std::io::{self, ErrorKind};
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
 
 use crate::runtime::port::StoreError;
 
-/// Why a statement has no answer.
+/// Why a statement has no good answer.
 #[derive(Debug)]
 pub enum Failure {
-    /// It was not sent.
-    Before(StoreError),
-    Server(Error),
+    /// It was not sent: there was no connection, ...
+    NoConnection(PoolError),
+    /// ... or the connection did not get as far.
+    Prepare(Error),
+    Answer(Error),
     /// Nothing was heard in time.
     Silence,
+}
+
+impl Failure {
+    /// The connection is closed, or will be in a moment.
+    pub fn is_cut(&self) -> bool {
+        match self {
+            Self::Prepare(error) | Self::Answer(error) => match error.code() {
+                None => true,
+                Some(code) => code.code().starts_with("57P") || code.code().starts_with("08"),
+            },
+            Self::NoConnection(_) | Self::Silence => false,
+        }
+    }
+
+    /// The connection is cut, or an answer may still come that nobody waits for.
+    pub fn is_broken(&self) -> bool {
+        self.is_cut() || matches!(self, Self::Silence)
+    }
 }
 
 /// The SQLSTATE of `append_batch` for a stream that is at another version.
@@ -52,9 +72,11 @@ fn meaning(error: &Error) -> Meaning {
 /// Of a statement that writes.
 pub fn of_write(failure: Failure) -> StoreError {
     match failure {
-        Failure::Before(error) => error,
-        Failure::Silence => StoreError::Unknown(SILENCE.into()),
-        Failure::Server(error) => match meaning(&error) {
+        Failure::NoConnection(error) => no_connection(error),
+        // What could be unknown here was not sent.
+        Failure::Prepare(error) => of_read(Failure::Answer(error)),
+        Failure::Silence => StoreError::Unknown("no answer in time".into()),
+        Failure::Answer(error) => match meaning(&error) {
             Meaning::Conflict => StoreError::Conflict,
             Meaning::Later => StoreError::Unreachable(describe(&error)),
             Meaning::Never => StoreError::Unusable(describe(&error)),
@@ -78,17 +100,18 @@ pub fn no_connection(error: PoolError) -> StoreError {
         other => return StoreError::Unreachable(other.to_string().to_lowercase()),
     };
     let text = describe(&error);
-    let Some(code) = error.code() else { return StoreError::Unreachable(text) };
-    // A wrong user or password, a database that there is not, a right that is missing.
-    let wrong = [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
-        || code.code().starts_with("28");
+    let wrong = match (error.code(), error.source()) {
+        // A wrong user or password, a database that there is not, a right that is missing.
+        (Some(code), _) => ["3D000", "42501"].contains(&code.code()) || code.code().starts_with("28"),
+        // A certificate that is not good is invalid data; all else that the network says may pass.
+        (None, Some(source)) => source.downcast_ref::<io::Error>().is_none_or(|io| io.kind() == ErrorKind::InvalidData),
+        (None, None) => false,
+    };
     match wrong {
         true => StoreError::Unusable(text),
         false => StoreError::Unreachable(text),
     }
 }
-
-const SILENCE: &str = "no answer in time";
 
 /// The server's own words, or the error's with its causes. Neither has a password in it.
 pub fn describe(error: &Error) -> String {

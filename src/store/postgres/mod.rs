@@ -18,15 +18,17 @@ use super::{Access, only_read};
 use crate::runtime::port::{
     Append, Payload, PayloadKind, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
 };
-use crate::store::rows::summaries_sql;
+use crate::store::rows::{sorted, summaries_sql};
 use crate::wire::StreamId;
 use append::Columns;
 use error::Failure;
+pub use throwaway::Throwaway;
 
 mod append;
 mod error;
 mod open;
 mod read;
+mod throwaway;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -44,23 +46,29 @@ impl PostgresStore {
         Ok(Self { pool: open::open(url, access).await?, access })
     }
 
-    /// One statement. What fails before it is sent is `Unreachable`: nothing was done.
+    /// One statement, in one round trip. A connection that broke in it is not used again.
     async fn call(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
-        let client = self.pool.get().await.map_err(|error| Failure::Before(error::no_connection(error)))?;
+        let client = self.pool.get().await.map_err(Failure::NoConnection)?;
         let answer = timeout(ANSWER_TIMEOUT, async {
-            let before = |error| Failure::Before(error::of_read(Failure::Server(error)));
-            let statement = client.prepare_cached(sql).await.map_err(before)?;
-            client.query(&statement, parameters).await.map_err(Failure::Server)
+            let statement = client.prepare_cached(sql).await.map_err(Failure::Prepare)?;
+            client.query(&statement, parameters).await.map_err(Failure::Answer)
         });
-        let Ok(answer) = answer.await else {
-            // Its answer may still come: nobody else may get this connection.
+        let answer = answer.await.unwrap_or(Err(Failure::Silence));
+        if answer.as_ref().is_err_and(Failure::is_broken) {
             drop(Object::take(client));
-            return Err(Failure::Silence);
-        };
+        }
         answer
     }
 
+    /// A statement that writes nothing, so that it can be sent again: once for each connection that may have broken
+    /// since it was used last.
     async fn read(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        for _ in 0..open::CONNECTIONS_MAX {
+            match self.call(sql, parameters).await {
+                Err(failure) if failure.is_cut() => tracing::debug!(?failure, "connection to PostgreSQL is gone"),
+                done => return done.map_err(error::of_read),
+            }
+        }
         self.call(sql, parameters).await.map_err(error::of_read)
     }
 
@@ -96,7 +104,7 @@ impl Store for PostgresStore {
     }
 
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
-        let ordinals: Vec<i64> = ordinals.iter().copied().map(i64::from).collect();
+        let ordinals: Vec<i64> = sorted(ordinals).into_iter().map(i64::from).collect();
         let rows = self.read(read::PAYLOADS, &[&phase.to_string(), &kind.as_str(), &ordinals]).await?;
         rows.iter().map(|row| read::payload(row, kind)).collect()
     }

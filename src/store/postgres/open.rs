@@ -12,7 +12,7 @@ use crate::store::migrations::{POSTGRES, Schema, judge, runner, too_old};
 use crate::store::{Access, unusable};
 
 /// Connections of one process. It has one commit at a time per channel, and a server's connections are few.
-const CONNECTIONS_MAX: usize = 4;
+pub const CONNECTIONS_MAX: usize = 4;
 /// How long a call waits for a connection, free or new: as long as for a statement.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A peer that is gone is noticed within 10 s + 3 * 5 s, and within 10 s when something was sent.
@@ -25,6 +25,10 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// was written, while a statement that was stopped may have been.
 const SESSION: &str = "-c search_path=trireme -c statement_timeout=5s -c lock_timeout=4s \
                        -c idle_in_transaction_session_timeout=5s";
+/// Everything here is looked up by a key. The planner would see that only once it has statistics, and until then
+/// read a whole table for one stream.
+const PLANS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
+                     -c plan_cache_mode=force_generic_plan -c jit=off";
 /// One process changes the schema at a time; the others wait for it, longer than any migration should take.
 const MIGRATION_SESSION: &str = "set statement_timeout = '60s'; set lock_timeout = '60s'; \
                                  select pg_advisory_lock(hashtext('trireme migration'))";
@@ -43,6 +47,7 @@ fn name(error: StoreError, target: &str) -> StoreError {
         StoreError::Unknown(text) | StoreError::Unreachable(text) => {
             StoreError::Unreachable(format!("PostgreSQL at {target}: {text}"))
         }
+        StoreError::NotReady(text) => StoreError::NotReady(format!("PostgreSQL at {target}: {text}")),
         StoreError::Unusable(text) => StoreError::Unusable(format!("PostgreSQL at {target}: {text}")),
         StoreError::Conflict => StoreError::Conflict,
     }
@@ -73,7 +78,7 @@ fn configure(url: &str, access: Access) -> Result<(Config, Tls), StoreError> {
     // The last word is the URL's own.
     let read_only = if access == Access::Read { "-c default_transaction_read_only=on" } else { "" };
     let own = config.get_options().unwrap_or_default();
-    let options = format!("{SESSION} {read_only} {own}");
+    let options = format!("{SESSION} {PLANS} {read_only} {own}");
     config
         .options(options)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -186,7 +191,7 @@ async fn migrate(client: Object) -> Result<(), StoreError> {
 }
 
 fn read(error: tokio_postgres::Error) -> StoreError {
-    of_read(Failure::Server(error))
+    of_read(Failure::Answer(error))
 }
 
 #[cfg(test)]
@@ -209,7 +214,7 @@ mod tests {
         let options = config.get_options().expect("options");
         assert!(options.contains("default_transaction_read_only=on") && options.ends_with("-c lock_timeout=1s"));
         assert_eq!((target(&config).as_str(), tls), ("`db.example:6000/work`", Tls::Off));
-        for bad in ["postgres://me:s3cret@db:port/x", "postgres://me:s3cret?x@db/x", "postgres://me:s3cret@/x"] {
+        for bad in ["postgres://me:s3cret@db:port/x", "postgres://me:s3cret@db/x?s3cret", "postgres://me:s3cret@/x"] {
             let error = configure(bad, Access::Write).expect_err(bad).to_string();
             assert!(!error.contains("s3cret") && error.contains("hint: "), "{error}");
         }

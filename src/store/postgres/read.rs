@@ -24,14 +24,20 @@ pub const STREAMS: &str = "
     select place, 1, p.number, p.version, p.format, null, p.state
     from asked join snapshots p on p.stream = asked.name and p.version = asked.covered
     union all
-    select place, 2, e.first_version, e.first_version, e.last_version, e.events, null
+    select place, 2, e.last_version, e.first_version, e.last_version, e.events, null
     from asked join events e on e.stream = asked.name and e.last_version > asked.covered
     order by place, kind, number";
 
+/// One look into the index for each ordinal.
 pub const PAYLOADS: &str = "
-    select distinct on (ordinal) ordinal, attempt, data from payloads
-    where stream = $1 and kind = $2 and ordinal = any ($3)
-    order by ordinal, attempt desc";
+    select wanted.ordinal, newest.attempt, newest.data
+    from unnest($3::bigint[]) as wanted (ordinal)
+    cross join lateral (
+        select attempt, data from payloads p
+        where p.stream = $1 and p.kind = $2 and p.ordinal = wanted.ordinal
+        order by attempt desc limit 1
+    ) as newest
+    order by wanted.ordinal";
 
 pub const IDENTITY: &str = "select id, partitions from store";
 

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::batch::{checked, cut};
+use super::rows::sorted;
 use super::{Access, only_read};
 use crate::runtime::port::{
     Append, Payload, PayloadKind, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
@@ -99,9 +100,7 @@ impl Store for SqliteStore {
     }
 
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
-        let mut ordinals = ordinals.to_vec();
-        ordinals.sort_unstable();
-        ordinals.dedup();
+        let ordinals = sorted(ordinals);
         self.reader.call(move |connection| read::payloads(connection, phase, kind, &ordinals)).await
     }
 

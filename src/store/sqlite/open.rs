@@ -15,32 +15,22 @@ use crate::store::unusable;
 const APPLICATION_ID: i32 = 0x5452_4952;
 /// All statements of this adapter, and some room.
 const STATEMENTS_MAX: usize = 32;
-/// Processes that open a new file at once step on each other's feet; who loses finds the work done when it looks
-/// again. Each further attempt would need one more process that changes the schema in that very moment.
-const ATTEMPTS_MAX: usize = 5;
 
 /// A connection that writes, to a file that is made or brought up to date where that is needed.
 pub fn writer(path: &Path, options: SqliteOptions) -> Result<Connection, StoreError> {
     check_path(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = connect(path, flags, options)?;
-    for _ in 1..ATTEMPTS_MAX {
-        match prepare(&mut connection, path, options) {
-            Err(StoreError::Unreachable(reason)) => tracing::debug!(path = %path.display(), reason, "store is busy"),
-            done => return done.map(|()| connection),
-        }
-    }
-    prepare(&mut connection, path, options).map(|()| connection)
+    prepare(&mut connection, path, options)?;
+    Ok(connection)
 }
 
 /// A connection that only reads, to a file that is there and up to date.
 pub fn reader(path: &Path, options: SqliteOptions) -> Result<Connection, StoreError> {
     check_path(path)?;
     if !path.exists() {
-        return Err(unusable(
-            format!("there is no `{}`", path.display()),
-            "a worker or `trireme run --store` makes it",
-        ));
+        let what = format!("there is no `{}`\nhint: a worker or `trireme run --store` makes it", path.display());
+        return Err(StoreError::NotReady(what));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = connect(path, flags, options)?;

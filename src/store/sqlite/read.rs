@@ -52,7 +52,7 @@ fn read_snapshot(connection: &Connection, stream: &str, rebuild: &mut Rebuild) -
 
 fn read_events(connection: &Connection, stream: &str, after: i64, rebuild: &mut Rebuild) -> Result<(), StoreError> {
     let sql = "select first_version, last_version, events from events
-               where stream = ?1 and last_version > ?2 order by first_version";
+               where stream = ?1 and last_version > ?2 order by last_version";
     let mut statement = connection.prepare_cached(sql).map_err(unwritten)?;
     let mut rows = statement.query(params![stream, after]).map_err(unwritten)?;
     while let Some(row) = rows.next().map_err(unwritten)? {

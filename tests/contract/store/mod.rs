@@ -75,3 +75,10 @@ fn refusal(result: Result<Arc<dyn Store>, StoreError>) -> String {
         Ok(_) => panic!("not refused"),
     }
 }
+
+#[cfg(not(feature = "postgres"))]
+#[tokio::test]
+async fn postgres_that_is_not_built_in_is_refused() {
+    let text = refusal(trireme::store::open("postgres://me:s3cret@db/x").await);
+    assert_eq!(text, "PostgreSQL is not built into this trireme\nhint: cargo build --release --features postgres");
+}

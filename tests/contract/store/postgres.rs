@@ -144,6 +144,17 @@ async fn tls_that_is_not_built_in_is_refused() {
     assert_eq!(text, "TLS is not built into this trireme\nhint: cargo build --release --features tls");
 }
 
+/// The server shows a certificate that this machine does not trust, or none.
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_server_that_nobody_vouches_for_is_refused() {
+    let bed = Postgres::new().await;
+    let url = bed.url();
+    let sign = if url.ends_with('?') { "" } else { "&" };
+    let text = refusal(store::open(&format!("{url}{sign}sslmode=require")).await);
+    assert!(text.contains("certificate") || text.contains("does not support TLS"), "{text}");
+}
+
 #[tokio::test]
 async fn a_server_that_may_lose_commits_is_refused() {
     let bed = Postgres::new().await;

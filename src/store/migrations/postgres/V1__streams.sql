@@ -20,7 +20,7 @@ create table events (
     first_version bigint not null,
     last_version  bigint not null,
     events        text not null,
-    primary key (stream, first_version)
+    primary key (stream, last_version)
 );
 
 -- Pieces of the newest snapshot of a stream, numbered from 0.

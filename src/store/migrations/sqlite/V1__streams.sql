@@ -19,7 +19,7 @@ create table events (
     first_version integer not null,
     last_version  integer not null,
     events        text not null,
-    primary key (stream, first_version)
+    primary key (stream, last_version)
 ) strict;
 
 -- Pieces of the newest snapshot of a stream, numbered from 0.

@@ -1,3 +1,5 @@
+//! Connections: what is cut with one, what stays, and how confirms come.
+
 use futures_util::FutureExt;
 
 use super::super::publisher::UNCONFIRMED_MAX;

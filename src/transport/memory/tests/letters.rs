@@ -1,3 +1,5 @@
+//! Letters that wait, expire, are given up, and go to the dead.
+
 use super::*;
 
 #[tokio::test(start_paused = true)]

@@ -1,3 +1,5 @@
+//! Queues: order, turns, inspection, and subscriptions.
+
 use super::*;
 
 #[derive(Clone, Copy)]

@@ -1,0 +1,163 @@
+//! `trireme agents` and `trireme ping`: who is there, and who answers.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use trireme::config::Settings;
+use trireme::domain::bad_input::{cut, quote};
+use trireme::runtime::client::Answers;
+use trireme::wire::address::Address;
+use trireme::wire::content::{Layer, Presence};
+use trireme::wire::{AgentId, AgentStatus, Timestamp};
+
+use crate::asking::Asker;
+use crate::failure::{Failure, Status};
+use crate::output::Output;
+use crate::{show, usage};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  trireme agents
+  trireme agents --wait 3s --json | jq -r '.[] | select(.status == \"SILENT\") | .agent_id'
+
+An agent that others have heard of in the last minute and that does not answer now is listed as SILENT.")]
+pub struct Arguments {
+    /// How long to wait for answers
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = usage::wait)]
+    wait: Duration,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  trireme ping                     whoever is there
+  trireme ping execution           the executors
+  trireme ping executor-1a2b3c4d5e6f
+
+Exit status: 0 when somebody answered, 1 when nobody did.")]
+pub struct PingArguments {
+    /// An agent's id, a layer (management, coordination or execution), or all
+    #[arg(value_name = "AGENT | LAYER | all", default_value = "all")]
+    target: String,
+    /// How long to wait for answers; one agent's ends the wait
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = usage::wait)]
+    wait: Duration,
+}
+
+/// One of `agents --json`.
+#[derive(Serialize)]
+struct Agent {
+    agent_id: AgentId,
+    name: String,
+    layer: Layer,
+    status: Seen,
+    skills: Vec<String>,
+    slots: u32,
+    busy: u32,
+    version: String,
+    host: String,
+    pid: u32,
+    last_seen: Timestamp,
+}
+
+/// An agent's own word, unless it says nothing.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Seen {
+    Answered(AgentStatus),
+    Silent(&'static str),
+}
+
+impl Agent {
+    fn of(presence: &Presence, status: Seen) -> Self {
+        let Presence { agent_id, name, layer, skills, slots, busy, version, host, pid, last_seen, .. } =
+            presence.clone();
+        Self { agent_id, name, layer, status, skills, slots, busy, version, host, pid, last_seen }
+    }
+
+    fn answered(presence: &Presence) -> Self {
+        Self::of(presence, Seen::Answered(presence.status))
+    }
+}
+
+pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
+    let answers = ask(settings, Address::everybody(), arguments.wait, None).await?;
+    let mut agents: Vec<Agent> = answers.answered.values().map(Agent::answered).collect();
+    agents.extend(answers.silent().map(|peer| Agent::of(peer, Seen::Silent("SILENT"))));
+    print(agents, output)?;
+    Ok(Status::Done)
+}
+
+pub async fn ping(arguments: PingArguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
+    let (address, enough) = address(&arguments.target)?;
+    let answers = ask(settings, address, arguments.wait, enough).await?;
+    let nobody = answers.answered.is_empty();
+    if !nobody || output.is_json() {
+        print(answers.answered.values().map(Agent::answered).collect(), output)?;
+    }
+    match nobody {
+        true => Err(Failure {
+            status: Status::Negative,
+            message: format!("nobody answered to {}", quote(&arguments.target)),
+            hint: Some("`trireme agents` shows who is there".into()),
+        }),
+        false => Ok(Status::Done),
+    }
+}
+
+/// Where a ping goes, and how many answers are enough.
+fn address(target: &str) -> Result<(Address, Option<usize>), Failure> {
+    let layer = |layer| Ok((Address::layer(layer), None));
+    match target.to_ascii_lowercase().as_str() {
+        "all" => Ok((Address::everybody(), None)),
+        "management" | "manager" | "managers" => layer(Layer::Management),
+        "coordination" | "coordinator" | "coordinators" => layer(Layer::Coordination),
+        "execution" | "executor" | "executors" => layer(Layer::Execution),
+        _ => {
+            let agent = AgentId::new(target).map_err(Failure::usage)?;
+            Ok((Address::agent(&agent), Some(1)))
+        }
+    }
+}
+
+async fn ask(settings: &Settings, to: Address, wait: Duration, enough: Option<usize>) -> Result<Answers, Failure> {
+    let mut asker = Asker::connect(settings).await?;
+    let answers = asker.client.ping(to, wait, enough).await;
+    asker.close().await;
+    Ok(answers?)
+}
+
+fn print(mut agents: Vec<Agent>, output: &Output) -> Result<(), Failure> {
+    agents.sort_by(|a, b| (a.layer, &a.agent_id).cmp(&(b.layer, &b.agent_id)));
+    if output.is_json() {
+        return output.json(&agents);
+    }
+    if agents.is_empty() {
+        output.note("no agent answered, and none is remembered");
+        return Ok(());
+    }
+    let mut table = show::table();
+    table.set_header(["LAYER", "AGENT", "NAME", "STATUS", "BUSY", "SKILLS", "VERSION", "HOST", "PID", "LAST SEEN"]);
+    for agent in agents {
+        let status = match agent.status {
+            Seen::Answered(status) => format!("{status:?}").to_uppercase(),
+            Seen::Silent(silent) => silent.to_owned(),
+        };
+        let busy = if agent.slots > 0 { format!("{} of {}", agent.busy, agent.slots) } else { String::new() };
+        table.add_row([
+            agent.layer.to_string(),
+            agent.agent_id.to_string(),
+            cut(&agent.name),
+            status,
+            busy,
+            agent.skills.join(" "),
+            cut(&agent.version),
+            cut(&agent.host),
+            agent.pid.to_string(),
+            agent.last_seen.to_string(),
+        ]);
+    }
+    output.line(&table.trim_fmt());
+    Ok(())
+}

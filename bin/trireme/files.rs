@@ -1,0 +1,247 @@
+//! What a project made, as files: `DIR/<goal>/<subtask>/<path>`, and `DIR/report.json` with the whole view.
+//!
+//! Results are other people's words. Nothing outside of DIR is ever written, no link below it is followed or
+//! written through, and everything is checked before the first file is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, statat, unlinkat};
+use rustix::io::Errno;
+use serde::Deserialize;
+use trireme::domain::BadInput;
+use trireme::domain::bad_input::{cut, quote};
+use trireme::domain::view::{ProjectView, SubtaskView};
+use trireme::wire::Raw;
+
+use crate::failure::Failure;
+
+/// What the view is written to.
+const REPORT: &str = "report.json";
+/// The longest name of a file or folder, in bytes: what common file systems take.
+const NAME_BYTES_MAX: usize = 255;
+/// The longest name of a goal's or a subtask's folder: leaves room for a number behind it.
+const FOLDER_BYTES_MAX: usize = 100;
+/// The longest path within a subtask's folder.
+const PATH_BYTES_MAX: usize = 1024;
+
+/// Writes the files of every result, and the report; the answer is how many. `view` has its results. What is
+/// there already is left alone, and nothing is written, unless `force`.
+pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<usize, Failure> {
+    check(dir, force)?;
+    let mut files = collect(view)?;
+    let report = serde_json::to_vec_pretty(view).map_err(|error| Failure::bug(format!("no report: {error}")))?;
+    files.insert(vec![REPORT.to_owned()], report);
+    check_folders(&files)?;
+    for path in files.keys() {
+        check_place(dir, path, force)?;
+    }
+    std::fs::create_dir_all(dir).map_err(|error| failed(dir, &[], &error))?;
+    for (path, bytes) in &files {
+        make(dir, path, bytes, force).map_err(|error| failed(dir, path, &error))?;
+    }
+    Ok(files.len())
+}
+
+/// Whether there is room for a project's files, as far as that can be said before it has any.
+pub fn check(dir: &Path, force: bool) -> Result<(), Failure> {
+    if dir.exists() && !dir.is_dir() {
+        return Err(Failure::usage(format!("{} is no folder", shown(dir))));
+    }
+    check_place(dir, &[REPORT.to_owned()], force)
+}
+
+/// The files by their paths below the folder.
+type Files = BTreeMap<Vec<String>, Vec<u8>>;
+
+/// A result, as far as it has files.
+#[derive(Deserialize)]
+struct Outcome {
+    #[serde(default)]
+    files: Vec<Output>,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    path: String,
+    text: Option<String>,
+    base64: Option<String>,
+}
+
+fn collect(view: &ProjectView) -> Result<Files, Failure> {
+    let mut files = Files::new();
+    // The report has its name before any goal can take it.
+    let mut goals_taken = BTreeSet::from([REPORT.to_owned()]);
+    for goal in view.phases.iter().flat_map(|phase| &phase.goals) {
+        let goal_folder = folder(&goal.name, &mut goals_taken);
+        let mut subtasks_taken = BTreeSet::new();
+        for subtask in &goal.subtasks {
+            let subtask_folder = folder(&subtask.name, &mut subtasks_taken);
+            for output in outputs(subtask)? {
+                let refuse = |bad: BadInput| Failure::from(bad.at(place(subtask)));
+                let mut path = vec![goal_folder.clone(), subtask_folder.clone()];
+                path.extend(parts(&output.path).map_err(refuse)?);
+                let bytes = content(&output).map_err(refuse)?;
+                if files.insert(path, bytes).is_some() {
+                    let message = format!("it has two files with the path {}", quote(&output.path));
+                    return Err(refuse(BadInput::new(message)));
+                }
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn outputs(subtask: &SubtaskView) -> Result<Vec<Output>, Failure> {
+    let names_files = |result: &&Raw| result.get().starts_with('{') && result.get().contains("\"files\"");
+    let Some(result) = subtask.result.as_ref().filter(names_files) else { return Ok(Vec::new()) };
+    let outcome: Outcome = result.read().map_err(|error| {
+        BadInput::new(format!("the files of its result can not be read: {error}"))
+            .at(place(subtask))
+            .or_else("a result's files are `files: [{path, text | base64, media_type?}]`")
+    })?;
+    Ok(outcome.files)
+}
+
+fn content(output: &Output) -> Result<Vec<u8>, BadInput> {
+    let name = quote(&output.path);
+    match (&output.text, &output.base64) {
+        (Some(text), None) => Ok(text.clone().into_bytes()),
+        (None, Some(base64)) => {
+            STANDARD.decode(base64).map_err(|error| BadInput::new(format!("file {name} is no base64: {error}")))
+        }
+        (Some(_), Some(_)) => Err(BadInput::new(format!("file {name} has both `text` and `base64`"))),
+        (None, None) => Err(BadInput::new(format!("file {name} has neither `text` nor `base64`"))),
+    }
+}
+
+/// The folders and the name of a result's path: relative, and never upwards.
+fn parts(path: &str) -> Result<Vec<String>, BadInput> {
+    let refuse = |why: &str| Err(BadInput::new(format!("the path {} {why}", quote(path))));
+    if path.starts_with('/') {
+        return refuse("is absolute");
+    }
+    if path.len() > PATH_BYTES_MAX {
+        return refuse(&format!("is longer than {PATH_BYTES_MAX} bytes"));
+    }
+    let parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+    for part in &parts {
+        match part.as_str() {
+            ".." => return refuse("leads out of its folder"),
+            "" | "." => return refuse("has a part without a name"),
+            part if part.contains(char::is_control) => return refuse("has a control character"),
+            part if part.len() > NAME_BYTES_MAX => {
+                return refuse(&format!("has a part of over {NAME_BYTES_MAX} bytes"));
+            }
+            _ => {}
+        }
+    }
+    Ok(parts)
+}
+
+/// A folder's name for any name: of bounded length, without what a file system or a shell trips over, and one
+/// that no other has: a namesake gets a number.
+fn folder(name: &str, taken: &mut BTreeSet<String>) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ') { c } else { '_' };
+    let mut folder = String::new();
+    for c in name.trim().chars().map(safe) {
+        if folder.len() + c.len_utf8() > FOLDER_BYTES_MAX {
+            break;
+        }
+        folder.push(c);
+    }
+    if folder.is_empty() || folder.starts_with('.') {
+        folder.insert(0, '_');
+    }
+    let mut unique = folder.clone();
+    // Two names that differ in case only are one to some file systems.
+    for number in 2.. {
+        if taken.insert(unique.to_lowercase()) {
+            break;
+        }
+        unique = format!("{folder}-{number}");
+    }
+    unique
+}
+
+/// No file is another's folder.
+fn check_folders(files: &Files) -> Result<(), Failure> {
+    for path in files.keys() {
+        if let Some(folder) = (1..path.len()).find(|&end| files.contains_key(&path[..end])) {
+            let (folder, path) = (path[..folder].join("/"), path.join("/"));
+            return Err(Failure::usage(format!(
+                "{} is both a file and the folder of {}",
+                quote(&folder),
+                quote(&path)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file could be written there: looks, and makes nothing.
+fn check_place(dir: &Path, path: &[String], force: bool) -> Result<(), Failure> {
+    let mut place = dir.to_owned();
+    for (at, part) in path.iter().enumerate() {
+        place.push(part);
+        let is_last = at + 1 == path.len();
+        let refuse = |why: &str| Failure::usage(format!("{} {why}", shown(&place)));
+        match std::fs::symlink_metadata(&place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(dir, path, &error)),
+            Ok(found) if found.is_symlink() => {
+                return Err(refuse("is a link, which is never written through").hint("choose another --out"));
+            }
+            Ok(found) if is_last && found.is_dir() => return Err(refuse("is a folder, and is to be a file")),
+            Ok(found) if is_last && !found.is_file() => return Err(refuse("is no plain file")),
+            Ok(_) if is_last && !force => {
+                return Err(refuse("exists").hint("--force overwrites it, or choose another --out"));
+            }
+            Ok(found) if !is_last && !found.is_dir() => return Err(refuse("is a file, and is to be a folder")),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes one file. Folder by folder from an open one, so that nothing that is swapped meanwhile is followed.
+fn make(dir: &Path, path: &[String], bytes: &[u8], force: bool) -> io::Result<()> {
+    let Some((name, folders)) = path.split_last() else { return Ok(()) };
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut folder: OwnedFd = openat(CWD, dir, flags, Mode::empty())?;
+    for part in folders {
+        match mkdirat(&folder, part.as_str(), Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        folder = openat(&folder, part.as_str(), flags | OFlags::NOFOLLOW, Mode::empty())?;
+    }
+    // Removed and made anew: what another name of the same file has is not overwritten with it.
+    let is_file = |found: rustix::fs::Stat| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+    if force && statat(&folder, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is_file) {
+        unlinkat(&folder, name.as_str(), AtFlags::empty())?;
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    File::from(openat(&folder, name.as_str(), flags, Mode::from_raw_mode(0o666))?).write_all(bytes)
+}
+
+fn place(subtask: &SubtaskView) -> String {
+    format!("subtask {} ({})", subtask.id, cut(&subtask.name))
+}
+
+fn shown(path: &Path) -> String {
+    quote(&path.display().to_string())
+}
+
+fn failed(dir: &Path, path: &[String], error: &io::Error) -> Failure {
+    let place: PathBuf = dir.iter().chain(path.iter().map(AsRef::as_ref)).collect();
+    Failure::usage(format!("{} can not be written: {error}", shown(&place)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Results that lie, and folders that are not as they seem.
+
+use std::os::unix::fs::symlink;
+
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+use trireme::domain::view::{GoalView, PhaseView};
+use trireme::wire::{Counts, ProjectId, Status, SubtaskId, SubtaskStatus};
+use uuid::Uuid;
+
+use super::*;
+
+/// A project whose subtasks, each with its goal's name and its own, have these results.
+fn view(results: &[(&str, &str, Value)]) -> ProjectView {
+    let subtask = |(ordinal, (_, name, result)): (u32, &(&str, &str, Value))| SubtaskView {
+        id: SubtaskId { phase: 1, ordinal },
+        name: (*name).into(),
+        skill: "noop".into(),
+        status: SubtaskStatus::Completed,
+        attempts: 1,
+        attempt_log: Vec::new(),
+        agent_id: None,
+        dependencies: Vec::new(),
+        started_at: None,
+        finished_at: None,
+        result: Some(Raw::from(result.clone())),
+        error: None,
+    };
+    let goals = (0..).zip(results).map(|(ordinal, result)| GoalView {
+        name: result.0.into(),
+        status: Status::Completed,
+        subtasks: vec![subtask((ordinal, result))],
+    });
+    ProjectView {
+        project_id: ProjectId(Uuid::from_u128(1)),
+        name: "p".into(),
+        status: Status::Completed,
+        submitted_at: None,
+        finished_at: None,
+        error: None,
+        counts: Counts::default(),
+        phases: vec![PhaseView {
+            phase: 1,
+            priority: 1,
+            status: Status::Completed,
+            counts: Counts::default(),
+            error: None,
+            goals: goals.collect(),
+        }],
+    }
+}
+
+fn file(path: &str) -> Value {
+    json!({ "files": [{ "path": path, "text": "new" }] })
+}
+
+/// Refuses, and leaves the folder as it was.
+fn refused(dir: &TempDir, view: &ProjectView, force: bool) -> String {
+    let before = entries(dir.path());
+    let failure = write(dir.path(), view, force).expect_err("refused");
+    assert_eq!(entries(dir.path()), before, "something was written all the same");
+    failure.message
+}
+
+fn entries(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(entries(&path));
+        }
+        found.insert(path);
+    }
+    found
+}
+
+#[test]
+fn a_path_never_leads_out_of_its_folder() {
+    let dir = tempdir().expect("a folder");
+    let long = "x".repeat(256);
+    for (path, expected) in [
+        ("/etc/passwd", "is absolute"),
+        ("../x", "leads out of its folder"),
+        ("a/../../x", "leads out of its folder"),
+        ("a/..", "leads out of its folder"),
+        ("", "has a part without a name"),
+        ("a//b", "has a part without a name"),
+        ("./a", "has a part without a name"),
+        ("a/", "has a part without a name"),
+        ("a\0b", "has a control character"),
+        ("a\nb", "has a control character"),
+        (&long, "has a part of over 255 bytes"),
+        (&"x/".repeat(600), "is longer than 1024 bytes"),
+    ] {
+        // A good file before it is not written either.
+        let message = refused(&dir, &view(&[("g", "good", file("ok")), ("h", "bad", file(path))]), true);
+        assert!(message.contains(expected), "{path:?}: {message}");
+    }
+}
+
+#[test]
+fn what_a_result_says_of_its_files_is_judged() {
+    let dir = tempdir().expect("a folder");
+    for (result, expected) in [
+        (json!({ "files": 7 }), "can not be read"),
+        (json!({ "files": [{ "text": "x" }] }), "missing field `path`"),
+        (json!({ "files": [{ "path": "a" }] }), "has neither `text` nor `base64`"),
+        (json!({ "files": [{ "path": "a", "text": "", "base64": "" }] }), "has both"),
+        (json!({ "files": [{ "path": "a", "base64": "?" }] }), "is no base64"),
+        (json!({ "files": [{ "path": "a", "text": "" }, { "path": "a", "text": "" }] }), "two files with the path `a`"),
+        (
+            json!({ "files": [{ "path": "a", "text": "" }, { "path": "a/b", "text": "" }] }),
+            "is both a file and the folder",
+        ),
+    ] {
+        let message = refused(&dir, &view(&[("g", "s", result)]), true);
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+    let none = view(&[("g", "s", json!("\"files\"")), ("h", "s", json!({ "other": 1 }))]);
+    assert_eq!(write(dir.path(), &none, false).ok(), Some(1), "only the report");
+}
+
+#[test]
+fn a_link_is_neither_followed_nor_written_through() {
+    let outside = tempdir().expect("a folder");
+    std::fs::write(outside.path().join("theirs"), "old").expect("written");
+    let project = view(&[("g", "s", file("a/b"))]);
+    let links =
+        [("g", "", ""), ("s", "g", ""), ("a", "g/s", ""), ("b", "g/s/a", "theirs"), ("report.json", "", "theirs")];
+    for (link, folder, target) in links {
+        let dir = tempdir().expect("a folder");
+        let folder = dir.path().join(folder);
+        std::fs::create_dir_all(&folder).expect("made");
+        symlink(outside.path().join(target), folder.join(link)).expect("linked");
+        let message = refused(&dir, &project, true);
+        assert!(message.contains("is a link"), "{link}: {message}");
+    }
+    assert_eq!(std::fs::read(outside.path().join("theirs")).expect("there"), b"old");
+    assert_eq!(entries(outside.path()).len(), 1);
+}
+
+/// What appears between the look and the write is not followed either.
+#[test]
+fn a_link_that_comes_late_is_not_followed() {
+    let (dir, outside) = (tempdir().expect("a folder"), tempdir().expect("a folder"));
+    symlink(outside.path(), dir.path().join("g")).expect("linked");
+    symlink(outside.path().join("theirs"), dir.path().join("late")).expect("linked");
+    let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+    assert!(make(dir.path(), &path(&["g", "a"]), b"new", true).is_err());
+    assert!(make(dir.path(), &path(&["late"]), b"new", true).is_err());
+    assert!(entries(outside.path()).is_empty());
+}
+
+#[test]
+fn what_exists_is_kept_unless_it_is_forced() {
+    let dir = tempdir().expect("a folder");
+    let project = view(&[("g", "s", file("a"))]);
+    assert_eq!(write(dir.path(), &project, false).ok(), Some(2));
+    let place = dir.path().join("g/s/a");
+    // Another name of the same file keeps what it has.
+    std::fs::hard_link(&place, dir.path().join("other")).expect("linked");
+    std::fs::write(&place, "mine").expect("written");
+    std::fs::remove_file(dir.path().join("report.json")).expect("removed");
+    assert!(refused(&dir, &project, false).contains("exists"));
+    assert_eq!(write(dir.path(), &project, true).ok(), Some(2));
+    assert_eq!(std::fs::read(&place).expect("there"), b"new");
+    assert_eq!(std::fs::read(dir.path().join("other")).expect("there"), b"mine");
+    std::fs::remove_file(&place).expect("removed");
+    std::fs::create_dir(&place).expect("made");
+    assert!(refused(&dir, &project, true).contains("is a folder"));
+}
+
+#[test]
+fn any_name_makes_a_folder_of_its_own() {
+    let dir = tempdir().expect("a folder");
+    let long = "ä".repeat(300);
+    let names = [
+        "../up",
+        "/",
+        "..",
+        ".",
+        "a/b",
+        "a_b",
+        "A_b",
+        "a_b-2",
+        "report.json",
+        "a\0b",
+        " ",
+        long.as_str(),
+        &long[..280],
+    ];
+    let results: Vec<(&str, &str, Value)> = names.iter().map(|name| (*name, *name, file("f"))).collect();
+    assert_eq!(write(dir.path(), &view(&results), false).ok(), Some(names.len() + 1));
+    let folders: Vec<String> = std::fs::read_dir(dir.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    assert_eq!(folders.len(), names.len() + 1);
+    for expected in ["_.._up", "_", "_..", "_.", "a_b", "a_b-2", "A_b-3", "a_b-2-2", "report.json", "report.json-2"] {
+        assert!(folders.iter().any(|folder| folder == expected), "{expected} is not among {folders:?}");
+    }
+}

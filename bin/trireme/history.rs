@@ -1,0 +1,88 @@
+//! `trireme history`: what happened to a project, event by event.
+
+use serde_json::Value;
+use trireme::config::Settings;
+use trireme::domain::bad_input::cut;
+use trireme::runtime::reader::{self, Recorded};
+use trireme::wire::StreamId;
+
+use crate::failure::{Failure, Status};
+use crate::output::Output;
+use crate::{reading, show};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  trireme history 0197a3c1
+  trireme history 0197a3c1 --subtask 1.3
+  trireme history 0197a3c1 --subtask \"Write the report\" --json")]
+pub struct Arguments {
+    #[command(flatten)]
+    project: reading::Named,
+    /// Only what happened to this subtask: its id, as in 1.3, or its name
+    #[arg(long, value_name = "SUBTASK")]
+    subtask: Option<String>,
+}
+
+pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
+    let store = reading::open(settings).await?;
+    let id = arguments.project.find(&*store).await?;
+    let mut events = reader::history(&*store, id).await?.ok_or_else(|| reading::unknown(&id.to_string()))?;
+    if let Some(named) = &arguments.subtask {
+        let view = arguments.project.view(&*store, false).await?;
+        let subtask = reading::subtask(&view, named)?.id;
+        events.retain(|event| event.subtask_ids.contains(&subtask));
+    }
+    if output.is_json() {
+        output.json(&events)?;
+        return Ok(Status::Done);
+    }
+    let mut table = show::table();
+    table.set_header(["AT", "STREAM", "VERSION", "EVENT", "SUBTASKS", "DETAIL"]);
+    for event in &events {
+        let stream = match event.stream {
+            StreamId::Project(_) => "project".to_owned(),
+            StreamId::Phase(_, phase) => format!("phase {phase}"),
+        };
+        let row = [
+            event.at.to_string(),
+            stream,
+            event.version.to_string(),
+            event.event.clone(),
+            subtasks(event),
+            detail(event),
+        ];
+        table.add_row(row);
+    }
+    output.line(&table.trim_fmt());
+    Ok(Status::Done)
+}
+
+fn subtasks(event: &Recorded) -> String {
+    const NAMED_MAX: usize = 3;
+    let named: Vec<String> = event.subtask_ids.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    match event.subtask_ids.len().saturating_sub(NAMED_MAX) {
+        0 => named.join(" "),
+        more => format!("{} and {more} more", named.join(" ")),
+    }
+}
+
+/// The event's own words, without what has a column.
+fn detail(event: &Recorded) -> String {
+    let Value::Object(fields) = &event.data else { return cut(&event.data.to_string()) };
+    let shown = |value: &Value| match value {
+        Value::Null | Value::Array(_) => None,
+        // Of what is nested, what it is called by; --json has it all.
+        Value::Object(inner) => Some(inner.get("goal_name").or_else(|| inner.get("not_before"))?.as_str()?.to_owned()),
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let has_column =
+        |key: &str| matches!(key, "at" | "ordinal" | "commands" | "cause" | "id_namespace" | "fingerprint");
+    let parts: Vec<String> = fields
+        .iter()
+        .filter(|(key, _)| !has_column(key))
+        .filter_map(|(key, value)| Some(format!("{key}={}", shown(value)?)))
+        .collect();
+    cut(&parts.join(" "))
+}

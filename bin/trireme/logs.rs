@@ -1,0 +1,48 @@
+//! `trireme logs`: what an attempt of a subtask had to say.
+
+use serde_json::json;
+use trireme::config::Settings;
+use trireme::domain::bad_input::quote;
+use trireme::runtime::reader;
+
+use crate::failure::{Failure, Status};
+use crate::output::Output;
+use crate::reading;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  trireme logs 0197a3c1 1.3
+  trireme logs 0197a3c1 \"Write the report\"
+
+It is the log of the newest attempt that left one: the last 64 KiB of a command's standard error.")]
+pub struct Arguments {
+    #[command(flatten)]
+    project: reading::Named,
+    /// The subtask: its id, as in 1.3, or its name
+    #[arg(value_name = "SUBTASK")]
+    subtask: String,
+}
+
+pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
+    let store = reading::open(settings).await?;
+    let view = arguments.project.view(&*store, false).await?;
+    let subtask = reading::subtask(&view, &arguments.subtask)?;
+    let log = reader::log(&*store, view.project_id, subtask.id).await?;
+    if output.is_json() {
+        let (attempt, log) = log.unzip();
+        output.json(&json!({
+            "project_id": view.project_id,
+            "subtask_id": subtask.id,
+            "name": subtask.name,
+            "attempt": attempt,
+            "log": log,
+        }))?;
+        return Ok(Status::Done);
+    }
+    match log {
+        Some((_, text)) => output.line(text.strip_suffix('\n').unwrap_or(&text)),
+        None => output.note(&format!("subtask {} {} has no log", subtask.id, quote(&subtask.name))),
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,60 @@
+//! Where a command's words go: data to standard output, everything else to standard error.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// The one printer of a process.
+pub struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// Whether data is to be printed as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether what goes on is not to be said.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Data as one JSON document.
+    pub fn json<T: Serialize + ?Sized>(&self, data: &T) -> Result<(), Failure> {
+        let text = serde_json::to_string(data).map_err(|error| Failure::bug(format!("output is no JSON: {error}")))?;
+        self.line(&text);
+        Ok(())
+    }
+
+    /// A line of data. Whoever reads it may have gone away; that is no failure of ours.
+    pub fn line(&self, text: &str) {
+        let _ = writeln!(anstream::stdout(), "{text}").and_then(|()| io::stdout().flush());
+    }
+
+    /// A line about what goes on, unless nobody wants to hear it.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        }
+    }
+
+    pub fn failure(&self, failure: &Failure) {
+        let mut stderr = anstream::stderr().lock();
+        let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", failure.message);
+        if let Some(hint) = &failure.hint {
+            let _ = writeln!(stderr, "{HINT}hint:{HINT:#} {hint}");
+        }
+    }
+}

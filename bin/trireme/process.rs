@@ -1,0 +1,55 @@
+//! What the operating system has to say to a process: its host, its id, and when to stop.
+
+use std::os::fd::AsFd;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::Failure;
+use trireme::runtime::Stop;
+
+/// The machine's name, as other agents are told.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A stop signal that follows SIGTERM and SIGINT: the first drains, the second leaves at once.
+pub fn stop_on_signals() -> Result<Stop, Failure> {
+    let stop = Stop::new();
+    let handler = |kind| signal(kind).map_err(|error| Failure::bug(format!("signals can not be handled: {error}")));
+    let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let told = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if told.is_draining() {
+                tracing::warn!("leaving at once");
+                told.leave();
+                return;
+            }
+            tracing::info!("draining: nothing new is taken; once more to leave at once");
+            told.drain();
+        }
+    });
+    Ok(stop)
+}
+
+/// Has `stop` leave when standard input ends, which is a pipe whose other end a parent holds and never writes to.
+/// The kernel closes it however the parent dies.
+pub fn leave_with_parent(stop: Stop) -> Result<(), Failure> {
+    let refused = |error: std::io::Error| Failure::usage(format!("standard input is no pipe of a parent: {error}"));
+    let end = std::io::stdin().as_fd().try_clone_to_owned().map_err(refused)?;
+    let mut pipe = pipe::Receiver::from_owned_fd(end).map_err(refused)?;
+    tokio::spawn(async move {
+        // Whatever comes, and a pipe that breaks, is no parent any more.
+        let _ = pipe.read_u8().await;
+        stop.leave();
+        tracing::warn!("standard input ended: leaving at once");
+    });
+    Ok(())
+}

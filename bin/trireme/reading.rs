@@ -1,0 +1,109 @@
+//! What the commands share that only look into the store: opening it, and finding what a person named there.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trireme::config::Settings;
+use trireme::domain::bad_input::quote;
+use trireme::domain::nearest;
+use trireme::domain::view::{ProjectView, SubtaskView};
+use trireme::runtime::port::{Store, StoreError};
+use trireme::runtime::reader;
+use trireme::store;
+use trireme::wire::{ProjectId, SubtaskId};
+
+use crate::failure::Failure;
+
+/// An id may be given by so many of its first characters.
+const PREFIX_MIN: usize = 4;
+/// A beginning is looked for among so many projects, the newest.
+const SEARCHED_MAX: u32 = 1_000;
+
+/// Workers make a store within seconds of their start; whoever waits for longer waits for nobody.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_PAUSE: Duration = Duration::from_millis(200);
+
+/// A project, as a person names it.
+#[derive(clap::Args)]
+pub struct Named {
+    /// The project's id, or its beginning: 4 characters or more that no other project's id begins with
+    #[arg(value_name = "ID")]
+    project: String,
+}
+
+/// The store of the settings, for reading.
+pub async fn open(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    Ok(store::open_to_read(&settings.store.url).await?)
+}
+
+/// The store of the settings, for reading, once a worker has made it.
+pub async fn open_soon(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    let began = Instant::now();
+    loop {
+        match store::open_to_read(&settings.store.url).await {
+            Err(StoreError::NotReady(_)) if began.elapsed() < READY_WITHIN => tokio::time::sleep(READY_PAUSE).await,
+            done => return Ok(done?),
+        }
+    }
+}
+
+impl Named {
+    /// Its id. A whole one is taken as it is.
+    pub async fn find(&self, store: &dyn Store) -> Result<ProjectId, Failure> {
+        let text = self.project.trim();
+        if let Ok(id) = text.parse::<ProjectId>() {
+            return Ok(id);
+        }
+        let is_beginning = text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') && text.len() >= PREFIX_MIN;
+        if !is_beginning {
+            return Err(Failure::usage(format!("{} is no project id: not a UUID", quote(text)))
+                .hint("`trireme list` shows the projects; 4 characters of an id are enough"));
+        }
+        let beginning = text.to_lowercase();
+        let mut ids: Vec<ProjectId> =
+            reader::list(store, None, SEARCHED_MAX).await?.into_iter().map(|listed| listed.project_id).collect();
+        ids.retain(|id| id.to_string().starts_with(&beginning));
+        match ids.as_slice() {
+            [] => Err(unknown(text)),
+            [id] => Ok(*id),
+            [first, second, ..] => {
+                let count = ids.len();
+                Err(Failure::usage(format!("{} is the beginning of {count} project ids", quote(text)))
+                    .hint(format!("`{first}` and `{second}` are among them: give more of it")))
+            }
+        }
+    }
+
+    /// The project, whole.
+    pub async fn view(&self, store: &dyn Store, results: bool) -> Result<ProjectView, Failure> {
+        let id = self.find(store).await?;
+        reader::project(store, id, results).await?.ok_or_else(|| unknown(&id.to_string()))
+    }
+}
+
+/// Nobody has heard of it.
+pub fn unknown(id: &str) -> Failure {
+    Failure::usage(format!("the store knows no project {}", quote(id)))
+        .hint("`trireme list` shows what it knows; a new one is there when a manager has taken it")
+}
+
+/// A subtask by its id, as in `1.3`, or by its name.
+pub fn subtask<'a>(view: &'a ProjectView, named: &str) -> Result<&'a SubtaskView, Failure> {
+    let id: Option<SubtaskId> = named.parse().ok();
+    let mut found = view.subtasks().filter(|subtask| Some(subtask.id) == id);
+    let mut named_so = view.subtasks().filter(|subtask| subtask.name == named);
+    match (found.next().or_else(|| named_so.next()), named_so.next()) {
+        (Some(subtask), None) => Ok(subtask),
+        (Some(subtask), Some(_)) if Some(subtask.id) == id => Ok(subtask),
+        (Some(first), Some(second)) => Err(Failure::usage(format!("two subtasks have the name {}", quote(named)))
+            .hint(format!("name it by its id: `{}` or `{}`", first.id, second.id))),
+        (None, _) => {
+            let failure = Failure::usage(format!("the project has no subtask {}", quote(named)));
+            let names: Vec<&str> = view.subtasks().map(|subtask| subtask.name.as_str()).collect();
+            Err(match nearest::nearest(named, names) {
+                Some(near) => failure.hint(format!("did you mean {}?", quote(near))),
+                None => failure.hint(format!("`trireme status {}` lists them", view.project_id)),
+            })
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Where `trireme run` keeps its project: in a private file that goes with it, or in a store that stays.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use trireme::config::{Settings, masked};
+use trireme::domain::bad_input::quote;
+use trireme::runtime::port::Store;
+use trireme::store::sqlite::{SqliteOptions, SqliteStore, Synchronous};
+use trireme::wire::ProjectId;
+
+use super::Arguments;
+use crate::failure::{Failure, Status};
+use crate::output::Output;
+
+pub struct Place {
+    pub store: Arc<dyn Store>,
+    /// The URL of a store that stays.
+    kept: Option<String>,
+    /// Removed with what is in it when this is dropped.
+    _private: Option<TempDir>,
+}
+
+impl Place {
+    pub async fn open(arguments: &Arguments, settings: &Settings) -> Result<Self, Failure> {
+        if arguments.store.is_none() {
+            return Self::private().await;
+        }
+        let url = &settings.store.url;
+        // What is to be resumed is there: a store is not made for it.
+        let missing = url.strip_prefix("sqlite:").filter(|path| !Path::new(path).exists());
+        if let (Some(_), Some(path)) = (arguments.resume, missing) {
+            return Err(Failure::usage(format!("there is no store {}", quote(path))));
+        }
+        let store = trireme::store::open(url).await?;
+        Ok(Self { store, kept: Some(masked(url)), _private: None })
+    }
+
+    async fn private() -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("trireme-run-").tempdir();
+        let folder = folder.map_err(|error| {
+            Failure::unreachable(format!("there is no place for a store: {error}")).hint("TMPDIR names another folder")
+        })?;
+        let options = SqliteOptions { synchronous: Synchronous::Normal, ..SqliteOptions::default() };
+        let store = SqliteStore::open(folder.path().join("run.db"), options).await?;
+        Ok(Self { store: Arc::new(store), kept: None, _private: Some(folder) })
+    }
+
+    pub fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// What is said after Ctrl-C: how to go on, or that there is nothing to go on with.
+    pub fn interrupted(
+        &self,
+        arguments: &Arguments,
+        common: Vec<OsString>,
+        id: ProjectId,
+        is_taken: bool,
+        output: &Output,
+    ) -> Failure {
+        let failure = |message: String| Failure { status: Status::Interrupted, message, hint: None };
+        let Some(url) = &self.kept else {
+            return failure("interrupted; nothing was kept, so the work is lost".into())
+                .hint("--store sqlite:PATH keeps it");
+        };
+        let command = command(arguments, common, url, is_taken.then_some(id), output);
+        match is_taken {
+            true => failure(format!("interrupted; project {id} is kept")).hint(format!("it goes on with: {command}")),
+            false => failure("interrupted before it began".into()).hint(format!("it begins with: {command}")),
+        }
+    }
+}
+
+/// The command that goes on, ready for a shell. A password in the URL is not repeated.
+fn command(
+    arguments: &Arguments,
+    common: Vec<OsString>,
+    url: &str,
+    resumed: Option<ProjectId>,
+    output: &Output,
+) -> String {
+    let mut words: Vec<String> = vec!["trireme".into(), "run".into()];
+    match (resumed, &arguments.file) {
+        (Some(id), _) => words.extend(["--resume".into(), id.to_string()]),
+        (None, Some(file)) => words.push(file.display().to_string()),
+        (None, None) => {}
+    }
+    words.extend(["--store".into(), url.to_owned()]);
+    if let Some(dir) = &arguments.out {
+        words.extend(["--out".into(), dir.display().to_string()]);
+    }
+    words.extend(arguments.force.then(|| "--force".into()));
+    words.extend(arguments.slots.iter().flat_map(|slots| ["--slots".into(), slots.clone()]));
+    words.extend(output.is_json().then(|| "--json".into()));
+    words.extend(common.iter().map(|word| word.to_string_lossy().into_owned()));
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}

@@ -1,0 +1,103 @@
+//! What `trireme run` is asked for: a new project, or one that is in the store. Everything that can be refused is
+//! refused here, before anything starts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use trireme::config::{Performer, Settings};
+use trireme::domain::BadInput;
+use trireme::domain::bad_input::quote;
+use trireme::domain::project::fingerprint;
+use trireme::planner::document::Format;
+use trireme::planner::{Known, Library, ProjectFile, preview};
+use trireme::runtime::port::{Planner, Store};
+use trireme::runtime::reader;
+use trireme::wire::content::NewProject;
+use trireme::wire::{GoalPlan, ProjectId};
+use uuid::Uuid;
+
+use super::Arguments;
+use crate::failure::Failure;
+use crate::{reading, submit};
+
+pub enum Wish {
+    New { id: ProjectId, request: NewProject },
+    Resume { id: ProjectId },
+}
+
+impl Wish {
+    pub fn read(
+        arguments: &Arguments,
+        library: &Library,
+        planners: &[Arc<dyn Planner>],
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        match (&arguments.file, arguments.resume) {
+            (Some(path), _) => Self::of_file(path, library, planners, settings),
+            (None, Some(id)) => Ok(Self::Resume { id }),
+            (None, None) => Err(Failure::usage("there is nothing to run").hint("name a project file")),
+        }
+    }
+
+    fn of_file(
+        path: &Path,
+        library: &Library,
+        planners: &[Arc<dyn Planner>],
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        let file = match path == Path::new("-") {
+            true => ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml)?,
+            false => ProjectFile::read(path)?,
+        };
+        let place = || quote(&path.display().to_string());
+        let names = Known {
+            playbooks: library.names().map(Into::into).collect(),
+            skills: Some(settings.skills.keys().cloned().collect()),
+        };
+        file.check_names(&names).map_err(|bad| bad.at(place()))?;
+        let request = file.request();
+        // What the playbook or the fallback adds is looked at too.
+        let goals = preview(planners, &request).map_err(|error| BadInput::new(error.message).at(place()))?;
+        let whole = ProjectFile { goals: Some(goals), ..file };
+        whole.check_names(&names).map_err(|bad| bad.at(place()))?;
+        check_performed(whole.goals.as_deref().unwrap_or_default(), settings).map_err(|bad| bad.at(place()))?;
+        Ok(Self::New { id: whole.id.unwrap_or_else(|| ProjectId(Uuid::now_v7())), request })
+    }
+
+    pub fn id(&self) -> ProjectId {
+        match self {
+            Self::New { id, .. } | Self::Resume { id } => *id,
+        }
+    }
+
+    /// Whether the store has the project already; refused where it has another one under this id, or none that
+    /// could be resumed.
+    pub async fn check(&self, store: &dyn Store) -> Result<bool, Failure> {
+        let known = reader::accepted(store, self.id()).await?;
+        match (self, known) {
+            (Self::New { .. }, None) => Ok(false),
+            (Self::New { request, .. }, Some(accepted)) if accepted.fingerprint == fingerprint(request) => Ok(true),
+            (Self::Resume { .. }, Some(_)) => Ok(true),
+            (Self::New { id, .. }, Some(accepted)) => Err(submit::taken(*id, &accepted.name)),
+            (Self::Resume { id }, None) => Err(reading::unknown(&id.to_string())),
+        }
+    }
+}
+
+/// Programs that are none of ours are not part of a team in one process.
+fn check_performed(goals: &[GoalPlan], settings: &Settings) -> Result<(), BadInput> {
+    let is_external =
+        |skill: &str| settings.skills.get(skill).is_some_and(|skill| skill.performer == Performer::External);
+    for goal in goals {
+        if let Some(subtask) = goal.subtasks.iter().flatten().find(|subtask| is_external(&subtask.skill)) {
+            return Err(BadInput::new(format!(
+                "goal {}: subtask {}: skill {} is external: nobody performs it here",
+                quote(&goal.goal_name),
+                quote(&subtask.name),
+                quote(&subtask.skill)
+            ))
+            .or_else("`trireme submit` gives the project to worker processes, and to programs of your own"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! A project for people: what `status` prints, and `run` and `submit --wait` at the end.
+
+use std::path::Path;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use trireme::domain::bad_input::{cut, one_line};
+use trireme::domain::view::{GoalView, ProjectView, SubtaskView};
+use trireme::runtime::port::Store;
+use trireme::runtime::reader;
+use trireme::wire::{Counts, ProjectId, SubtaskStatus, Timestamp};
+
+use crate::failure::{Failure, Status};
+use crate::output::Output;
+use crate::{files, progress, reading};
+
+/// A longer table is not read: of more subtasks only those are shown that have something to say.
+const SUBTASKS_MAX: usize = 200;
+
+/// What became of a project that ended: its files when they are wanted, then the report; and what that means to
+/// the exit status.
+pub async fn ending(
+    store: &dyn Store,
+    id: ProjectId,
+    out: Option<&Path>,
+    force: bool,
+    output: &Output,
+) -> Result<Status, Failure> {
+    let has_results = out.is_some() || output.is_json();
+    let view = reader::project(store, id, has_results).await?.ok_or_else(|| reading::unknown(&id.to_string()))?;
+    // First what is to be read, so that it is there even when the files can not be written.
+    project(&view, &[], output)?;
+    if let Some(dir) = out {
+        let count = files::write(dir, &view, force)?;
+        output.note(&format!("{count} files in {}", dir.display()));
+    }
+    Ok(progress::verdict(view.status))
+}
+
+/// A project, with what it waits for.
+pub fn project(view: &ProjectView, waits: &[String], output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.json(view);
+    }
+    output.line(&head(view, waits));
+    let (shown, left_out) = choose(view);
+    if !shown.is_empty() {
+        output.line("");
+        output.line(&subtasks(&shown));
+    }
+    if left_out > 0 {
+        output.note(&format!("{left_out} more subtasks; --json has all of them"));
+    }
+    Ok(())
+}
+
+fn head(view: &ProjectView, waits: &[String]) -> String {
+    let mut table = table();
+    table.add_row(["project".into(), view.project_id.to_string()]);
+    table.add_row(["name".into(), cut(&view.name)]);
+    table.add_row(["status".into(), view.status.to_string()]);
+    table.add_row(["submitted".into(), time(view.submitted_at)]);
+    if view.finished_at.is_some() {
+        table.add_row(["finished".into(), time(view.finished_at)]);
+    }
+    table.add_row(["subtasks".into(), counts(&view.counts)]);
+    for wait in waits {
+        table.add_row(["waiting".into(), wait.clone()]);
+    }
+    let of_phases = view.phases.iter().filter_map(|phase| phase.error.as_ref());
+    // The project mostly repeats what its last phase said.
+    let mut errors: Vec<&String> = view.error.iter().chain(of_phases).collect();
+    errors.dedup();
+    for error in errors {
+        table.add_row(["error".into(), one_line(error)]);
+    }
+    table.trim_fmt()
+}
+
+fn subtasks(shown: &[(&GoalView, &SubtaskView)]) -> String {
+    let mut table = table();
+    table.set_header(["ID", "GOAL", "SUBTASK", "SKILL", "STATUS", "ATTEMPTS", "AGENT", "STARTED", "FINISHED", "ERROR"]);
+    for (goal, subtask) in shown {
+        table.add_row([
+            subtask.id.to_string(),
+            cut(&goal.name),
+            cut(&subtask.name),
+            subtask.skill.clone(),
+            subtask.status.to_string(),
+            subtask.attempts.to_string(),
+            subtask.agent_id.clone().unwrap_or_default(),
+            time(subtask.started_at),
+            time(subtask.finished_at),
+            subtask.error.as_deref().map(cut).unwrap_or_default(),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn choose(view: &ProjectView) -> (Vec<(&GoalView, &SubtaskView)>, usize) {
+    let goals = view.phases.iter().flat_map(|phase| &phase.goals);
+    let all = || goals.clone().flat_map(|goal| goal.subtasks.iter().map(move |subtask| (goal, subtask)));
+    let count = all().count();
+    if count <= SUBTASKS_MAX {
+        return (all().collect(), 0);
+    }
+    let is_quiet = |status| matches!(status, SubtaskStatus::Idle | SubtaskStatus::Ready | SubtaskStatus::Completed);
+    let shown: Vec<_> = all().filter(|(_, subtask)| !is_quiet(subtask.status)).take(SUBTASKS_MAX).collect();
+    let left_out = count - shown.len();
+    (shown, left_out)
+}
+
+/// `3 of 7 completed, 1 failed`: what is zero is left out.
+pub fn counts(counts: &Counts) -> String {
+    let mut text = format!("{} of {} completed", counts.completed, counts.total);
+    for (count, what) in [
+        (counts.running, "running"),
+        (counts.ready, "ready"),
+        (counts.waiting, "waiting"),
+        (counts.idle, "idle"),
+        (counts.failed, "failed"),
+        (counts.skipped, "skipped"),
+        (counts.cancelled, "cancelled"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    text
+}
+
+/// A table without lines, readable anywhere.
+pub fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table
+}
+
+pub fn time(at: Option<Timestamp>) -> String {
+    at.map(|at| at.to_string()).unwrap_or_default()
+}

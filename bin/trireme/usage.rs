@@ -1,0 +1,42 @@
+//! The words of a command line that can not be read, in the form of every other failure: one line, and the way
+//! out. And how its own kinds of values are read.
+
+use std::time::Duration;
+
+use trireme::planner::duration;
+
+use crate::failure::Failure;
+
+/// Who waits longer wants `watch`, or a loop.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A time to wait, as in `500ms` or `1s`.
+pub fn wait(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+        .filter(|wait| *wait <= WAIT_MAX)
+        .ok_or_else(|| format!("not a duration such as `500ms` or `1s`, at most `{}`", duration::print(WAIT_MAX)))
+}
+
+/// What is wrong, in one line. None for what is no failure: help, or the version.
+pub fn failure(error: &clap::Error) -> Option<Failure> {
+    if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return None;
+    }
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n");
+    let message = joined(paragraphs.next().unwrap_or_default());
+    let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+    let find = |start: &str| text.lines().find_map(|line| line.trim().strip_prefix(start)).map(str::to_owned);
+    let tip = find("tip: ");
+    let usage = find("Usage: ").map(|usage| format!("`{usage}`; --help says more"));
+    let failure = Failure::usage(message);
+    Some(match tip.or(usage) {
+        Some(hint) => failure.hint(hint),
+        None => failure.hint("--help says more"),
+    })
+}
+
+/// Lines as one.
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,114 @@
+//! From settings to the world of a process: ports are chosen here, and nowhere else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trireme::config::{Performer, Settings, Skill};
+use trireme::domain::BadInput;
+use trireme::domain::nearest;
+use trireme::planner;
+use trireme::runner;
+use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
+use trireme::runtime::port::{Planner, Store, StoreIdentity, SystemClock, Transport};
+use trireme::runtime::topology::{TopologyOptions, topology};
+use trireme::runtime::{SkillOptions, Timing, World};
+use trireme::store;
+use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
+
+use crate::failure::Failure;
+
+/// RabbitMQ, as the settings say where.
+pub fn rabbit(settings: &Settings, connection_name: &str) -> Result<RabbitTransport, Failure> {
+    Ok(RabbitTransport::new(RabbitOptions {
+        url: settings.broker.url.clone(),
+        namespace: settings.broker.namespace.clone(),
+        connection_name: connection_name.to_owned(),
+    })?)
+}
+
+/// The world of a worker on this transport and the store of the settings, with the topology declared.
+pub async fn worker(settings: &Settings, transport: Arc<dyn Transport>) -> Result<World, Failure> {
+    let store = store::open(&settings.store.url).await?;
+    let identity = store.identity(settings.broker.partitions).await?;
+    if identity.partitions != settings.broker.partitions {
+        let message = format!(
+            "`broker.partitions` is {}, but the projects in the store are dealt into {}",
+            settings.broker.partitions, identity.partitions
+        );
+        let hint = format!("set `broker.partitions = {}`, or use another store", identity.partitions);
+        return Err(Failure::usage(message).hint(hint));
+    }
+    let planners = planner::planners(settings.playbooks.folder.as_deref())?;
+    let world = world(settings, planners, transport, store, identity);
+    world.transport.declare(&topology(&world.topology)).await?;
+    Ok(world)
+}
+
+/// The world of an agent on this transport and store; what the store's projects are dealt into counts.
+pub fn world(
+    settings: &Settings,
+    planners: Vec<Arc<dyn Planner>>,
+    transport: Arc<dyn Transport>,
+    store: Arc<dyn Store>,
+    StoreIdentity { id, partitions }: StoreIdentity,
+) -> World {
+    World {
+        transport,
+        store,
+        store_id: id,
+        clock: Arc::new(SystemClock),
+        planners: planners.into(),
+        skills: Arc::new(settings.skills.iter().map(|(name, skill)| (name.clone(), options(skill))).collect()),
+        topology: Arc::new(TopologyOptions { partitions, ..settings.topology() }),
+        timing: Timing {
+            heartbeat: settings.agents.heartbeat,
+            grace: settings.agents.grace,
+            start_within: settings.attempts.start_within,
+        },
+    }
+}
+
+/// What an executor offers: the `wanted` skills, else every configured one that is not external.
+pub fn offered(settings: &Settings, wanted: Option<&[String]>) -> Result<ExecutorOptions, Failure> {
+    let names: Vec<&String> = match wanted {
+        Some(wanted) => wanted.iter().collect(),
+        None => settings
+            .skills
+            .iter()
+            .filter(|(_, skill)| skill.performer != Performer::External)
+            .map(|(name, _)| name)
+            .collect(),
+    };
+    let mut skills = BTreeMap::new();
+    for name in names {
+        let skill = settings.skills.get(name).ok_or_else(|| {
+            BadInput::new(format!("skill `{name}` is not configured"))
+                .or_perhaps(nearest::hint(name, settings.skills.keys().map(String::as_str)))
+        })?;
+        let runner = match &skill.performer {
+            Performer::External => {
+                let message = format!("skill `{name}` is external: programs of your own perform it");
+                return Err(Failure::usage(message).hint(format!("give `[skills.{name}]` a `runner`")));
+            }
+            Performer::Runner { kind, options } => runner::build(kind, options.as_ref()).map_err(|error| {
+                let text = error.to_string();
+                let (message, hint) = match text.split_once("\nhint: ") {
+                    Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+                    None => (text, None),
+                };
+                BadInput::new(format!("`[skills.{name}]`: {message}")).or_perhaps(hint)
+            })?,
+        };
+        skills.insert(name.clone(), OfferedSkill { options: options(skill), runner });
+    }
+    Ok(ExecutorOptions { slots: settings.agents.slots, skills })
+}
+
+fn options(skill: &Skill) -> SkillOptions {
+    SkillOptions {
+        concurrency: skill.concurrency,
+        prefetch: skill.prefetch,
+        timeout: skill.timeout,
+        max_attempts: skill.max_attempts,
+    }
+}

@@ -1,0 +1,199 @@
+//! The read side: what the store knows of projects, folded from their streams when somebody asks. It never
+//! writes, and needs nothing but the store.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::port::{Payload, PayloadKind, Store, StoreError, Stored, Summary, SummaryQuery};
+use crate::domain::view::ProjectView;
+use crate::domain::{phase, project};
+use crate::wire::{Counts, ProjectId, Raw, Status, StreamId, SubtaskId, SubtaskStatus, Timestamp};
+
+/// So many results are asked for at once: one may have a mebibyte.
+const RESULTS_MAX: usize = 64;
+
+/// A project, whole; `None` when the store does not know it. With `results` those of its completed subtasks too.
+pub async fn project(store: &dyn Store, id: ProjectId, results: bool) -> Result<Option<ProjectView>, StoreError> {
+    let stream = StreamId::Project(id);
+    let events: Vec<project::Event> = read(stream, &store.load_from_start(stream).await?)?;
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let mut phases = Vec::new();
+    for number in phases_of(id, &events) {
+        let stream = StreamId::Phase(id, number);
+        let events: Vec<phase::Event> = read(stream, &store.load_from_start(stream).await?)?;
+        phases.push((number, events));
+    }
+    let mut view = ProjectView::fold(id, &events, &phases);
+    if results {
+        fill_results(store, &mut view).await?;
+    }
+    Ok(Some(view))
+}
+
+/// The request as it was taken, without the rest; `None` when the store does not know the project.
+pub async fn accepted(store: &dyn Store, id: ProjectId) -> Result<Option<project::Accepted>, StoreError> {
+    let stream = StreamId::Project(id);
+    let mut stored = store.load_from_start(stream).await?;
+    stored.events.truncate(1);
+    Ok(read::<project::Event>(stream, &stored)?.into_iter().find_map(|event| match event {
+        project::Event::Accepted(accepted) => Some(accepted),
+        _ => None,
+    }))
+}
+
+/// A project's rows on the read side: its own, and those of its phases in their order.
+pub async fn summaries(store: &dyn Store, id: ProjectId) -> Result<Vec<Summary>, StoreError> {
+    store.summaries(&SummaryQuery { project: Some(id), ..SummaryQuery::default() }).await
+}
+
+/// A project in one line: the shape of `list --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Listed {
+    pub project_id: ProjectId,
+    pub name: String,
+    pub status: Status,
+    pub submitted_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    pub counts: Counts,
+}
+
+impl From<Summary> for Listed {
+    fn from(summary: Summary) -> Self {
+        Self {
+            project_id: summary.stream.project(),
+            name: summary.name,
+            status: summary.status,
+            submitted_at: summary.submitted_at,
+            finished_at: summary.finished_at,
+            counts: summary.counts,
+        }
+    }
+}
+
+/// At most `limit` projects, newest first.
+pub async fn list(store: &dyn Store, status: Option<Status>, limit: u32) -> Result<Vec<Listed>, StoreError> {
+    let query = SummaryQuery { status, limit: Some(limit), ..SummaryQuery::default() };
+    let rows = store.summaries(&query).await?;
+    Ok(rows.into_iter().filter(|row| matches!(row.stream, StreamId::Project(_))).map(Listed::from).collect())
+}
+
+/// One event of a project, in the words of the stream.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recorded {
+    /// When it was decided; an event that does not say so has the time of the one before it.
+    pub at: Timestamp,
+    pub stream: StreamId,
+    pub version: u64,
+    /// What happened, as in `Completed`.
+    pub event: String,
+    /// The subtasks that it is about, where it is about some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subtask_ids: Vec<SubtaskId>,
+    /// The event's own fields.
+    pub data: Value,
+}
+
+/// Everything that happened to a project, oldest first; `None` when the store does not know it. Events that only
+/// a newer program knows are among them: they are shown, not understood.
+pub async fn history(store: &dyn Store, id: ProjectId) -> Result<Option<Vec<Recorded>>, StoreError> {
+    let stream = StreamId::Project(id);
+    let stored = store.load_from_start(stream).await?;
+    if stored.events.is_empty() {
+        return Ok(None);
+    }
+    let mut all = recorded(stream, &stored)?;
+    let rows = summaries(store, id).await?;
+    for stream in rows.into_iter().map(|row| row.stream).filter(|stream| matches!(stream, StreamId::Phase(..))) {
+        all.extend(recorded(stream, &store.load_from_start(stream).await?)?);
+    }
+    // Times rise within a stream; of equal ones the project's comes first.
+    all.sort_by_key(|event| (event.at, event.stream, event.version));
+    Ok(Some(all))
+}
+
+/// The newest log that an attempt of a subtask left behind: its attempt, and the text.
+pub async fn log(
+    store: &dyn Store,
+    project: ProjectId,
+    subtask: SubtaskId,
+) -> Result<Option<(u32, String)>, StoreError> {
+    let stream = StreamId::Phase(project, subtask.phase);
+    let found = store.payloads(stream, PayloadKind::Log, &[subtask.ordinal]).await?;
+    let Some(payload) = found.into_iter().next() else { return Ok(None) };
+    let text = payload.data.read().map_err(|error| unreadable(stream, &error))?;
+    Ok(Some((payload.attempt, text)))
+}
+
+async fn fill_results(store: &dyn Store, view: &mut ProjectView) -> Result<(), StoreError> {
+    let id = view.project_id;
+    for phase in &mut view.phases {
+        let stream = StreamId::Phase(id, phase.phase);
+        let mut subtasks: Vec<_> = phase.goals.iter_mut().flat_map(|goal| &mut goal.subtasks).collect();
+        subtasks.retain(|subtask| subtask.status == SubtaskStatus::Completed);
+        subtasks.sort_by_key(|subtask| subtask.id);
+        for chunk in subtasks.chunks_mut(RESULTS_MAX) {
+            let ordinals: Vec<u32> = chunk.iter().map(|subtask| subtask.id.ordinal).collect();
+            for Payload { ordinal, data, .. } in store.payloads(stream, PayloadKind::Result, &ordinals).await? {
+                if let Ok(at) = ordinals.binary_search(&ordinal) {
+                    chunk[at].result = Some(data);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of the phases that a project has, begun or not.
+fn phases_of(id: ProjectId, events: &[project::Event]) -> Vec<u32> {
+    let mut state = project::Project::new(id);
+    events.iter().for_each(|event| state.apply(event));
+    state.phases().iter().map(|phase| phase.number).collect()
+}
+
+fn read<E: DeserializeOwned>(stream: StreamId, stored: &Stored) -> Result<Vec<E>, StoreError> {
+    stored.events.iter().map(|event| event.read().map_err(|error| unreadable(stream, &error))).collect()
+}
+
+fn unreadable(stream: StreamId, error: &serde_json::Error) -> StoreError {
+    StoreError::Unusable(format!(
+        "this trireme can not read the stream `{stream}`: {error}\nhint: was it written by a newer one? use that one"
+    ))
+}
+
+fn recorded(stream: StreamId, stored: &Stored) -> Result<Vec<Recorded>, StoreError> {
+    let mut at = Timestamp::default();
+    let mut all = Vec::with_capacity(stored.events.len());
+    for (version, event) in (1..).zip(&stored.events) {
+        let (name, data) = named(event).map_err(|error| unreadable(stream, &error))?;
+        let said = data.get("at").and_then(Value::as_str).and_then(|at| at.parse().ok());
+        at = said.map_or(at, |said: Timestamp| said.max(at));
+        let subtask_ids = ordinals(&data).map(|ordinal| SubtaskId { phase: phase_of(stream), ordinal }).collect();
+        all.push(Recorded { at, stream, version, event: name, subtask_ids, data });
+    }
+    Ok(all)
+}
+
+/// An event is an object with one key: what happened.
+fn named(event: &Raw) -> Result<(String, Value), serde_json::Error> {
+    let map: Map<String, Value> = event.read()?;
+    let first = map.into_iter().next();
+    first.ok_or_else(|| serde::de::Error::custom("an event without a name"))
+}
+
+fn phase_of(stream: StreamId) -> u32 {
+    match stream {
+        StreamId::Project(_) => 0,
+        StreamId::Phase(_, phase) => phase,
+    }
+}
+
+/// The subtasks that an event names: by `ordinal`, or by the pairs in `commands`.
+fn ordinals(data: &Value) -> impl Iterator<Item = u32> {
+    let one = data.get("ordinal").into_iter();
+    let pairs = data.get("commands").and_then(Value::as_array).into_iter().flatten();
+    let ordinal = |value: &Value| value.as_u64().and_then(|ordinal| u32::try_from(ordinal).ok());
+    one.chain(pairs.filter_map(|pair| pair.get(0))).filter_map(ordinal)
+}

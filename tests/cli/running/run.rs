@@ -1,0 +1,242 @@
+//! `trireme run`: a project in one process, kept or not, interrupted, killed, resumed.
+
+use std::collections::BTreeMap;
+
+use rustix::process::Signal;
+use trireme::domain::phase::Event;
+use trireme::wire::{ProjectId, StreamId};
+
+use super::{Home, exists, gone, subtasks};
+
+const ID: &str = "0b5e1a6e-7b1c-4a53-9d8e-2f1c3a4b5c6d";
+
+/// Some that end by themselves, one that is held, and what comes after both; then another phase.
+const HELD: &str = r#"
+name = "held"
+id = "0b5e1a6e-7b1c-4a53-9d8e-2f1c3a4b5c6d"
+
+[[goals]]
+name = "first"
+[[goals.subtasks]]
+name = "quick"
+skill = "noop"
+repeat = 20
+[[goals.subtasks]]
+name = "held"
+skill = "hold"
+dependencies = ["quick"]
+[[goals.subtasks]]
+name = "join"
+skill = "noop"
+dependencies = ["held"]
+
+[[goals]]
+name = "second"
+priority = 2
+[[goals.subtasks]]
+name = "last"
+skill = "noop"
+"#;
+
+const QUICK: &str = r#"
+name = "quick"
+[[goals]]
+name = "only"
+[[goals.subtasks]]
+name = "one"
+skill = "noop"
+"#;
+
+#[tokio::test]
+async fn a_project_ends_without_any_broker_and_leaves_nothing_behind() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("tmp")).expect("a folder");
+    let tmp = home.path("tmp").display().to_string();
+    let home = home.with("TMPDIR", &tmp);
+    home.write("quick.toml", QUICK);
+    let done = home.run(&["run", "quick.toml", "--json", "--out", "made"]).await;
+    assert_eq!(done.status, Some(0), "{}", done.stderr);
+    let view = done.json();
+    assert_eq!(view["status"], "COMPLETED");
+    assert_eq!(view["counts"]["completed"], 1);
+    assert_eq!(subtasks(&view)[0]["result"], serde_json::Value::Null);
+    assert!(exists(&home.path("made/report.json")));
+    assert_eq!(std::fs::read_dir(home.path("tmp")).expect("a folder").count(), 0, "the private store stays");
+    let again = home.run(&["run", "quick.toml", "--out", "made"]).await;
+    assert_eq!(again.status, Some(2), "what was made before is not written over");
+}
+
+#[tokio::test]
+async fn a_failed_project_is_an_exit_status_of_one() {
+    let home = Home::new();
+    home.write("bad.toml", &QUICK.replace("\"noop\"", "\"sleep\"\ninput = { ms = \"long\" }\nmax_attempts = 1"));
+    let done = home.run(&["run", "bad.toml", "--json"]).await;
+    assert_eq!(done.status, Some(1), "{}", done.stderr);
+    assert_eq!(done.json()["status"], "ERROR");
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_and_resumed_it_ends_whole_and_nothing_is_recorded_twice() {
+    let home = Home::new();
+    let mut gate = home.gate();
+    home.write("held.toml", HELD);
+    let running = home.start(&["run", "held.toml", "--store", "sqlite:kept.db"]);
+    let orphan = gate.began().await;
+    running.signal(Signal::KILL);
+    assert_eq!(running.end().await.status, None);
+
+    let mut resumed = home.start(&["run", "--resume", ID, "--store", "sqlite:kept.db", "--json"]);
+    let second = gate.began().await;
+    assert_ne!(orphan, second);
+    // One for the orphan, which nobody listens to any more.
+    gate.let_one_end().await;
+    gate.let_one_end().await;
+    resumed.says("project COMPLETED").await;
+    let done = resumed.end().await;
+    assert_eq!(done.status, Some(0), "{}", done.stderr);
+    let view = done.json();
+    assert_eq!(view["counts"]["completed"], 23);
+    for subtask in subtasks(&view) {
+        let expected = if subtask["name"] == "held" { 2 } else { 1 };
+        assert_eq!(subtask["attempts"], expected, "{subtask}");
+    }
+    for (ordinal, times) in completions(&home).await {
+        assert_eq!(times, 1, "subtask {ordinal} of the first phase was recorded {times} times");
+    }
+
+    // A project that has ended is reported as it is.
+    let again = home.run(&["run", "held.toml", "--store", "sqlite:kept.db", "--json"]).await;
+    assert_eq!(again.status, Some(0), "{}", again.stderr);
+    assert_eq!(again.json(), view);
+    home.write("other.toml", &HELD.replace("\"last\"", "\"another\""));
+    let other = home.run(&["run", "other.toml", "--store", "sqlite:kept.db"]).await;
+    assert_eq!(other.status, Some(2));
+    assert!(other.complaint().contains(ID), "{}", other.stderr);
+}
+
+/// How often each subtask of the first phase was recorded as completed.
+async fn completions(home: &Home) -> BTreeMap<u32, u32> {
+    let url = format!("sqlite:{}", home.path("kept.db").display());
+    let store = trireme::store::open_to_read(&url).await.expect("the store");
+    let stream = StreamId::Phase(ID.parse::<ProjectId>().expect("an id"), 1);
+    let mut times = BTreeMap::new();
+    for event in store.load_from_start(stream).await.expect("a stream").events {
+        if let Event::Completed { ordinal, .. } = event.read().expect("an event") {
+            *times.entry(ordinal).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(times.len(), 22);
+    times
+}
+
+#[tokio::test]
+async fn ctrl_c_keeps_what_ran_and_says_how_to_go_on() {
+    let home = Home::new();
+    let mut gate = home.gate();
+    home.write("held.toml", HELD);
+    let mut running = home.start(&["run", "held.toml", "--store", "sqlite:kept.db", "--json", "--slots", "2"]);
+    gate.began().await;
+    running.signal(Signal::INT);
+    running.says("what runs is finished first").await;
+    gate.let_one_end().await;
+    let done = running.end().await;
+    assert_eq!(done.status, Some(130), "{}", done.stderr);
+    assert_eq!(done.stdout, "");
+    let command = done.complaint().split("it goes on with: trireme ").nth(1).expect("a command").trim();
+    assert_eq!(command, format!("run --resume {ID} --store sqlite:kept.db --slots 2 --json"));
+    let words: Vec<&str> = command.split(' ').collect();
+    let resumed = home.run(&words).await;
+    assert_eq!(resumed.status, Some(0), "{}", resumed.stderr);
+    let view = resumed.json();
+    assert_eq!(view["status"], "COMPLETED");
+    // What ended during the drain was recorded: nothing is done twice.
+    for subtask in subtasks(&view).iter().filter(|subtask| subtask["name"] != "join") {
+        assert_eq!(subtask["attempts"], 1, "{subtask}");
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_without_a_store_loses_the_work_and_ends_what_it_started() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("tmp")).expect("a folder");
+    let tmp = home.path("tmp").display().to_string();
+    let home = home.with("TMPDIR", &tmp);
+    let mut gate = home.gate();
+    home.write("held.toml", HELD);
+    let running = home.start(&["run", "held.toml"]);
+    let worker = gate.began().await;
+    running.signal(Signal::INT);
+    let done = running.end().await;
+    assert_eq!(done.status, Some(130), "{}", done.stderr);
+    assert_eq!(
+        done.complaint(),
+        "error: interrupted; nothing was kept, so the work is lost\nhint: --store sqlite:PATH keeps it\n"
+    );
+    gone(worker).await;
+    assert_eq!(std::fs::read_dir(home.path("tmp")).expect("a folder").count(), 0, "the private store stays");
+}
+
+#[tokio::test]
+async fn a_second_ctrl_c_leaves_at_once() {
+    let home = Home::new();
+    let mut gate = home.gate();
+    home.write("held.toml", HELD);
+    let mut running = home.start(&["run", "held.toml", "--store", "sqlite:kept.db"]);
+    let worker = gate.began().await;
+    running.signal(Signal::INT);
+    running.says("what runs is finished first").await;
+    running.signal(Signal::INT);
+    let done = running.end().await;
+    assert_eq!(done.status, Some(130), "{}", done.stderr);
+    gone(worker).await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_run_is_refused_before_anything_starts() {
+    let home = Home::new();
+    for (skill, complaint) in [
+        ("nop", "error: `x.toml`: goal `only`: subtask `one`: unknown skill `nop`\nhint: did you mean `noop`?\n"),
+        (
+            "elsewhere",
+            "error: `x.toml`: goal `only`: subtask `one`: skill `elsewhere` is external: nobody performs it here\n\
+             hint: `trireme submit` gives the project to worker processes, and to programs of your own\n",
+        ),
+    ] {
+        home.write("x.toml", &QUICK.replace("noop", skill));
+        let done = home.run(&["run", "x.toml", "--store", "sqlite:kept.db"]).await;
+        assert_eq!((done.status, done.stderr.as_str()), (Some(2), complaint));
+        assert!(!exists(&home.path("kept.db")), "a store was made for nothing");
+    }
+    let resumed = home.run(&["run", "--resume", ID, "--store", "sqlite:none.db"]).await;
+    assert_eq!(resumed.status, Some(2));
+    assert_eq!(resumed.stderr, "error: there is no store `none.db`\n");
+    assert!(!exists(&home.path("none.db")));
+}
+
+#[tokio::test]
+async fn what_a_playbook_adds_is_looked_at_too() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("books")).expect("a folder");
+    home.write("books/own.toml", "[[goals]]\nname = \"g\"\n[[goals.subtasks]]\nname = \"s\"\nskill = \"slep\"\n");
+    home.write("x.toml", "name = \"x\"\nplaybook = \"own\"\n");
+    let home = home.with("TRIREME_PLAYBOOKS__FOLDER", "books");
+    let done = home.run(&["run", "x.toml"]).await;
+    assert_eq!(done.status, Some(2));
+    assert_eq!(
+        done.stderr,
+        "error: `x.toml`: goal `g`: subtask `s`: unknown skill `slep`\nhint: did you mean `sleep`?\n"
+    );
+}
+
+#[tokio::test]
+async fn a_store_is_used_with_the_partitions_that_it_has() {
+    let home = Home::new().with("TRIREME_BROKER__PARTITIONS", "3");
+    home.write("quick.toml", QUICK);
+    let first = home.run(&["run", "quick.toml", "--store", "sqlite:kept.db"]).await;
+    assert_eq!(first.status, Some(0), "{}", first.stderr);
+    let home = home.with("TRIREME_BROKER__PARTITIONS", "8");
+    let second = home.run(&["run", "quick.toml", "--store", "sqlite:kept.db"]).await;
+    assert_eq!(second.status, Some(0), "{}", second.stderr);
+    let manager = home.run(&["manager"]).await;
+    assert_eq!(manager.status, Some(3), "a worker has no broker here: {}", manager.stderr);
+}

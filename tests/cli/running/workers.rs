@@ -1,0 +1,78 @@
+//! The worker processes: ready, drained, refused.
+
+use rustix::process::Signal;
+
+use super::{Done, Home, gone, namespace, within};
+
+#[tokio::test]
+async fn a_worker_without_a_broker_says_so_in_one_line() {
+    for layer in ["manager", "coordinator", "executor"] {
+        let Done { status, stdout, stderr } = Home::new().run(&[layer]).await;
+        assert_eq!((status, stdout.as_str()), (Some(3), ""), "{layer}: {stderr}");
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines.len(), 2, "{stderr}");
+        assert!(lines[0].starts_with("error: the broker is not reachable: `127.0.0.1:1`"), "{stderr}");
+        assert!(lines[1].starts_with("hint: "), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_is_ready_drains_at_the_first_signal_and_ends_well() {
+    let claim = namespace().await;
+    let home = Home::at(&claim);
+    for words in [&["manager"][..], &["coordinator"], &["executor", "--skills", "noop,hold"]] {
+        let mut worker = home.start(words);
+        let ready = worker.says("ready").await;
+        assert!(ready.contains("INFO"), "{ready}");
+        worker.signal(Signal::TERM);
+        let done = worker.end().await;
+        assert_eq!(done.status, Some(0), "{}", done.stderr);
+    }
+    claim.release().await;
+}
+
+#[tokio::test]
+async fn a_worker_on_another_store_than_its_peers_refuses_to_go_on() {
+    let claim = namespace().await;
+    let home = Home::at(&claim).with("TRIREME_STORE__URL", "sqlite:one.db");
+    let mut manager = home.start(&["manager", "--id", "first"]);
+    manager.says("ready").await;
+    let home = home.with("TRIREME_STORE__URL", "sqlite:two.db");
+    let refused = within("a refusal", home.run(&["coordinator"])).await;
+    assert_eq!(refused.status, Some(3), "{}", refused.stderr);
+    assert!(refused.complaint().starts_with("error: agent `first` on "), "{}", refused.stderr);
+    assert!(refused.stderr.ends_with("hint: all agents of a namespace need the same `store.url`\n"));
+    // An executor has no state, and so no store to differ in.
+    let mut executor = home.start(&["executor", "--skills", "noop"]);
+    executor.says("ready").await;
+    executor.signal(Signal::TERM);
+    assert_eq!(executor.end().await.status, Some(0));
+    manager.signal(Signal::TERM);
+    assert_eq!(manager.end().await.status, Some(0));
+    claim.release().await;
+}
+
+#[tokio::test]
+async fn a_worker_leaves_with_its_parent() {
+    let claim = namespace().await;
+    let home = Home::at(&claim);
+    let mut command = home.command(&["manager", "--with-parent"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().expect("it starts");
+    let pid = rustix::process::Pid::from_raw(child.id().expect("alive").try_into().expect("a number"));
+    drop(child.stdin.take());
+    gone(pid.expect("a process")).await;
+    assert_eq!(within("its end", child.wait()).await.expect("a status").code(), Some(0));
+    claim.release().await;
+}
+
+#[tokio::test]
+async fn completions_need_no_settings() {
+    let home = Home::new();
+    home.write("queues.toml", "this is no TOML");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let done = home.run(&["completions", shell]).await;
+        assert_eq!(done.status, Some(0), "{}", done.stderr);
+        assert!(done.stdout.contains("coordinator"), "{shell}: {}", done.stdout);
+    }
+    assert_eq!(home.run(&["completions", "tcsh"]).await.status, Some(2));
+}

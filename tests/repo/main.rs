@@ -1,0 +1,3 @@
+//! The files of this repository that no compiler looks at.
+
+mod compose;

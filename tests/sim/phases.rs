@@ -1,0 +1,123 @@
+//! A phase's stream as it is followed: what the machine itself does not remember, because it trusts itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trireme::domain::phase::{Event, Outcome, Phase};
+use trireme::wire::StreamId;
+use trireme::wire::content::ExecuteSubtask;
+
+use crate::sim::{Sight, Sim};
+use crate::store::brief;
+use crate::watch::{Verdict, Watch};
+
+#[derive(Default)]
+pub struct FollowedPhase {
+    pub state: Phase,
+    /// The newest dispatch of each subtask.
+    attempts: BTreeMap<u32, u32>,
+    /// Those with a recorded outcome: completed, or failed for good.
+    outcomes: BTreeSet<u32>,
+    completed: BTreeSet<u32>,
+    /// A command came back so often that the broker gave it up: an innocent subtask may fail by it.
+    pub gave_up: bool,
+    /// Its report could not be sent, and its alarm is to try again.
+    pub report_waits: bool,
+}
+
+impl FollowedPhase {
+    pub fn is_open(&self) -> bool {
+        self.state.opened().is_some() && self.state.ended().is_none()
+    }
+
+    pub fn apply(&mut self, watch: &mut Watch, stream: StreamId, event: &Event, sim: &Sim) -> Verdict {
+        match event {
+            Event::Dispatched { commands, .. } => {
+                for &(ordinal, attempt) in commands {
+                    self.on_dispatched(watch, stream, ordinal, attempt)?;
+                }
+            }
+            Event::Completed { ordinal, attempt, .. } => {
+                self.completed.insert(*ordinal);
+                self.on_outcome(watch, stream, *ordinal, *attempt, true)?;
+            }
+            Event::Failed { ordinal, attempt, outcome, agent, error, .. } => {
+                if agent.is_none() && error.contains("gave the command up") {
+                    self.gave_up = true;
+                    sim.see(Sight::CommandGivenUp);
+                }
+                sim.see(match outcome {
+                    Outcome::Wait { .. } => Sight::AttemptPostponed,
+                    Outcome::Again { .. } | Outcome::Exhausted { .. } => Sight::AttemptFailed,
+                });
+                let is_last = matches!(outcome, Outcome::Exhausted { .. });
+                self.on_outcome(watch, stream, *ordinal, *attempt, is_last)?;
+            }
+            Event::DispatchRefused { .. } => sim.see(Sight::PublishRefused),
+            Event::ReportRefused { .. } => {
+                self.report_waits = true;
+                sim.see(Sight::PublishRefused);
+            }
+            Event::ReportAgain { .. } => self.report_waits = false,
+            _ => {}
+        }
+        self.state.apply(event);
+        Ok(())
+    }
+
+    fn on_dispatched(&mut self, watch: &mut Watch, stream: StreamId, ordinal: u32, attempt: u32) -> Verdict {
+        let before = self.attempts.insert(ordinal, attempt).unwrap_or(0);
+        let is_free = attempt == before + 1 && !self.state.flights().contains_key(&ordinal);
+        watch.rule("no_attempt_is_current_twice", is_free, || {
+            format!("{} ordinal {ordinal}: attempt {attempt} after {before}", brief(stream))
+        })?;
+        watch.rule("an_outcome_is_final", !self.outcomes.contains(&ordinal), || {
+            format!("{} ordinal {ordinal} goes out after its outcome", brief(stream))
+        })?;
+        let missing = self.dependencies(ordinal).into_iter().find(|other| !self.completed.contains(other));
+        watch.rule("dependencies_come_first", missing.is_none(), || {
+            format!("{} ordinal {ordinal} goes out before {missing:?} is completed", brief(stream))
+        })
+    }
+
+    fn on_outcome(
+        &mut self,
+        watch: &mut Watch,
+        stream: StreamId,
+        ordinal: u32,
+        attempt: u32,
+        is_final: bool,
+    ) -> Verdict {
+        let is_first = !self.outcomes.contains(&ordinal);
+        watch.rule("an_outcome_is_recorded_once", is_first, || {
+            format!("{} ordinal {ordinal} attempt {attempt}: a second outcome", brief(stream))
+        })?;
+        let flight = self.state.flights().get(&ordinal).map(|flight| flight.attempt);
+        watch.rule("only_the_current_attempt_counts", flight == Some(attempt), || {
+            format!("{} ordinal {ordinal}: attempt {attempt} is recorded while {flight:?} is out", brief(stream))
+        })?;
+        if is_final {
+            self.outcomes.insert(ordinal);
+        }
+        Ok(())
+    }
+
+    fn dependencies(&self, ordinal: u32) -> Vec<u32> {
+        self.state.spec(ordinal).dependencies.iter().flat_map(|span| span.ordinals()).collect()
+    }
+
+    /// An executor begins to run a command.
+    pub fn on_run(&self, watch: &mut Watch, stream: StreamId, command: &ExecuteSubtask) -> Verdict {
+        let (ordinal, attempt) = (command.subtask_id.ordinal, command.attempt);
+        let newest = self.attempts.get(&ordinal).copied().unwrap_or(0);
+        watch.rule("only_what_was_dispatched_runs", (1..=newest).contains(&attempt), || {
+            format!("{} ordinal {ordinal} runs as attempt {attempt}, the newest is {newest}", brief(stream))
+        })?;
+        let deps: BTreeMap<String, String> = command.deps.read().unwrap_or_default();
+        let names: Vec<_> = self.dependencies(ordinal);
+        let names: Vec<_> = names.into_iter().map(|other| self.state.spec(other).name_of(other)).collect();
+        let are_there = deps.len() == names.len() && names.iter().all(|name| deps.get(name) == Some(name));
+        watch.rule("results_reach_their_dependants", are_there, || {
+            format!("{} ordinal {ordinal} needs {names:?} and got {:?}", brief(stream), command.deps)
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! Random projects, each with the end that its plan says.
+
+use serde_json::json;
+use trireme::wire::content::NewProject;
+use trireme::wire::{GoalPlan, ProjectId, Raw, Status, SubtaskPlan};
+use uuid::Uuid;
+
+use crate::random::Random;
+
+/// The skills that executors offer: one is done at once, the other takes its time.
+pub const INSTANT: &str = "instant";
+pub const SLOW: &str = "slow";
+/// Nobody has it.
+const NOBODYS: &str = "nobodys";
+/// Attempts that a subtask has.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+pub struct PlannedProject {
+    pub id: ProjectId,
+    pub request: NewProject,
+    pub ends: Status,
+    pub subtasks: u32,
+}
+
+impl PlannedProject {
+    /// The `number`-th project of a seed.
+    pub fn draw(random: &mut Random, number: u128) -> Self {
+        let mut ends = Status::Completed;
+        let mut goals = Vec::new();
+        for priority in 1..=random.pick(&[1, 1, 2, 3]) {
+            let mut subtasks = phase(random);
+            match random.below(20) {
+                0 | 1 => {
+                    let at = usize::try_from(random.below(subtasks.len() as u64)).expect("an index");
+                    subtasks[at].input = Some(doom(random));
+                    ends = Status::Error;
+                }
+                2 if random.percent(50) => {
+                    subtasks[0].skill = NOBODYS.into();
+                    ends = Status::Error;
+                }
+                3 if random.percent(50) => {
+                    let last = subtasks.len() - 1;
+                    subtasks[0].dependencies = vec![subtasks[last].name.clone()];
+                    subtasks[last].dependencies = vec![subtasks[0].name.clone()];
+                    ends = Status::Error;
+                }
+                _ => {}
+            }
+            // A phase may have two goals, with dependencies between them.
+            let second = subtasks.split_off(random.pick(&[subtasks.len(), subtasks.len() / 2]));
+            for (at, subtasks) in [subtasks, second].into_iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+                goals.push(GoalPlan {
+                    goal_name: format!("goal {priority}.{at}"),
+                    priority: priority * 10,
+                    description: String::new(),
+                    input: None,
+                    subtasks: Some(subtasks),
+                });
+            }
+        }
+        let all = goals.iter().flat_map(|goal| goal.subtasks.iter().flatten());
+        let subtasks = all.map(|subtask| subtask.repeat.unwrap_or(1)).sum();
+        let request = NewProject {
+            project_name: format!("project {number}"),
+            description: String::new(),
+            plan: Some(goals),
+            planner: None,
+            playbook: None,
+            parameters: Raw::empty_object(),
+            policy: Raw::empty_object(),
+            deadline_ms: None,
+        };
+        Self { id: ProjectId(Uuid::from_u128(number)), request, ends, subtasks }
+    }
+}
+
+fn phase(random: &mut Random) -> Vec<SubtaskPlan> {
+    let mut subtasks = match random.below(4) {
+        0 => fan(random),
+        1 => chain(random),
+        _ => graph(random),
+    };
+    for subtask in &mut subtasks {
+        subtask.skill = random.pick(&[INSTANT, INSTANT, SLOW]).into();
+        subtask.max_attempts = Some(MAX_ATTEMPTS);
+        subtask.input = Some(work(random));
+        // Less than what a late one sleeps, far more than any other.
+        subtask.timeout_ms = Some(20_000);
+    }
+    subtasks
+}
+
+fn fan(random: &mut Random) -> Vec<SubtaskPlan> {
+    let copies = random.pick(&[2, 5, 10, 40]);
+    let mut join = SubtaskPlan::new("join", INSTANT);
+    join.dependencies = vec!["copy".into()];
+    vec![SubtaskPlan { repeat: Some(copies), ..SubtaskPlan::new("copy", INSTANT) }, join]
+}
+
+fn chain(random: &mut Random) -> Vec<SubtaskPlan> {
+    let links = random.between(1, 8);
+    let link = |at: u32| {
+        let dependencies = (at > 0).then(|| format!("link {}", at - 1)).into_iter().collect();
+        SubtaskPlan { dependencies, ..SubtaskPlan::new(format!("link {at}"), INSTANT) }
+    };
+    (0..links).map(link).collect()
+}
+
+fn graph(random: &mut Random) -> Vec<SubtaskPlan> {
+    let nodes = random.between(2, 12);
+    let mut node = |at: u32| {
+        let dependencies = (0..at).filter(|_| random.percent(25)).map(|other| format!("node {other}")).collect();
+        let repeat = random.percent(10).then(|| random.between(1, 4));
+        SubtaskPlan { dependencies, repeat, ..SubtaskPlan::new(format!("node {at}"), INSTANT) }
+    };
+    (0..nodes).map(&mut node).collect()
+}
+
+/// How an attempt goes: see the runner.
+fn work(random: &mut Random) -> Raw {
+    let fails = random.pick(&[0, 0, 0, 0, 0, 1, 2]);
+    let how = random.pick(&["transient", "late", "panic"]);
+    json!({ "ms": random.pick(&[0, 10, 300, 3_000]), "fails": fails, "how": how }).into()
+}
+
+/// An attempt that never goes well.
+fn doom(random: &mut Random) -> Raw {
+    let how = random.pick(&["permanent", "transient"]);
+    json!({ "ms": 10, "fails": u32::MAX, "how": how }).into()
+}

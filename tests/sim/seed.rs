@@ -1,0 +1,219 @@
+//! One seed: a team, some projects, a storm, and then calm weather in which everything has to end well.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use trireme::domain::phase::Phase;
+use trireme::runtime::World;
+use trireme::runtime::client::Client;
+use trireme::runtime::port::{PayloadKind, Planner, Store};
+use trireme::runtime::topology::topology;
+use trireme::wire::address::Queue;
+use trireme::wire::{Raw, Status, StreamId, SubtaskStatus};
+
+use crate::faults::FAULTS;
+use crate::log::Log;
+use crate::projects::PlannedProject;
+use crate::sim::{Broken, Sight, Sim};
+use crate::store::brief;
+use crate::team::{self, Terms};
+use crate::variants::Variant;
+use crate::watch::Verdict;
+
+/// In calm weather every project ends within this time.
+const ENDS_WITHIN: Duration = Duration::from_secs(30 * 60);
+/// Then the last alarms come back from the longest tier, and copies that were under way arrive.
+const EMPTY_WITHIN: Duration = Duration::from_secs(5 * 60);
+/// Everybody leaves within this time when told to: the grace of a drain, and a slow confirm.
+const LEAVES_WITHIN: Duration = Duration::from_secs(60);
+/// How often the seed looks whether something has ended.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What came of a seed.
+pub struct Outcome {
+    pub seed: u64,
+    pub broken: Option<Broken>,
+    pub steps: u64,
+    /// All steps as one number.
+    pub hash: u64,
+    pub fired: [u32; FAULTS.len()],
+    pub sights: [u32; Sight::ALL.len()],
+    pub looked: BTreeMap<&'static str, u64>,
+    pub virtual_time: Duration,
+    pub subtasks: u32,
+}
+
+pub fn run(seed: u64, variant: Variant, planners: Arc<[Arc<dyn Planner>]>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime of one thread");
+    runtime.block_on(live(seed, variant, planners))
+}
+
+async fn live(seed: u64, variant: Variant, planners: Arc<[Arc<dyn Planner>]>) -> Outcome {
+    let began = Instant::now();
+    let sim = Sim::new(seed, variant);
+    let _guard = tracing::subscriber::set_default(Log(sim.clone()));
+    let terms = Arc::new(Terms::draw(&sim, planners));
+    let projects: Vec<PlannedProject> = sim.draw(|random| {
+        let count = random.between(1, 3);
+        (1..=u128::from(count)).map(|number| PlannedProject::draw(random, number)).collect()
+    });
+    let admin = terms.calm_world("admin");
+    admin.transport.declare(&topology(&terms.topology)).await.expect("an empty broker");
+    admin.store.identity(terms.topology.partitions).await.expect("an empty store");
+    let team = team::start(&terms);
+
+    let ((), seen_through) = tokio::join!(submit(&sim, &terms, &projects), see_through(&sim, &projects));
+    if let Err((rule, detail)) = seen_through {
+        sim.fail(rule, detail);
+    }
+    sim.close();
+    let left = async {
+        for place in team {
+            place.await.expect("a place is kept without panics");
+        }
+    };
+    if !sim.has_failed() && tokio::time::timeout(LEAVES_WITHIN, left).await.is_err() {
+        let still: Vec<_> = sim.agents().iter().map(|agent| agent.name.clone()).collect();
+        sim.fail("who_is_told_to_stop_leaves", format!("still there: {still:?}"));
+    }
+    // The agents know the seed and the seed knows them: without this neither would ever go.
+    sim.agents().iter().for_each(|agent| sim.leave(agent));
+    let (steps, hash) = sim.steps();
+    Outcome {
+        seed,
+        broken: sim.broken(),
+        steps,
+        hash,
+        fired: sim.chaos(|chaos, _| chaos.fired),
+        sights: sim.sights(),
+        looked: sim.watch().looked.clone(),
+        virtual_time: began.elapsed(),
+        subtasks: projects.iter().map(|project| project.subtasks).sum(),
+    }
+}
+
+/// Clients ask for the projects, for some of them twice.
+async fn submit(sim: &Sim, terms: &Terms, projects: &[PlannedProject]) {
+    let World { transport, clock, .. } = terms.calm_world("client");
+    let client = Client::connect(&*transport, clock).await.expect("a broker");
+    for project in projects {
+        sleep(sim.draw(|random| random.ms(0, 5_000))).await;
+        let times = sim.draw(|random| random.pick(&[1, 1, 2]));
+        for _ in 0..times {
+            client.submit(project.id, project.request.clone()).await.expect("a queue with room");
+            sim.step("client", format!("submits {}, to end in {}", brief(StreamId::Project(project.id)), project.ends));
+        }
+    }
+}
+
+/// The storm, the calm, and the end.
+async fn see_through(sim: &Sim, projects: &[PlannedProject]) -> Verdict {
+    let all_ended = || {
+        let watch = sim.watch();
+        let ended = |planned: &PlannedProject| {
+            watch.projects.get(&planned.id).is_some_and(|project| project.state.ended().is_some())
+        };
+        projects.iter().all(ended)
+    };
+    while !sim.chaos(|chaos, _| chaos.is_over()) && !all_ended() && !sim.has_failed() {
+        sleep(LOOK).await;
+    }
+    sim.chaos(|chaos, _| chaos.heal());
+    sim.agents().iter().for_each(|agent| agent.heal());
+    sim.step("the world", "heals");
+    let have_ended = until(sim, ENDS_WITHIN, all_ended).await;
+    sim.watch().rule("every_project_ends", have_ended, || open_streams(sim))?;
+    for planned in projects {
+        check(sim, planned).await?;
+    }
+    let is_empty = || sim.broker.inspect().messages.iter().all(|message| is_word_to_listeners(&message.queue));
+    let is_empty = until(sim, EMPTY_WITHIN, is_empty).await;
+    sim.watch().rule("the_queues_run_empty", is_empty, || {
+        let inspection = sim.broker.inspect();
+        let left = inspection.messages.iter().filter(|message| !is_word_to_listeners(&message.queue));
+        left.map(|message| format!("{message:?}\n")).collect()
+    })
+}
+
+/// Waits until something holds; says whether it does. Also ends when a rule is broken.
+async fn until(sim: &Sim, within: Duration, holds: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + within;
+    while !holds() && !sim.has_failed() && Instant::now() < end {
+        sleep(LOOK).await;
+    }
+    sim.has_failed() || holds()
+}
+
+fn is_word_to_listeners(queue: &Queue) -> bool {
+    matches!(queue, Queue::Agent(_) | Queue::Watcher(_) | Queue::Dead)
+}
+
+fn open_streams(sim: &Sim) -> String {
+    let watch = sim.watch();
+    let projects = watch.projects.iter().filter(|(_, project)| project.is_open());
+    let projects = projects.map(|(&id, project)| format!("{}: {:?}\n", brief(StreamId::Project(id)), project.state));
+    let phases = watch.phases.iter().filter(|(_, phase)| phase.is_open());
+    let phases = phases.map(|(&id, phase)| format!("{}: {:?}\n", brief(id), phase.state));
+    let messages = sim.broker.inspect().messages;
+    let messages = messages.iter().filter(|message| !is_word_to_listeners(&message.queue));
+    let messages = messages.map(|message| format!("{message:?}\n"));
+    projects.chain(phases).chain(messages).collect()
+}
+
+/// It ended as its plan says, and every result is there.
+async fn check(sim: &Sim, planned: &PlannedProject) -> Verdict {
+    if check_end(sim, planned)? != Status::Completed {
+        return Ok(());
+    }
+    let of_project = StreamId::Phase(planned.id, 0)..=StreamId::Phase(planned.id, u32::MAX);
+    let completed: Vec<(StreamId, Results)> =
+        sim.watch().phases.range(of_project).map(|(&stream, phase)| (stream, results(&phase.state))).collect();
+    for (stream, expected) in completed {
+        let ordinals: Vec<u32> = expected.iter().map(|&(ordinal, _, _)| ordinal).collect();
+        let stored = sim.store.payloads(stream, PayloadKind::Result, &ordinals).await.expect("a store in memory");
+        let stored: Vec<_> = stored.into_iter().map(|found| (found.ordinal, found.attempt, found.data)).collect();
+        sim.watch().rule("every_result_is_there", stored == expected, || {
+            format!("{} has {stored:?}, and should have {expected:?}", brief(stream))
+        })?;
+    }
+    Ok(())
+}
+
+fn check_end(sim: &Sim, planned: &PlannedProject) -> Result<Status, (&'static str, String)> {
+    let mut watch = sim.watch();
+    let stream = StreamId::Project(planned.id);
+    let of_project = StreamId::Phase(planned.id, 0)..=StreamId::Phase(planned.id, u32::MAX);
+    let gave_up = watch.phases.range(of_project).any(|(_, phase)| phase.gave_up);
+    let project = &watch.projects[&planned.id].state;
+    let (status, counts) = (project.status(), project.counts());
+    let error = project.ended().and_then(|ended| ended.error.clone());
+    // What the broker gave up too often fails, however innocent it is.
+    let as_planned = status == planned.ends || gave_up && status == Status::Error;
+    watch.rule("it_ends_as_planned", as_planned, || {
+        format!("{} was to end in {} and ended in {status}: {error:?}", brief(stream), planned.ends)
+    })?;
+    let is_whole = counts.total == planned.subtasks && counts.completed == planned.subtasks;
+    watch.rule("every_subtask_is_completed", is_whole || status != Status::Completed, || {
+        format!("{} has {} subtasks, and these counts: {counts:?}", brief(stream), planned.subtasks)
+    })?;
+    Ok(status)
+}
+
+/// Ordinal, attempt and result of each completed subtask.
+type Results = Vec<(u32, u32, Raw)>;
+
+/// The result of a subtask is its own name.
+fn results(phase: &Phase) -> Results {
+    let result = |ordinal| {
+        let subtask = phase.subtask(ordinal).filter(|subtask| subtask.status == SubtaskStatus::Completed)?;
+        let name = Raw::from_serialize(&phase.spec(ordinal).name_of(ordinal)).expect("a text is JSON");
+        Some((ordinal, subtask.attempt, name))
+    };
+    (0..phase.counts().total).filter_map(result).collect()
+}

@@ -1,0 +1,120 @@
+//! The store of one agent: the one in memory, with what goes wrong on the way there and back.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use trireme::runtime::port::{
+    Append, Payload, PayloadKind, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+};
+use trireme::store::memory::MemoryStore;
+use trireme::wire::StreamId;
+
+use crate::agent::Agent;
+use crate::faults::{Act, Point};
+use crate::sim::Sight;
+use crate::variants::Variant;
+
+pub struct FaultyStore {
+    pub agent: Arc<Agent>,
+    pub inner: Arc<MemoryStore>,
+}
+
+fn away() -> StoreError {
+    StoreError::Unreachable("the simulator says so".into())
+}
+
+fn unknown() -> StoreError {
+    StoreError::Unknown("the simulator says so".into())
+}
+
+impl FaultyStore {
+    /// Passes the point of everything that reads.
+    async fn read(&self) -> Result<(), StoreError> {
+        match self.agent.at(Point::Load, None).await {
+            None if self.agent.has_no_store() => Err(away()),
+            None => Ok(()),
+            Some(act) => unreachable!("{act:?} does not happen to a read"),
+        }
+    }
+
+    async fn write(&self, mut parts: Vec<Append>) -> Result<(), StoreError> {
+        if self.agent.sim.variant == Variant::NoVersionCheck {
+            for part in &mut parts {
+                part.expected = self.inner.load_from_start(part.stream).await?.version;
+            }
+        }
+        self.inner.append(parts).await
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn append(&self, parts: Vec<Append>) -> Result<(), StoreError> {
+        let Agent { name, sim, .. } = &*self.agent;
+        match self.agent.at(Point::BeforeAppend, None).await {
+            None if self.agent.has_no_store() => return Err(away()),
+            None => {}
+            Some(Act::Unknown) => return Err(unknown()),
+            Some(act) => unreachable!("{act:?} does not happen before an append"),
+        }
+        let what: Vec<String> = parts
+            .iter()
+            .map(|part| format!("{} at {} + {}", brief(part.stream), part.expected, part.events.len()))
+            .collect();
+        let expected: Vec<_> = parts.iter().map(|part| (part.stream, part.expected, part.events.len())).collect();
+        let written = self.write(parts).await;
+        match &written {
+            Ok(()) => {
+                for (stream, expected, added) in expected {
+                    let stored = self.inner.load_from_start(stream).await?;
+                    sim.watch().committed(sim, stream, expected, added, &stored.events);
+                }
+                sim.step(name, format!("commit {}", what.join(", ")));
+            }
+            Err(error) => {
+                if *error == StoreError::Conflict {
+                    sim.see(Sight::Conflict);
+                }
+                sim.step(name, format!("no commit of {}: {error}", what.join(", ")));
+            }
+        }
+        match self.agent.at(Point::AfterAppend, None).await {
+            None => written,
+            Some(Act::Unknown) => Err(unknown()),
+            Some(act) => unreachable!("{act:?} does not happen after an append"),
+        }
+    }
+
+    async fn load(&self, streams: &[StreamId]) -> Result<Vec<Stored>, StoreError> {
+        self.read().await?;
+        self.inner.load(streams).await
+    }
+
+    async fn load_from_start(&self, stream: StreamId) -> Result<Stored, StoreError> {
+        self.read().await?;
+        self.inner.load_from_start(stream).await
+    }
+
+    async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
+        self.read().await?;
+        self.inner.payloads(phase, kind, ordinals).await
+    }
+
+    async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {
+        self.read().await?;
+        self.inner.summaries(query).await
+    }
+
+    async fn identity(&self, partitions: u32) -> Result<StoreIdentity, StoreError> {
+        self.inner.identity(partitions).await
+    }
+}
+
+/// A stream in few letters.
+pub fn brief(stream: StreamId) -> String {
+    let project = stream.project().0.as_u128() & 0xff;
+    match stream {
+        StreamId::Project(_) => format!("P{project}"),
+        StreamId::Phase(_, phase) => format!("P{project}/{phase}"),
+    }
+}

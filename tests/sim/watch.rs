@@ -1,0 +1,213 @@
+//! The rules that must hold after every step, by name, and how often each was looked at.
+//!
+//! Streams are followed with a cursor: each committed batch is folded once, when it is written. The broker is looked
+//! into only when something in it, or in the store, has changed.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use trireme::domain::{phase, project};
+use trireme::wire::content::ExecuteSubtask;
+use trireme::wire::{ProjectId, Raw, StreamId};
+
+use crate::letters::Letters;
+use crate::out::Out;
+use crate::phases::FollowedPhase;
+use crate::sim::{Sight, Sim};
+use crate::store::brief;
+
+/// What a rule says when it does not hold: its name, and where.
+pub type Verdict = Result<(), (&'static str, String)>;
+
+#[derive(Default)]
+pub struct Watch {
+    pub projects: BTreeMap<ProjectId, FollowedProject>,
+    pub phases: BTreeMap<StreamId, FollowedPhase>,
+    pub looked: BTreeMap<&'static str, u64>,
+    letters: Letters,
+    /// A rule that was broken while a commit was followed.
+    broken: Option<(&'static str, String)>,
+    /// Streams were written since the last look.
+    is_new: bool,
+    changes: u64,
+}
+
+#[derive(Default)]
+pub struct FollowedProject {
+    pub state: project::Project,
+    version: u64,
+    /// Its current phase could not be handed over, and is to be handed over again later.
+    pub is_refused: bool,
+}
+
+impl FollowedProject {
+    pub fn is_open(&self) -> bool {
+        self.state.accepted().is_some() && self.state.ended().is_none()
+    }
+
+    fn apply(&mut self, event: &project::Event, sim: &Sim) {
+        match event {
+            project::Event::StartRefused { .. } => {
+                self.is_refused = true;
+                sim.see(Sight::PublishRefused);
+            }
+            project::Event::PhaseStarted { .. } => self.is_refused = false,
+            project::Event::Ended { status, .. } if *status == trireme::wire::Status::Error => {
+                sim.see(Sight::ProjectInError);
+            }
+            _ => {}
+        }
+        self.state.apply(event);
+    }
+}
+
+impl Watch {
+    /// Says that a rule was looked at, and whether it holds.
+    pub fn rule(&mut self, name: &'static str, holds: bool, detail: impl FnOnce() -> String) -> Verdict {
+        *self.looked.entry(name).or_insert(0) += 1;
+        if holds { Ok(()) } else { Err((name, detail())) }
+    }
+
+    /// A batch was written: `events` is the whole stream.
+    pub fn committed(&mut self, sim: &Sim, stream: StreamId, expected: u64, added: usize, events: &[Raw]) {
+        self.is_new = true;
+        if self.broken.is_none() {
+            self.broken = self.follow(sim, stream, expected, added, events).err();
+        }
+    }
+
+    fn follow(&mut self, sim: &Sim, stream: StreamId, expected: u64, added: usize, events: &[Raw]) -> Verdict {
+        let cursor = self.version(stream);
+        let version = events.len() as u64;
+        self.rule("versions_rise_by_one", cursor == expected && version == expected + added as u64, || {
+            format!("{}: {added} events on {expected} made {version}, it was {cursor}", brief(stream))
+        })?;
+        if added == 0 {
+            return Ok(());
+        }
+        let new = &events[usize::try_from(cursor).expect("an index")..];
+        let mut verdict = Ok(());
+        let folded = catch_unwind(AssertUnwindSafe(|| verdict = self.fold(sim, stream, new)));
+        self.rule("streams_can_be_folded", folded.is_ok(), || {
+            format!("{}: after {cursor} came {new:?}", brief(stream))
+        })?;
+        verdict
+    }
+
+    /// An executor begins to run a command.
+    pub fn on_run(&mut self, stream: StreamId, command: &ExecuteSubtask) -> Verdict {
+        let Some(phase) = self.phases.remove(&stream) else {
+            return self.rule("only_what_was_dispatched_runs", false, || format!("{} is not known", brief(stream)));
+        };
+        let verdict = phase.on_run(self, stream, command);
+        self.phases.insert(stream, phase);
+        verdict
+    }
+
+    fn version(&self, stream: StreamId) -> u64 {
+        match stream {
+            StreamId::Project(project) => self.projects.get(&project).map_or(0, |project| project.version),
+            StreamId::Phase(..) => self.phases.get(&stream).map_or(0, |phase| phase.state.version()),
+        }
+    }
+
+    fn fold(&mut self, sim: &Sim, stream: StreamId, new: &[Raw]) -> Verdict {
+        let holds = match stream {
+            StreamId::Project(id) => {
+                let followed = self.projects.entry(id).or_insert_with(|| FollowedProject {
+                    state: project::Project::new(id),
+                    ..FollowedProject::default()
+                });
+                for raw in new {
+                    let event: project::Event = raw.read().expect("an event of a project");
+                    followed.apply(&event, sim);
+                    followed.version += 1;
+                }
+                followed.state.check()
+            }
+            StreamId::Phase(..) => {
+                let mut followed = self.phases.remove(&stream).unwrap_or_default();
+                for raw in new {
+                    let event: phase::Event = raw.read().expect("an event of a phase");
+                    followed.apply(self, stream, &event, sim)?;
+                }
+                let holds = followed.state.check();
+                self.phases.insert(stream, followed);
+                holds
+            }
+        };
+        let name = match stream {
+            StreamId::Project(_) => "the_project's_own_rules",
+            StreamId::Phase(..) => "the_phase's_own_rules",
+        };
+        self.rule(name, holds.is_ok(), || format!("{}: {holds:?}", brief(stream)))
+    }
+
+    /// Looks at everything, if anything has changed.
+    pub fn look(&mut self, sim: &Sim) -> Verdict {
+        self.broken.clone().map_or(Ok(()), Err)?;
+        let changes = sim.broker.changes();
+        if !self.is_new && self.changes == changes {
+            return Ok(());
+        }
+        (self.is_new, self.changes) = (false, changes);
+        let inspection = sim.broker.inspect();
+        let mut letters = std::mem::take(&mut self.letters);
+        let out = Out::of(&inspection, &mut letters);
+        self.letters = letters;
+        for (reason, detail) in &out.dead {
+            let given_up = sim.delivery_limit < 1_000 && *reason == "delivery_limit";
+            self.rule("nothing_is_set_aside", given_up, || format!("{reason}: {detail}"))?;
+        }
+        self.rule("nothing_is_set_aside", true, String::new)?;
+        self.everything_is_out(&out)
+    }
+
+    /// Every open stream has something out that will move it on, whoever dies now.
+    fn everything_is_out(&mut self, out: &Out) -> Verdict {
+        let phases = std::mem::take(&mut self.phases);
+        let projects = std::mem::take(&mut self.projects);
+        let mut look = || {
+            for (&id, project) in projects.iter().filter(|(_, project)| project.is_open()) {
+                let stream = StreamId::Project(id);
+                self.stream_is_out(out, stream, project.state.alarm().map(|alarm| alarm.number))?;
+                let Some(current) = project.state.current().filter(|_| !project.is_refused) else { continue };
+                let phase = StreamId::Phase(id, current.number);
+                let goes_on = |followed: &FollowedPhase| {
+                    let alarm = followed.state.alarm().map(|alarm| alarm.number);
+                    let waits = followed.report_waits && alarm.is_some_and(|alarm| out.alarm_is_out(phase, alarm));
+                    followed.is_open() || waits
+                };
+                let is_out = phases.get(&phase).is_some_and(goes_on) || out.phase_is_handed_over(phase);
+                self.rule("the_current_phase_is_out", is_out, || {
+                    format!("{}: neither it, nor its start, nor its report", brief(phase))
+                })?;
+            }
+            for (&stream, phase) in phases.iter().filter(|(_, phase)| phase.is_open()) {
+                self.stream_is_out(out, stream, phase.state.alarm().map(|alarm| alarm.number))?;
+                for &ordinal in phase.state.flights().keys() {
+                    let command = phase.state.command_id(ordinal);
+                    let is_out = out.is_held(stream) || command.is_some_and(|command| out.command_is_out(command));
+                    self.rule("every_attempt_is_out", is_out, || {
+                        format!(
+                            "{} ordinal {ordinal}: neither its command, nor an answer, nor its cause",
+                            brief(stream)
+                        )
+                    })?;
+                }
+            }
+            Ok(())
+        };
+        let verdict = look();
+        (self.phases, self.projects) = (phases, projects);
+        verdict
+    }
+
+    fn stream_is_out(&mut self, out: &Out, stream: StreamId, alarm: Option<u64>) -> Verdict {
+        self.rule("something_is_out", out.is_mentioned(stream), || {
+            format!("{} is open, and no message is about it", brief(stream))
+        })?;
+        let is_out = out.is_held(stream) || alarm.is_some_and(|alarm| out.alarm_is_out(stream, alarm));
+        self.rule("its_alarm_is_out", is_out, || format!("{} has lost its alarm {alarm:?}", brief(stream)))
+    }
+}

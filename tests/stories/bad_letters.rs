@@ -1,0 +1,129 @@
+//! Whatever comes over the wire, the process goes on: what can not be read or is for somebody else lies among the
+//! dead letters with its reason, and work goes on around it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use trireme::runtime::port::{Confirmed, Outgoing, Properties};
+use trireme::wire::address::{Address, Queue};
+use trireme::wire::{ProjectId, Status, SubtaskPlan};
+use uuid::Uuid;
+
+use crate::team::{Team, request};
+
+const PROJECT: &str = "00000000-0000-0000-0000-0000000000aa";
+
+/// An envelope with this content, as a peer would write it.
+fn envelope(content: Value) -> Bytes {
+    let envelope = json!({
+        "message_id": "00000000-0000-0000-0000-000000000001", "sender_id": "peer", "receiver_id": "x",
+        "message_type": "RESULT", "content": content, "timestamp": "2026-01-01T00:00:00.000Z", "task_id": PROJECT,
+    });
+    envelope.to_string().into()
+}
+
+fn completion(subtask: &str, attempt: Value, result: Value) -> Value {
+    json!({
+        "type": "SubtaskCompletion", "subtask_id": subtask, "attempt": attempt, "result": result,
+        "in_reply_to": "00000000-0000-0000-0000-000000000002",
+        "started_at": "2026-01-01T00:00:00.000Z", "finished_at": "2026-01-01T00:00:00.000Z",
+    })
+}
+
+fn deep(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!([inner]))
+}
+
+/// Where a letter is sent, what it is, and the first words of the reason that it dies of.
+fn letters() -> Vec<(Address, Bytes, &'static str)> {
+    let to = |exchange: fn() -> Address| exchange();
+    let results = || Address::results("p.0");
+    let mut letters = Vec::new();
+    let everywhere = [to(Address::requests), to(Address::reports), results(), Address::skill("noop", 0)];
+    for address in everywhere {
+        letters.extend([
+            (address.clone(), Bytes::from_static(b""), "not_json"),
+            (address.clone(), Bytes::from_static(b"no envelope"), "not_json"),
+            (address.clone(), Bytes::from_static(b"\xff\xfe{}"), "not_json"),
+            (address.clone(), Bytes::from_static(b"[]"), "not_an_envelope"),
+            (address.clone(), Bytes::from_static(b"{}"), "not_an_envelope"),
+            (address.clone(), envelope(json!({ "no": "type" })), "not_an_envelope"),
+            (address.clone(), envelope(json!({ "type": "Sing" })), "unknown_type"),
+            (address.clone(), envelope(json!({ "type": "Alarm", "stream": "phase/x", "number": 1 })), "bad_content"),
+            (address.clone(), envelope(json!({ "type": "Ping", "partition": -1 })), "bad_content"),
+            (address.clone(), envelope(json!({ "type": "Ping", "note": "\u{0}" })), "nul"),
+            (address, envelope(json!({ "type": "Ping", "note": deep(100) })), "too_deep"),
+        ]);
+    }
+    let alarm = |stream: &str| {
+        json!({
+            "type": "Alarm", "stream": stream, "number": u64::MAX, "not_before": "9000-01-01T00:00:00.000Z",
+        })
+    };
+    letters.extend([
+        (
+            Address::requests(),
+            envelope(json!({ "type": "SubtaskProgress", "subtask_id": "1.1", "attempt": 1,
+            "in_reply_to": PROJECT, "done": 1.0 })),
+            "not_for_a_manager",
+        ),
+        (Address::reports(), envelope(alarm("project/00000000-0000-0000-0000-0000000000bb")), "unknown_stream"),
+        (results(), envelope(json!({ "type": "NewProject", "project_name": "lost" })), "not_for_a_coordinator"),
+        (results(), envelope(alarm(&format!("project/{PROJECT}"))), "alarm_of_a_project"),
+        (results(), envelope(alarm(&format!("phase/{PROJECT}/0"))), "no_such_phase"),
+        (results(), envelope(alarm(&format!("phase/{PROJECT}/4294967295"))), "unknown_stream"),
+        (results(), envelope(completion("7.1", json!(1), json!(null))), "unknown_stream"),
+        (results(), envelope(completion("0.0", json!(1), json!(null))), "no_such_phase"),
+        (results(), envelope(completion("1.4294967295", json!(1), json!(null))), "unknown_subtask"),
+        (results(), envelope(completion("1.0", json!(-1), json!(null))), "bad_content"),
+        // A result whose owner can be told is the failure of its attempt; this attempt is not known.
+        (results(), envelope(completion("7.1", json!(1), deep(100))), "unknown_stream"),
+        (Address::skill("noop", 0), envelope(json!({ "type": "Pong" })), "bad_content"),
+        (
+            Address::skill("noop", 0),
+            envelope(json!({ "type": "NewProject", "project_name": "x" })),
+            "not_for_an_executor",
+        ),
+    ]);
+    letters
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_can_read_lies_among_the_dead_and_work_goes_on() {
+    let team = Team::start().await;
+    let mut client = team.client().await;
+    // A phase 1 with one long subtask: letters about it find an open stream.
+    let known: ProjectId = PROJECT.parse().expect("an id");
+    let long = SubtaskPlan {
+        input: Some(json!({ "ms": 3_600_000 }).into()),
+        timeout_ms: Some(7_200_000),
+        ..SubtaskPlan::new("long", "sleep")
+    };
+    client.submit(known, request("known", vec![long])).await.expect("submitted");
+    let stranger = team.world("stranger").await.transport;
+    let publisher = stranger.publisher().await.expect("a publisher");
+    let mut dead = stranger.consume(&Queue::Dead, 100).await.expect("the dead letters");
+    // It is there when its phase is: the letters come after it.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let partition = trireme::wire::StreamId::Phase(known, 1).partition(2);
+    for (mut address, body, reason) in letters() {
+        if address.key == "p.0" {
+            address.key = format!("p.{partition}");
+        }
+        let outgoing = Outgoing { address: address.clone(), mandatory: true, properties: Properties::default(), body };
+        let shown = format!("{address:?} {:?}", outgoing.body);
+        let confirmed = publisher.publish(outgoing).await.expect("published").await;
+        assert_eq!(confirmed, Confirmed::Accepted, "{shown}");
+        let letter = tokio::time::timeout(Duration::from_secs(30), dead.next(1)).await;
+        let letter = letter.unwrap_or_else(|_| panic!("no dead letter for {shown}")).expect("open").remove(0);
+        dead.acker().ack(letter.tag, false).await.expect("acked");
+        let found = letter.properties.reason.unwrap_or_default();
+        assert!(found.starts_with(reason), "{shown}: {found}");
+        assert!(team.is_whole(), "{shown}");
+    }
+    let quick = SubtaskPlan { repeat: Some(50), ..SubtaskPlan::new("quick", "noop") };
+    client.submit(ProjectId(Uuid::from_u128(5)), request("after", vec![quick])).await.expect("submitted");
+    let completion = client.completion().await.expect("a word about it");
+    assert_eq!((completion.status, completion.final_report.counts.completed), (Status::Completed, 50));
+}

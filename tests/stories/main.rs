@@ -1,0 +1,6 @@
+//! Stories: what users and their peers do, from the first message to the last.
+
+mod bad_letters;
+mod drain;
+mod processes;
+mod team;

@@ -1,0 +1,117 @@
+//! A whole team in one process, on the in-memory transport and store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use trireme::runtime::client::Client;
+use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
+use trireme::runtime::port::{Store, SystemClock, Transport};
+use trireme::runtime::topology::{TopologyOptions, topology};
+use trireme::runtime::{Identity, SkillOptions, Stop, Timing, World, coordinator, executor, manager};
+use trireme::store::memory::MemoryStore;
+use trireme::transport::memory::MemoryBroker;
+use trireme::wire::address::Namespace;
+use trireme::wire::content::{Layer, NewProject};
+use trireme::wire::{AgentId, GoalPlan, Raw, SubtaskPlan};
+
+/// One manager, one coordinator, one executor with `noop` and `sleep`.
+pub struct Team {
+    pub store: Arc<dyn Store>,
+    pub broker: MemoryBroker,
+    options: TopologyOptions,
+    agents: Vec<tokio::task::JoinHandle<Result<(), trireme::runtime::Fatal>>>,
+    pub stop: Stop,
+}
+
+impl Team {
+    pub async fn start() -> Self {
+        let broker = MemoryBroker::new(Namespace::new("stories").expect("a word"));
+        Self::start_on(broker, Arc::new(MemoryStore::new(uuid::Uuid::from_u128(1)))).await
+    }
+
+    /// New processes on what others have left.
+    pub async fn start_on(broker: MemoryBroker, store: Arc<dyn Store>) -> Self {
+        let namespace = Namespace::new("stories").expect("a word");
+        let skills = ["noop", "sleep"].map(str::to_owned).to_vec();
+        let options = TopologyOptions { namespace, partitions: 2, skills, requests_max: 100, skill_delivery_limit: 5 };
+        let mut team = Self { store, broker, options, agents: Vec::new(), stop: Stop::new() };
+        team.world("admin").await.transport.declare(&topology(&team.options)).await.expect("declared");
+        let manager = manager::run(team.world("m").await, identity("m", Layer::Management), team.stop.clone());
+        let coordinator =
+            coordinator::run(team.world("c").await, identity("c", Layer::Coordination), team.stop.clone());
+        let offered = |kind: &str| OfferedSkill {
+            options: skill(),
+            runner: trireme::runner::build(kind, None).expect("a runner without options"),
+        };
+        let skills = ["noop", "sleep"].map(|kind| (kind.to_owned(), offered(kind)));
+        let executor = executor::run(
+            team.world("e").await,
+            identity("e", Layer::Execution),
+            ExecutorOptions { slots: 4, skills: BTreeMap::from(skills) },
+            team.stop.clone(),
+        );
+        team.agents = vec![tokio::spawn(manager), tokio::spawn(coordinator), tokio::spawn(executor)];
+        team
+    }
+
+    /// The world as one more process sees it.
+    pub async fn world(&self, name: &str) -> World {
+        World {
+            transport: Arc::new(self.broker.connect(name)) as Arc<dyn Transport>,
+            store: self.store.clone(),
+            store_id: self.store.identity(self.options.partitions).await.expect("a store").id,
+            clock: Arc::new(SystemClock),
+            planners: trireme::planner::planners(None).expect("the shipped planners").into(),
+            skills: Arc::new(["noop", "sleep"].map(|name| (name.to_owned(), skill())).into()),
+            topology: Arc::new(self.options.clone()),
+            timing: Timing::default(),
+        }
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(&*self.world("client").await.transport, Arc::new(SystemClock)).await.expect("a client")
+    }
+
+    /// Whether every agent is still at work.
+    pub fn is_whole(&self) -> bool {
+        self.agents.iter().all(|agent| !agent.is_finished())
+    }
+
+    /// Drains all, and waits until they have left.
+    pub async fn leave(self) {
+        self.stop.drain();
+        for agent in self.agents {
+            assert_eq!(agent.await.expect("no agent panics"), Ok(()));
+        }
+    }
+}
+
+fn identity(name: &str, layer: Layer) -> Identity {
+    Identity { agent_id: AgentId::new(name).expect("a word"), name: name.into(), layer, host: "here".into(), pid: 1 }
+}
+
+fn skill() -> SkillOptions {
+    SkillOptions { concurrency: 4, prefetch: 4, timeout: Duration::from_secs(60), max_attempts: 3 }
+}
+
+/// A request with one goal of these subtasks.
+pub fn request(name: &str, subtasks: Vec<SubtaskPlan>) -> NewProject {
+    let goal = GoalPlan {
+        goal_name: "goal".into(),
+        priority: 1,
+        description: String::new(),
+        input: None,
+        subtasks: Some(subtasks),
+    };
+    NewProject {
+        project_name: name.into(),
+        description: String::new(),
+        plan: Some(vec![goal]),
+        planner: None,
+        playbook: None,
+        parameters: Raw::empty_object(),
+        policy: Raw::empty_object(),
+        deadline_ms: None,
+    }
+}
