@@ -14,6 +14,7 @@
 //! | Start | nothing | reports again if it is a newer word | opens it |
 //! | Completion, Failure of the current command | recorded | nothing | refused |
 //! | Completion, Failure of another | nothing | nothing | refused |
+//! | Completion, Failure of no subtask | refused | nothing | refused |
 //! | Alarm, current or newer | sweeps, next alarm | nothing | refused |
 //! | DeadCommand, Refused | recorded | nothing | refused |
 //! | Recover | all in flight again | reports again | refused |

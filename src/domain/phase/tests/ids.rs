@@ -54,16 +54,18 @@ fn two_phases_that_are_told_the_same_send_the_same_ids() {
 
 #[test]
 fn what_a_message_caused_is_sent_again_while_it_holds() {
-    let mut bench = Bench::open("a; b; c: a");
+    let mut bench = Bench::open("a; b; c: a; d");
     let started = cause(1);
     let execute = |ordinal, attempt| Effect::Execute { ordinal, attempt };
     let alarm = Effect::Alarm { number: 1 };
-    assert_eq!(effects(&bench.phase, started), [execute(0, 1), execute(1, 1), alarm]);
+    assert_eq!(effects(&bench.phase, started), [execute(0, 1), execute(1, 1), execute(3, 1), alarm]);
     let completed = bench.complete(0);
-    assert_eq!(effects(&bench.phase, started), [execute(1, 1), alarm], "the first was answered");
+    assert_eq!(effects(&bench.phase, started), [execute(1, 1), execute(3, 1), alarm], "the first was answered");
     assert_eq!(effects(&bench.phase, completed.cause), [execute(2, 1)]);
     bench.fail(1, FailureKind::Transient);
-    assert_eq!(effects(&bench.phase, started), [alarm], "the second has a newer attempt");
+    assert_eq!(effects(&bench.phase, started), [execute(3, 1), alarm], "the second has a newer attempt");
+    bench.complete(3);
+    assert_eq!(effects(&bench.phase, started), [alarm]);
     bench.alarm();
     assert_eq!(effects(&bench.phase, started), []);
     assert_eq!(effects(&bench.phase, cause(404)), []);

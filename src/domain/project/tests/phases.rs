@@ -71,6 +71,7 @@ fn a_refused_start_is_tried_again_by_the_alarm() {
         assert_eq!(bench.now, again_at);
         assert_eq!(again.effects, [Effect::StartPhase { phase: 1 }, Effect::Alarm { number: 3 }]);
         assert!(matches!(bench.give(refusal).decision, Decision::Nothing(_)), "of the older one");
+        assert_eq!(bench.alarm().effects, [Effect::Alarm { number: 4 }], "once is enough");
     }
 }
 
