@@ -130,3 +130,10 @@ impl From<ClientError> for Failure {
         }
     }
 }
+
+/// A panic in one line: what it said, and where.
+pub fn of_panic(panic: &std::panic::PanicHookInfo<'_>) -> String {
+    let said = panic.payload_as_str().unwrap_or("no words");
+    let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
+    format!("panicked: {}{place}", said.replace('\n', " "))
+}

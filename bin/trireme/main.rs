@@ -138,7 +138,11 @@ fn main() -> ExitCode {
         },
     };
     let output = Output::new(arguments.common.json, arguments.common.quiet > 0);
-    match run(arguments, &output) {
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{}", failure::of_panic(panic))));
+    // What panicked has said so by the hook.
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(arguments, &output)));
+    let ended = ended.unwrap_or_else(|_| Err(Failure::bug("trireme has a bug: see the line above").hint(REPORT)));
+    match ended.and_then(|status| output.unwritten().map_or(Ok(status), Err)) {
         Ok(status) => status.into(),
         Err(failure) => {
             output.failure(&failure);
@@ -146,6 +150,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// What can be done about a bug of ours.
+const REPORT: &str = "please report it, with what was run; projects go on when the process is started again";
 
 fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure> {
     let Arguments { common, command } = arguments;

@@ -1,6 +1,7 @@
 //! Where a command's words go: data to standard output, everything else to standard error.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -14,11 +15,12 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 pub struct Output {
     json: bool,
     quiet: bool,
+    unwritten: OnceLock<String>,
 }
 
 impl Output {
     pub fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, unwritten: OnceLock::new() }
     }
 
     /// Whether data is to be printed as JSON.
@@ -38,9 +40,21 @@ impl Output {
         Ok(())
     }
 
-    /// A line of data. Whoever reads it may have gone away; that is no failure of ours.
+    /// A line of data. Whoever reads it may have gone away; that is no failure of ours. Anything else that keeps it
+    /// from being written is, and `unwritten` tells.
     pub fn line(&self, text: &str) {
-        let _ = writeln!(anstream::stdout(), "{text}").and_then(|()| io::stdout().flush());
+        match writeln!(anstream::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.unwritten.get_or_init(|| error.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Why data could not be written, when some could not.
+    pub fn unwritten(&self) -> Option<Failure> {
+        let why = self.unwritten.get()?;
+        Some(Failure::unreachable(format!("standard output can not be written: {why}")))
     }
 
     /// A line about what goes on, unless nobody wants to hear it.

@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::letter::Letter;
 use super::port::{Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
@@ -355,23 +357,24 @@ impl<R: Role> Desk<R> {
 /// Asks a store again and again, a little later each time, and not for ever.
 struct Patience {
     pause: Duration,
-    spent: Duration,
+    /// When it failed first.
+    since: Option<Instant>,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { pause: STORE_PAUSE_FIRST, spent: Duration::ZERO }
+        Self { pause: STORE_PAUSE_FIRST, since: None }
     }
 }
 
 impl Patience {
     async fn wait(&mut self, error: StoreError) -> Result<(), StoreError> {
-        if matches!(error, StoreError::Unusable(_)) || self.spent >= STORE_PATIENCE {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if matches!(error, StoreError::Unusable(_)) || since.elapsed() >= STORE_PATIENCE {
             return Err(error);
         }
         tracing::warn!(%error, "the store is asked again");
         tokio::time::sleep(self.pause).await;
-        self.spent += self.pause;
         self.pause = (self.pause * 2).min(STORE_PAUSE_MAX);
         Ok(())
     }

@@ -195,8 +195,7 @@ impl<R: Role> Lane<R> {
     async fn set_letter_aside(&mut self, at: usize, letter: &Letter, reason: &str) -> Result<(), LaneError> {
         let id = letter.envelope.message_id;
         tracing::warn!(message = %id, kind = letter.envelope.content.name(), reason, "a message was set aside");
-        let body = crate::wire::codec::encode(&letter.envelope).unwrap_or_default();
-        let outgoing = letter::dead(&letter.key, told(letter), Some(id), reason, body);
+        let outgoing = letter::dead(&letter.key, told(letter), Some(id), reason, letter.body());
         self.publish(at, None, outgoing).await
     }
 

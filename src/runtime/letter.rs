@@ -18,6 +18,13 @@ pub(crate) struct Letter {
     pub(crate) death: Option<Death>,
 }
 
+impl Letter {
+    /// The envelope alone, as it is set aside: its delivery may have brought others.
+    pub(crate) fn body(&self) -> Bytes {
+        serde_json::to_vec(&self.envelope).map(Bytes::from).unwrap_or_default()
+    }
+}
+
 /// The envelopes of a delivery in their order.
 pub(crate) fn open(delivery: &Delivery) -> Vec<Result<Letter, Unreadable>> {
     let letter = |envelope| Letter {

@@ -29,6 +29,9 @@ const REMEMBERED_MAX: usize = 10_000;
 /// were there before it. After this time a difference is the newcomer's matter.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// So many of them are told of in a pong.
+const TOLD_MAX: usize = 1_000;
+
 /// The changing facts of an agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
@@ -45,6 +48,8 @@ pub(crate) struct Facts {
 pub(crate) struct Post {
     identity: Identity,
     world: World,
+    /// When it fires, this agent is leaving.
+    stop: Stop,
     facts: Mutex<Facts>,
     changed: Notify,
     others: Mutex<BTreeMap<AgentId, Presence>>,
@@ -58,10 +63,11 @@ pub(crate) struct Post {
 
 impl Post {
     /// The place of an agent that consumes through so many `parts`.
-    pub(crate) fn new(identity: Identity, world: World, facts: Facts, parts: usize) -> Self {
+    pub(crate) fn new(identity: Identity, world: World, facts: Facts, parts: usize, stop: Stop) -> Self {
         Self {
             identity,
             world,
+            stop,
             facts: Mutex::new(facts),
             changed: Notify::new(),
             others: Mutex::default(),
@@ -114,7 +120,7 @@ impl Post {
     }
 
     /// What this agent says of itself now.
-    fn presence(&self, leaving: bool) -> Presence {
+    fn presence(&self) -> Presence {
         let facts = self.facts();
         let status = match (facts.broken, facts.busy) {
             (true, _) => AgentStatus::Error,
@@ -137,7 +143,7 @@ impl Post {
             holds: facts.holds,
             waits_for: facts.waits_for,
             commands: facts.commands,
-            leaving,
+            leaving: self.stop.is_draining(),
             peers: Vec::new(),
         }
     }
@@ -169,17 +175,31 @@ impl Post {
         }
     }
 
+    /// The others, as a pong tells of them: who they are, not what they hold. A pong has to fit a message.
     fn remembered(&self) -> Vec<Presence> {
-        lock(&self.others).values().cloned().collect()
+        let brief = |other: &Presence| Presence {
+            commands: Vec::new(),
+            holds: Vec::new(),
+            waits_for: Vec::new(),
+            ..other.clone()
+        };
+        lock(&self.others).values().take(TOLD_MAX).map(brief).collect()
     }
 
-    /// Keeps the inbox open and the heartbeat going until the process leaves. Says goodbye at a drain.
-    pub(crate) async fn run(&self, stop: &Stop) -> Result<(), Fatal> {
-        let clock = &self.world.clock;
-        supervise("the agent's inbox", clock, stop, || self.session(stop)).await
+    /// Does `work` with the inbox open and the heart beating. A drain is told at once; the agent answers until its work
+    /// is finished.
+    pub(crate) async fn beside(&self, work: impl Future<Output = Result<(), Fatal>>) -> Result<(), Fatal> {
+        let done = Stop::new();
+        let inbox = supervise("the agent's inbox", &self.world.clock, &done, || self.session(&done));
+        let work = async {
+            let ended = work.await;
+            done.drain();
+            ended
+        };
+        tokio::try_join!(work, inbox).map(|_| ())
     }
 
-    async fn session(&self, stop: &Stop) -> Result<(), Ended> {
+    async fn session(&self, done: &Stop) -> Result<(), Ended> {
         let id = &self.identity.agent_id;
         let bindings = [agent_key(id), layer_key(self.identity.layer), ALL_KEY.to_owned()];
         let bindings = bindings.map(|key| (Exchange::Agents, key));
@@ -188,13 +208,15 @@ impl Post {
         self.consumes("the inbox");
         // Who is there already? The answers fill the roster before the first heartbeats come.
         self.send(&*publisher, Address::everybody(), Content::Ping(Ping::default())).await?;
-        let mut next = tokio::time::Instant::now();
+        let (mut next, mut told_leaving) = (tokio::time::Instant::now(), false);
         loop {
             tokio::select! {
                 biased;
-                () = stop.draining() => {
-                    self.tell(&*publisher, true).await?;
-                    return Ok(());
+                () = done.draining() => return Ok(()),
+                // Nothing more is to be expected of this agent, but it is there until its work is finished.
+                () = self.stop.draining(), if !told_leaving => {
+                    self.tell(&*publisher).await?;
+                    told_leaving = true;
                 }
                 letters = inbox.next(64) => {
                     for delivery in letters? {
@@ -204,7 +226,7 @@ impl Post {
                     }
                 }
                 () = tokio::time::sleep_until(next) => {
-                    self.tell(&*publisher, false).await?;
+                    self.tell(&*publisher).await?;
                     next = tokio::time::Instant::now() + self.world.timing.heartbeat;
                     self.heard.notify_one();
                 }
@@ -224,7 +246,7 @@ impl Post {
             Content::Ping(_) => {
                 if let Ok(sender) = AgentId::new(sender) {
                     let peers = self.remembered();
-                    let pong = Presence { peers, ..self.presence(false) };
+                    let pong = Presence { peers, ..self.presence() };
                     self.send(publisher, Address::agent(&sender), Content::Pong(pong)).await?;
                 }
             }
@@ -242,8 +264,8 @@ impl Post {
     }
 
     /// A heartbeat, to those who need to know.
-    async fn tell(&self, publisher: &dyn Publisher, leaving: bool) -> Result<(), Ended> {
-        let presence = self.presence(leaving);
+    async fn tell(&self, publisher: &dyn Publisher) -> Result<(), Ended> {
+        let presence = self.presence();
         for layer in [Layer::Coordination, Layer::Management] {
             self.send(publisher, Address::layer(layer), Content::Heartbeat(presence.clone())).await?;
         }

@@ -34,6 +34,8 @@ const NAIVE_RESULTS: &str = "naive-results";
 /// What a no-op's command and its answer have on the wire, in bytes: the naive way carries as much.
 const COMMAND_BYTES: usize = 690;
 const RESULT_BYTES: usize = 500;
+/// A manager, a coordinator, an executor.
+const WORKERS: usize = 3;
 /// Until all workers answer, and until the work is done.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const DONE_WITHIN: Duration = Duration::from_secs(600);
@@ -160,8 +162,7 @@ async fn pairs(
     let transport =
         Arc::new(RabbitTransport::new(RabbitOptions { connection_name: "bench".into(), ..claim.options.clone() })?);
     let mut client = Client::connect(&*transport, Arc::new(SystemClock)).await?;
-    let ready = client.ping(Address::everybody(), READY_WITHIN, None);
-    let _ = tokio::time::timeout(Duration::from_secs(3), ready).await;
+    until_ready(&mut client).await?;
     let mut pairs = Vec::new();
     for number in 1..=arguments.pairs {
         let ours = fanout(&mut client, arguments.subtasks).await?;
@@ -185,6 +186,20 @@ async fn pairs(
         pairs,
         profile: if cfg!(debug_assertions) { "dev" } else { "release" },
     })
+}
+
+/// Until all workers answer.
+async fn until_ready(client: &mut Client) -> Result<(), Failure> {
+    let began = Instant::now();
+    loop {
+        let answers = client.ping(Address::everybody(), Duration::from_millis(500), Some(WORKERS)).await?;
+        if answers.answered.len() >= WORKERS {
+            return Ok(());
+        }
+        if began.elapsed() > READY_WITHIN {
+            return Err(Failure::bug(format!("{} of {WORKERS} workers answer", answers.answered.len())));
+        }
+    }
 }
 
 /// Subtasks a second of N parallel no-ops and their join, from the request to the word that it ended.

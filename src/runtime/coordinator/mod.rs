@@ -26,17 +26,17 @@ use window::Window;
 pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fatal> {
     let window = Arc::new(Window::default());
     let lanes = world.topology.partitions as usize;
-    let post = Arc::new(Post::new(identity, world.clone(), Facts::default(), lanes));
+    let post = Arc::new(Post::new(identity, world.clone(), Facts::default(), lanes, stop.clone()));
     let partitions: Vec<_> = (0..world.topology.partitions)
         .map(|number| Partition::new(number, world.clone(), post.clone(), window.clone(), stop.clone()))
         .collect();
     let work = async {
         let lanes = try_join_all(partitions.iter().map(Partition::serve));
-        tokio::try_join!(lanes, post.run(&stop), share::keep(&world, &post, &window, &partitions, &stop)).map(|_| ())
+        tokio::try_join!(lanes, share::keep(&world, &post, &window, &partitions, &stop)).map(|_| ())
     };
     tokio::select! {
         biased;
         () = stop.out_of_time(world.timing.grace) => Ok(()),
-        done = work => done,
+        done = post.beside(work) => done,
     }
 }

@@ -29,6 +29,19 @@ struct Reference {
     completed: usize,
 }
 
+/// Why there are no `deps`.
+pub(crate) enum DepsError {
+    Store(StoreError),
+    /// The result of this subtask is not in the store.
+    Missing(String),
+}
+
+impl From<StoreError> for DepsError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 impl Results {
     pub(crate) fn keep(&mut self, stream: StreamId, ordinal: u32, result: Raw) {
         self.bytes += result.bytes();
@@ -55,14 +68,15 @@ impl Results {
         }
     }
 
-    /// The `deps` of a subtask: an object from the name of each direct dependency to its result.
+    /// The `deps` of a subtask: an object from the name of each direct dependency to its result. A result that the
+    /// store does not have is an error of its own: it is recorded with the completion, so it should be there.
     pub(crate) async fn deps(
         &mut self,
         store: &dyn Store,
         stream: StreamId,
         phase: &Phase,
         ordinal: u32,
-    ) -> Result<Raw, StoreError> {
+    ) -> Result<Raw, DepsError> {
         let spec = phase.spec(ordinal);
         if spec.dependencies.is_empty() {
             return Ok(Raw::empty_object());
@@ -93,7 +107,7 @@ impl Results {
         stream: StreamId,
         phase: &Phase,
         ordinals: &[u32],
-    ) -> Result<Raw, StoreError> {
+    ) -> Result<Raw, DepsError> {
         let missing: Vec<u32> =
             ordinals.iter().copied().filter(|&ordinal| !self.kept.contains_key(&(stream, ordinal))).collect();
         let stored = match missing.is_empty() {
@@ -102,11 +116,17 @@ impl Results {
         };
         let stored: BTreeMap<u32, Raw> = stored.into_iter().map(|payload| (payload.ordinal, payload.data)).collect();
         let result = |ordinal: &u32| self.kept.get(&(stream, *ordinal)).or_else(|| stored.get(ordinal)).cloned();
-        let named: BTreeMap<String, Raw> = ordinals
+        let named: Result<BTreeMap<String, Raw>, String> = ordinals
             .iter()
-            .map(|ordinal| (phase.spec(*ordinal).name_of(*ordinal), result(ordinal).unwrap_or_default()))
+            .map(|ordinal| {
+                let name = phase.spec(*ordinal).name_of(*ordinal);
+                result(ordinal).map(|result| (name.clone(), result)).ok_or(name)
+            })
             .collect();
-        json(&named)
+        match named {
+            Ok(named) => Ok(json(&named)?),
+            Err(name) => Err(DepsError::Missing(name)),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::wire::content::{Alarm, Layer, ProjectStatusUpdate};
 use crate::wire::{Content, MessageId, ProjectId, StreamId, Timestamp};
 
 use super::planning;
-use super::results::Results;
+use super::results::{DepsError, Results};
 use super::window::{Share, Window};
 
 /// A coordinator's end of one partition.
@@ -249,7 +249,13 @@ impl CoordinatorRole {
         let opened = state.opened().ok_or_else(|| gone(MessageId(uuid::Uuid::nil())))?;
         let flight = state.flights().get(&ordinal).ok_or_else(|| gone(opened.cause))?;
         let deps = self.results.deps(self.world.store.as_ref(), stream, state, ordinal).await;
-        let deps = deps.map_err(RenderError::Store)?;
+        let deps = deps.map_err(|error| match error {
+            DepsError::Store(error) => RenderError::Store(error),
+            DepsError::Missing(name) => RenderError::Unsendable {
+                id: state.command_id(ordinal).unwrap_or(opened.cause),
+                why: format!("the result of `{name}` is not in the store"),
+            },
+        })?;
         let command = planning::command(opened, state.spec(ordinal), ordinal, flight, deps);
         let address = Address::skill(&command.skill, opened.partition);
         let reply_to = crate::wire::address::partition_key(opened.partition);

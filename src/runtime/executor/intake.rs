@@ -46,7 +46,7 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
             let receipt = Receipt::new(acker.clone(), delivery.tag, parts.len(), broken.clone());
             for part in parts {
                 let taken = match part {
-                    Ok(letter) => task_of(shop, letter, &delivery, &receipt),
+                    Ok(letter) => task_of(shop, &letter, &delivery, &receipt),
                     Err(unreadable) => {
                         let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
                         Err((reason, unreadable.bytes))
@@ -72,20 +72,19 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
 /// The task that a letter brings; none when it runs here already.
 fn task_of(
     shop: &Shop,
-    letter: Letter,
+    letter: &Letter,
     delivery: &Delivery,
     receipt: &Receipt,
 ) -> Result<Option<Task>, (String, bytes::Bytes)> {
-    let refuse = |reason: &str| Err((reason.to_owned(), delivery.body.clone()));
     let id = letter.envelope.message_id;
-    let Content::ExecuteSubtask(command) = letter.envelope.content else {
-        return refuse("not_for_an_executor");
-    };
-    let Some(reply_to) = delivery.properties.reply_to.clone() else {
-        return refuse("no_reply_to");
-    };
-    let stop = shop.running.begin(id, receipt.clone());
-    Ok(stop.map(|stop| Task { id, reply_to, command, stop }))
+    match (&letter.envelope.content, delivery.properties.reply_to.clone()) {
+        (Content::ExecuteSubtask(command), Some(reply_to)) => {
+            let stop = shop.running.begin(id, receipt.clone());
+            Ok(stop.map(|stop| Task { id, reply_to, command: command.clone(), stop }))
+        }
+        (Content::ExecuteSubtask(_), None) => Err(("no_reply_to".into(), letter.body())),
+        _ => Err(("not_for_an_executor".into(), letter.body())),
+    }
 }
 
 /// Starts an attempt as soon as there is room for it. An instant one is run in place.

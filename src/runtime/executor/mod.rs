@@ -62,7 +62,7 @@ pub async fn run(world: World, identity: Identity, options: ExecutorOptions, sto
     let facts = Facts { skills: options.skills.keys().cloned().collect(), slots: options.slots, ..Facts::default() };
     let (outbox, finished) = Outbox::new();
     let shop = Arc::new(Shop {
-        post: Post::new(identity, world.clone(), facts, options.skills.len()),
+        post: Post::new(identity, world.clone(), facts, options.skills.len(), stop.clone()),
         skills: options.skills,
         slots: Arc::new(Semaphore::new(options.slots as usize)),
         running: Running::default(),
@@ -75,14 +75,14 @@ pub async fn run(world: World, identity: Identity, options: ExecutorOptions, sto
         let intakes = try_join_all(shop.skills.keys().map(|skill| intake::serve(&shop, skill)));
         tokio::select! {
             biased;
-            done = async { tokio::try_join!(intakes, shop.post.run(&stop)).map(|_| ()) } => done,
+            done = intakes => done.map(|_| ()),
             done = outbox::serve(&shop, finished) => done,
         }
     };
     let done = tokio::select! {
         biased;
         () = stop.out_of_time(shop.world.timing.grace) => Ok(()),
-        done = work => done,
+        done = shop.post.beside(work) => done,
     };
     // Whatever still runs is ended; its commands go back to the broker with the channel, and are not charged.
     shop.running.abort_all();

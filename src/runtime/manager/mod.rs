@@ -19,8 +19,7 @@ const MANAGEMENT_PREFETCH: u16 = 500;
 
 /// Runs a manager until it is told to stop.
 pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fatal> {
-    let post = Post::new(identity, world.clone(), Facts::default(), 2);
-    // The inbox goes last, so that the goodbye is not said while work is still being finished.
+    let post = Post::new(identity, world.clone(), Facts::default(), 2, stop.clone());
     let lanes = async {
         let done = tokio::try_join!(
             serve(&world, &post, Queue::Requests, REQUESTS_PREFETCH, &stop),
@@ -31,7 +30,7 @@ pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fat
     tokio::select! {
         biased;
         () = stop.out_of_time(world.timing.grace) => Ok(()),
-        done = async { tokio::try_join!(lanes, post.run(&stop)).map(|_| ()) } => done,
+        done = post.beside(lanes) => done,
     }
 }
 
