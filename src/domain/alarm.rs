@@ -1,12 +1,16 @@
 //! The one durable, numbered alarm of an open stream: what wakes it when nothing else does.
 //!
 //! An open stream always has exactly one current alarm out. When it comes back the stream sweeps what is due
-//! and sends the next. A nearer due time sends one with the next number; the older one is stale when it comes.
+//! and sends the next. A nearer due time sends one with the next number. The older one is stale once a newer one
+//! has come back, and not before: whoever set the newer one may have died before it went out, when the message
+//! that it was caused by had been handled and acked by somebody else. (So it goes when an owner that has lost its
+//! deliveries, and does not know it yet, records that a publish was refused.)
 //! A delay is never cut short: an alarm goes through the longest tier that does not overshoot what is due, as
 //! often as needed.
 
 use serde::{Deserialize, Serialize};
 
+use super::decision::Effect;
 use crate::wire::address::Tier;
 use crate::wire::{MessageId, Timestamp};
 
@@ -19,6 +23,50 @@ pub struct CurrentAlarm {
     pub tier: AlarmTier,
     /// The message that had it sent.
     pub cause: MessageId,
+}
+
+/// The alarms of a stream that wake it: the current one, and the one that is known to have gone out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarms {
+    current: Option<CurrentAlarm>,
+    /// What the current one, or one before it, took over from, while none that is newer has come back.
+    older: Option<CurrentAlarm>,
+}
+
+impl Alarms {
+    pub fn current(&self) -> Option<&CurrentAlarm> {
+        self.current.as_ref()
+    }
+
+    /// The oldest that still wakes the stream.
+    pub fn oldest(&self) -> Option<&CurrentAlarm> {
+        self.older.as_ref().or(self.current())
+    }
+
+    /// `alarm` is the current one from now on. One that follows another that came back is later than it; a
+    /// nearer one took over.
+    pub fn set(&mut self, alarm: CurrentAlarm) {
+        let took_over = self.current.filter(|current| alarm.not_before < current.not_before);
+        self.older = took_over.map(|current| self.older.unwrap_or(current));
+        self.current = Some(alarm);
+    }
+
+    pub fn is_stale(&self, number: u64) -> bool {
+        self.oldest().is_some_and(|oldest| number < oldest.number)
+    }
+
+    pub fn numbered(&self, number: u64) -> Option<&CurrentAlarm> {
+        self.all().find(|alarm| alarm.number == number)
+    }
+
+    /// What `cause` is to have sent of them.
+    pub fn caused_by(&self, cause: MessageId) -> impl Iterator<Item = Effect> {
+        self.all().filter(move |alarm| alarm.cause == cause).map(|alarm| Effect::Alarm { number: alarm.number })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &CurrentAlarm> {
+        self.older.iter().chain(&self.current)
+    }
 }
 
 /// The tier as it is written down: its index, from the shortest.
@@ -77,6 +125,31 @@ mod tests {
         assert_eq!([tier_in(0), tier_in(249), tier_in(250), tier_in(999)], [Tier::Ms250; 4]);
         assert_eq!([tier_in(1_000), tier_in(4_999), tier_in(5_000)], [Tier::S1, Tier::S1, Tier::S5]);
         assert_eq!([tier_in(15_000), tier_in(59_999), tier_in(86_400_000)], [Tier::S15, Tier::S15, Tier::S60]);
+    }
+
+    #[test]
+    fn the_older_alarm_wakes_until_a_newer_one_has_come_back() {
+        let mut alarms = Alarms::default();
+        assert!(!alarms.is_stale(0) && alarms.oldest().is_none());
+        let mut set = |number, ms, cause: u128| {
+            let cause = MessageId(Uuid::from_u128(cause));
+            alarms.set(CurrentAlarm { number, not_before: NOW.plus_ms(ms), tier: tier_for(NOW, None), cause });
+            alarms
+        };
+        let first = set(1, 60_000, 1);
+        assert!(first.is_stale(0) && !first.is_stale(1) && !first.is_stale(2));
+        // Two that are nearer, each: the first is kept, and whoever caused it sends it again.
+        set(2, 15_000, 2);
+        let third = set(3, 5_000, 3);
+        assert_eq!([0, 1, 2, 3, 4].map(|number| third.is_stale(number)), [true, false, false, false, false]);
+        let caused = |cause| third.caused_by(MessageId(Uuid::from_u128(cause))).collect::<Vec<_>>();
+        assert_eq!(caused(1), [Effect::Alarm { number: 1 }]);
+        assert_eq!((caused(2), caused(3)), (vec![], vec![Effect::Alarm { number: 3 }]));
+        assert_eq!(third.numbered(1).map(|alarm| alarm.not_before), Some(NOW.plus_ms(60_000)));
+        // The third came back, and was followed.
+        let fourth = set(4, 65_000, 4);
+        assert_eq!([1, 3, 4].map(|number| fourth.is_stale(number)), [true, true, false]);
+        assert_eq!(fourth.numbered(1), None);
     }
 
     #[test]

@@ -170,11 +170,11 @@ impl Watch {
         let mut look = || {
             for (&id, project) in projects.iter().filter(|(_, project)| project.is_open()) {
                 let stream = StreamId::Project(id);
-                self.stream_is_out(out, stream, project.state.alarm().map(|alarm| alarm.number))?;
+                self.stream_is_out(out, stream, project.state.alarms().oldest().map(|alarm| alarm.number))?;
                 let Some(current) = project.state.current().filter(|_| !project.is_refused) else { continue };
                 let phase = StreamId::Phase(id, current.number);
                 let goes_on = |followed: &FollowedPhase| {
-                    let alarm = followed.state.alarm().map(|alarm| alarm.number);
+                    let alarm = followed.state.alarms().oldest().map(|alarm| alarm.number);
                     let waits = followed.report_waits && alarm.is_some_and(|alarm| out.alarm_is_out(phase, alarm));
                     followed.is_open() || waits
                 };
@@ -184,7 +184,7 @@ impl Watch {
                 })?;
             }
             for (&stream, phase) in phases.iter().filter(|(_, phase)| phase.is_open()) {
-                self.stream_is_out(out, stream, phase.state.alarm().map(|alarm| alarm.number))?;
+                self.stream_is_out(out, stream, phase.state.alarms().oldest().map(|alarm| alarm.number))?;
                 for &ordinal in phase.state.flights().keys() {
                     let command = phase.state.command_id(ordinal);
                     let is_out = out.is_held(stream) || command.is_some_and(|command| out.command_is_out(command));

@@ -24,7 +24,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, alarm_came_back: bool) {
 
 pub(super) fn set_alarm(draft: &mut Draft<'_>, came_back: bool) {
     let now = draft.context.now;
-    let next = next_alarm(draft.phase.alarm.as_ref(), came_back, now, draft.phase.next_due(), draft.cause);
+    let next = next_alarm(draft.phase.alarm(), came_back, now, draft.phase.next_due(), draft.cause);
     if let Some(alarm) = next {
         draft.record(Event::AlarmSet { at: now, alarm });
     }

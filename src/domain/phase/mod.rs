@@ -15,7 +15,7 @@
 //! | Completion, Failure of the current command | recorded | nothing | refused |
 //! | Completion, Failure of another | nothing | nothing | refused |
 //! | Completion, Failure of no subtask | refused | nothing | refused |
-//! | Alarm, current or newer | sweeps, next alarm | nothing | refused |
+//! | Alarm, not stale | sweeps, next alarm | nothing | refused |
 //! | DeadCommand, Refused | recorded | nothing | refused |
 //! | Recover | all in flight again | reports again | refused |
 //!
@@ -80,11 +80,8 @@ pub fn effects(phase: &Phase, cause: MessageId) -> Vec<Effect> {
         Some(ended) if ended.cause == cause => effects.push(Effect::Report),
         _ => {}
     }
-    match &phase.alarm {
-        Some(alarm) if alarm.cause == cause && phase.wants_alarm() => {
-            effects.push(Effect::Alarm { number: alarm.number })
-        }
-        _ => {}
+    if phase.wants_alarm() {
+        effects.extend(phase.alarms.caused_by(cause));
     }
     effects
 }

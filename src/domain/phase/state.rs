@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Budget;
 use super::{Event, Opened, Outcome};
-use crate::domain::alarm::CurrentAlarm;
+use crate::domain::alarm::{Alarms, CurrentAlarm};
 use crate::domain::decision::{Effect, effect_id};
 use crate::domain::expand::{Spec, dependants, remaining_paths, specs_of};
 use crate::domain::ready::Ready;
@@ -46,7 +46,7 @@ pub struct Phase {
     /// The deadlines of flights and the ends of waits, in their order.
     due: BTreeSet<(Timestamp, u32)>,
     counts: Counts,
-    pub(super) alarm: Option<CurrentAlarm>,
+    pub(super) alarms: Alarms,
     /// The error of the subtask that failed for good: nothing new is started.
     pub(super) failing: Option<String>,
     pub(super) ended: Option<Ended>,
@@ -110,7 +110,11 @@ impl Phase {
     }
 
     pub fn alarm(&self) -> Option<&CurrentAlarm> {
-        self.alarm.as_ref()
+        self.alarms.current()
+    }
+
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     pub fn counts(&self) -> Counts {
@@ -228,7 +232,7 @@ impl Phase {
             (self.ready.len() == self.counts.ready, "ready_is_queued"),
             (self.due.len() == self.flights.len() + self.waits.len(), "every_attempt_has_a_deadline"),
             (self.ended.is_none() || self.flights.is_empty(), "nothing_runs_after_the_end"),
-            (self.opened.is_none() || self.ended.is_some() || self.alarm.is_some(), "an_open_stream_has_an_alarm"),
+            (self.opened.is_none() || self.ended.is_some() || self.alarm().is_some(), "an_open_stream_has_an_alarm"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, name)| Err(name))
     }
@@ -257,7 +261,7 @@ impl Phase {
                 self.fail(*ordinal, *outcome, || format!("{kind}: {error}"))
             }
             Event::WaitEnded { ordinal, .. } => self.set_status(*ordinal, SubtaskStatus::Ready),
-            Event::AlarmSet { alarm, .. } => self.alarm = Some(*alarm),
+            Event::AlarmSet { alarm, .. } => self.alarms.set(*alarm),
             Event::Ended { at, cause, status, error } => {
                 let error = error.clone();
                 self.ended = Some(Ended { at: *at, cause: *cause, status: *status, error });

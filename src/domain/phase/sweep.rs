@@ -11,7 +11,7 @@ use crate::wire::{Failure, FailureKind, SubtaskStatus};
 /// The phase's alarm came back. A newer number than the state knows sweeps too: a store that forgot its last
 /// events, a backup say, must not leave the stream without an alarm.
 pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decision<Event>> {
-    if draft.phase.alarm.is_some_and(|alarm| number < alarm.number) {
+    if draft.phase.alarms.is_stale(number) {
         return Err(Decision::Nothing("the alarm is stale"));
     }
     let at = draft.context.now;
@@ -62,14 +62,14 @@ pub(super) fn on_report_refused(draft: &mut Draft<'_>, refusal: &Refusal) -> Res
     let now = draft.context.now;
     draft.record(Event::ReportRefused { at: now });
     let due = Some(now.plus_ms(REFUSED_WAIT_MS));
-    if let Some(alarm) = next_alarm(draft.phase.alarm.as_ref(), true, now, due, draft.cause) {
+    if let Some(alarm) = next_alarm(draft.phase.alarm(), true, now, due, draft.cause) {
         draft.record(Event::AlarmSet { at: now, alarm });
     }
     Ok(())
 }
 
 pub(super) fn on_alarm_after_end(draft: &mut Draft<'_>, number: u64) -> Result<(), Decision<Event>> {
-    if !draft.phase.report_refused || draft.phase.alarm.is_some_and(|alarm| number < alarm.number) {
+    if !draft.phase.report_refused || draft.phase.alarms.is_stale(number) {
         return Err(Decision::Nothing("the phase has ended"));
     }
     draft.record(Event::ReportAgain { at: draft.context.now, cause: draft.cause });

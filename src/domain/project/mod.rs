@@ -13,7 +13,7 @@
 //! | Report of the current phase | recorded | nothing | refused |
 //! | Report of another | nothing | nothing | refused |
 //! | Report with absurd counts | refused | nothing | refused |
-//! | Alarm, current or newer | sweeps, next alarm | nothing | refused |
+//! | Alarm, not stale | sweeps, next alarm | nothing | refused |
 //! | DeadPhase (its start or its alarm), Refused | recorded | nothing | refused |
 //! | Recover | current phase handed over again, next alarm | nothing | refused |
 
@@ -65,9 +65,7 @@ pub fn effects(project: &Project, cause: MessageId) -> Vec<Effect> {
     if let Some(phase) = project.current().filter(|phase| phase.started_by == Some(cause)) {
         effects.push(Effect::StartPhase { phase: phase.number });
     }
-    if let Some(alarm) = project.alarm.as_ref().filter(|alarm| alarm.cause == cause) {
-        effects.push(Effect::Alarm { number: alarm.number });
-    }
+    effects.extend(project.alarms.caused_by(cause));
     effects
 }
 

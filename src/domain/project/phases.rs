@@ -22,7 +22,7 @@ pub(super) fn start_phase(draft: &mut Draft<'_>, phase: u32) {
 pub(super) fn set_alarm(draft: &mut Draft<'_>, came_back: bool) {
     let now = draft.context.now;
     let due = draft.project.refused_until();
-    if let Some(alarm) = next_alarm(draft.project.alarm.as_ref(), came_back, now, due, draft.cause) {
+    if let Some(alarm) = next_alarm(draft.project.alarm(), came_back, now, due, draft.cause) {
         draft.record(Event::AlarmSet { at: now, alarm });
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn on_refused(draft: &mut Draft<'_>, refusal: &Refusal) -> Result<(),
 
 /// The project's alarm came back; see the phase machine for newer numbers.
 pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decision<Event>> {
-    if draft.project.alarm.is_some_and(|alarm| number < alarm.number) {
+    if draft.project.alarms.is_stale(number) {
         return Err(Decision::Nothing("the alarm is stale"));
     }
     if draft.project.refused_until().is_some_and(|until| until <= draft.context.now) {

@@ -1,7 +1,7 @@
 //! A project as a manager sees it: the fold of its stream.
 
 use super::{Accepted, Event};
-use crate::domain::alarm::CurrentAlarm;
+use crate::domain::alarm::{Alarms, CurrentAlarm};
 use crate::domain::decision::{Effect, effect_id};
 use crate::wire::{Counts, GoalPlan, MessageId, ProjectId, Status, Timestamp};
 
@@ -15,7 +15,7 @@ pub struct Project {
     /// One for each priority, in their order.
     phases: Vec<PhaseState>,
     current: Option<usize>,
-    pub(super) alarm: Option<CurrentAlarm>,
+    pub(super) alarms: Alarms,
     refused_until: Option<Timestamp>,
     pub(super) ended: Option<Ended>,
 }
@@ -68,7 +68,11 @@ impl Project {
     }
 
     pub fn alarm(&self) -> Option<&CurrentAlarm> {
-        self.alarm.as_ref()
+        self.alarms.current()
+    }
+
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     pub fn run(&self) -> u32 {
@@ -150,7 +154,7 @@ impl Project {
                     phase.counts = *counts;
                 }
             }
-            Event::AlarmSet { alarm, .. } => self.alarm = Some(*alarm),
+            Event::AlarmSet { alarm, .. } => self.alarms.set(*alarm),
             Event::Ended { at, status, error, .. } => {
                 self.ended = Some(Ended { at: *at, status: *status, error: error.clone() });
                 self.current = None;
@@ -181,7 +185,7 @@ impl Project {
         let rules = [
             (self.counts().add_up(), "counts_add_up"),
             (!open || busy == 1, "an_open_project_has_one_phase_out"),
-            (!open || self.alarm.is_some(), "an_open_stream_has_an_alarm"),
+            (!open || self.alarm().is_some(), "an_open_stream_has_an_alarm"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, name)| Err(name))
     }

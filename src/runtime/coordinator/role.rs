@@ -270,7 +270,7 @@ impl CoordinatorRole {
     }
 
     fn alarm(&self, stream: StreamId, state: &Phase, number: u64) -> Result<Parts, RenderError> {
-        let (Some(opened), Some(alarm)) = (state.opened(), state.alarm()) else {
+        let (Some(opened), Some(alarm)) = (state.opened(), state.alarms().numbered(number)) else {
             return Err(gone(MessageId(stream.project().0)));
         };
         let address = Address::phase_alarm(alarm.tier.tier(), opened.partition);

@@ -125,7 +125,7 @@ impl Role for ManagerRole {
         let (address, content, cause) = match effect {
             Effect::StartPhase { phase } => self.start(project, state, phase).ok_or_else(gone)?,
             Effect::Alarm { number } => {
-                let alarm = state.alarm().ok_or_else(gone)?;
+                let alarm = state.alarms().numbered(number).ok_or_else(gone)?;
                 let content = Content::Alarm(Alarm { stream, number, not_before: alarm.not_before });
                 (Address::project_alarm(alarm.tier.tier()), content, alarm.cause)
             }

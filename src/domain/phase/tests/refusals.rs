@@ -75,7 +75,7 @@ fn a_refused_report_is_sent_again_by_the_alarm() {
     let step = bench.give(refusal.clone());
     assert_eq!(step.effects, [Effect::Alarm { number: 2 }], "an ended stream that still has something to say");
     assert!(bench.give(refusal).is_nothing(), "once");
-    assert!(bench.give(Input::Alarm { number: 1 }).is_nothing(), "an older alarm");
+    assert!(bench.give(Input::Alarm { number: 0 }).is_nothing(), "an older alarm");
     let again = bench.alarm();
     assert_eq!(again.effects, [Effect::Report]);
     assert_eq!(bench.now, NOON.plus_ms(REFUSED_WAIT_MS));

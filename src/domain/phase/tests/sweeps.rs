@@ -53,7 +53,20 @@ fn a_nearer_due_time_takes_the_alarm_over() {
     let step = bench.fail(0, FailureKind::Released);
     assert_eq!(step.effects, [Effect::Alarm { number: 2 }]);
     assert_eq!(bench.phase.alarm().map(|alarm| alarm.not_before), Some(NOON.plus_ms(250)));
+    assert_eq!(bench.alarm().commands(), [(0, 2)]);
     assert!(bench.give(Input::Alarm { number: 1 }).is_nothing(), "the one it took over from");
+}
+
+#[test]
+fn an_alarm_that_was_taken_over_from_wakes_when_the_newer_one_never_went_out() {
+    let mut bench = Bench::open("a; b");
+    let opened = cause(1);
+    bench.give(bench.refused(0, Why::Returned));
+    assert!(effects(&bench.phase, opened).contains(&Effect::Alarm { number: 1 }), "its cause still has it sent");
+    bench.pass_ms(60_000);
+    let step = bench.give(Input::Alarm { number: 1 });
+    assert_eq!((step.commands(), bench.alarm_number()), (vec![(0, 2)], 3));
+    assert!(bench.give(Input::Alarm { number: 2 }).is_nothing(), "it did go out, and was late");
 }
 
 #[test]
