@@ -32,8 +32,8 @@ const PREFIX: &str = "trireme_bench";
 const NAIVE_COMMANDS: &str = "naive-commands";
 const NAIVE_RESULTS: &str = "naive-results";
 /// What a no-op's command and its answer have on the wire, in bytes: the naive way carries as much.
-const COMMAND_BYTES: usize = 690;
-const RESULT_BYTES: usize = 500;
+const COMMAND_BYTES: usize = 554;
+const RESULT_BYTES: usize = 443;
 /// A manager, a coordinator, an executor.
 const WORKERS: usize = 3;
 /// Until all workers answer, and until the work is done.

@@ -67,10 +67,10 @@ async fn load(store: &dyn Store, stream: StreamId) -> trireme::runtime::port::St
     store.load(&[stream]).await.expect("load").pop().expect("an answer")
 }
 
-/// The text of an error that says that the store can not be used, with a way out.
+/// The text of an error that says that the store can not be used, or not yet, with a way out.
 fn refusal(result: Result<Arc<dyn Store>, StoreError>) -> String {
     match result {
-        Err(StoreError::Unusable(text)) => text,
+        Err(StoreError::Unusable(text) | StoreError::NotReady(text)) => text,
         Err(other) => panic!("not refused for good, but: {other}"),
         Ok(_) => panic!("not refused"),
     }
