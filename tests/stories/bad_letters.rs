@@ -122,6 +122,15 @@ async fn what_nobody_can_read_lies_among_the_dead_and_work_goes_on() {
         assert!(found.starts_with(reason), "{shown}: {found}");
         assert!(team.is_whole(), "{shown}");
     }
+    // A phase of another store: with a manager on ours alive, it is the letter that is wrong.
+    let body = Bytes::from_static(include_bytes!("../wire/records/StartProjectPhase.json"));
+    let address = Address { told: None, ..Address::phases(partition) };
+    let outgoing = Outgoing { address, mandatory: true, properties: Properties::default(), body };
+    assert_eq!(publisher.publish(outgoing).await.expect("published").await, Confirmed::Accepted);
+    let letter = tokio::time::timeout(Duration::from_secs(30), dead.next(1)).await.expect("in time").expect("open");
+    assert_eq!(letter[0].properties.reason.as_deref(), Some("wrong_store"));
+    assert!(team.is_whole());
+
     let quick = SubtaskPlan { repeat: Some(50), ..SubtaskPlan::new("quick", "noop") };
     client.submit(ProjectId(Uuid::from_u128(5)), request("after", vec![quick])).await.expect("submitted");
     let completion = client.completion().await.expect("a word about it");

@@ -11,6 +11,7 @@ use crate::runtime::presence::Post;
 use crate::runtime::stop::Stop;
 use crate::runtime::supervise::{Ended, Fatal, supervise};
 use crate::wire::address::Queue;
+use crate::wire::content::Layer;
 
 /// Deliveries of a partition that its holder has: enough to share commits, few enough to be given back quickly.
 const PREFETCH: u16 = 1_000;
@@ -60,6 +61,14 @@ impl Partition {
             window: self.window.clone(),
             share: Share::default(),
             results: Results::default(),
+            is_alone: Box::new({
+                let (post, store) = (self.post.clone(), world.store_id);
+                move || {
+                    let others = post.alive();
+                    let managers = || others.iter().filter(|other| other.layer == Layer::Management);
+                    managers().count() > 0 && managers().all(|manager| manager.store_id != Some(store))
+                }
+            }),
             held_by_us: Box::new(move || {
                 if !post.facts().holds.contains(&number) {
                     post.update(|facts| {

@@ -25,6 +25,8 @@ pub(crate) struct CoordinatorRole {
     pub(super) results: Results,
     /// Told when a ping of a peer came through the partition.
     pub(super) held_by_us: Box<dyn Fn() + Send + Sync>,
+    /// Whether there are managers, and all of them work on another store.
+    pub(super) is_alone: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Role for CoordinatorRole {
@@ -39,10 +41,14 @@ impl Role for CoordinatorRole {
         let (stream, input, result, log) = match &envelope.content {
             Content::StartProjectPhase(start) => {
                 if start.store_id != self.world.store_id {
-                    return Err(Unfit::WrongStore(format!(
-                        "the managers work on the store {}, this process on {}",
-                        start.store_id, self.world.store_id
-                    )));
+                    // Who is wrong, it or we? A letter alone must not be able to end all coordinators.
+                    return Err(match (self.is_alone)() {
+                        false => Unfit::Misdirected("wrong_store"),
+                        true => Unfit::WrongStore(format!(
+                            "the managers work on the store {}, this process on {}",
+                            start.store_id, self.world.store_id
+                        )),
+                    });
                 }
                 if start.project_id != envelope.task_id {
                     return Err(Unfit::Misdirected("task_id_is_not_project_id"));

@@ -1,11 +1,14 @@
 //! The connections: at most three, each made when it is first needed, and anew when one died.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lapin::types::ShortString;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::debug;
@@ -35,6 +38,8 @@ pub(super) struct Connections {
     publish: Slot,
     consume: Slot,
     admin: Slot,
+    /// The last attempt met a host that accepts and says nothing.
+    silent: AtomicBool,
 }
 
 /// The lock is held while connecting, so that callers who come at the same time share one attempt.
@@ -45,7 +50,15 @@ impl Connections {
         let uri = read(url)?;
         let login = ShortString::try_new(uri.authority.userinfo.username.clone())
             .map_err(|_| TransportError::Refused("the user in the broker's URL is longer than 255 bytes".into()))?;
-        Ok(Self { uri, name, login, publish: Slot::default(), consume: Slot::default(), admin: Slot::default() })
+        Ok(Self {
+            uri,
+            name,
+            login,
+            publish: Slot::default(),
+            consume: Slot::default(),
+            admin: Slot::default(),
+            silent: AtomicBool::default(),
+        })
     }
 
     /// Who we are at the broker.
@@ -95,14 +108,38 @@ impl Connections {
         debug!(place, ?purpose, name = self.name, "connecting to the broker");
         let name = format!("{} {purpose:?}", self.name).to_lowercase();
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        match timeout(CONNECT_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties)).await {
+        let silence = || {
+            let seconds = CONNECT_TIMEOUT.as_secs();
+            let what = format!("`{place}` did not answer for {seconds} s\nhint: does RabbitMQ listen there?");
+            Err(TransportError::Unreachable(what))
+        };
+        // An attempt of lapin's that nobody answers keeps its thread and its socket: there is to be one of them, not
+        // one each time.
+        if self.silent.load(Ordering::Relaxed) && !self.speaks().await {
+            return silence();
+        }
+        let answer = timeout(CONNECT_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties)).await;
+        self.silent.store(answer.is_err(), Ordering::Relaxed);
+        match answer {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(error::of_connecting(&error, &self.uri)),
-            Err(_) => Err(TransportError::Unreachable(format!(
-                "`{place}` did not answer for {} s\nhint: does RabbitMQ listen there?",
-                CONNECT_TIMEOUT.as_secs()
-            ))),
+            Err(_) => silence(),
         }
+    }
+
+    /// Whether something at the broker's place says a word when it is spoken to. With TLS it is the server's turn only
+    /// after a greeting that is not ours to write, so there a connection that is taken has to do.
+    async fn speaks(&self) -> bool {
+        let authority = &self.uri.authority;
+        let word = async {
+            let mut stream = TcpStream::connect((authority.host.as_str(), authority.port)).await?;
+            if self.uri.scheme == AMQPScheme::AMQPS {
+                return Ok(1);
+            }
+            stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
+            stream.read(&mut [0; 8]).await
+        };
+        matches!(timeout(CONNECT_TIMEOUT, word).await, Ok(Ok(1..)))
     }
 
     /// Says goodbye on every connection that is open.
