@@ -104,10 +104,6 @@ impl ProjectView {
     pub fn subtasks(&self) -> impl Iterator<Item = &SubtaskView> {
         self.phases.iter().flat_map(|phase| &phase.goals).flat_map(|goal| &goal.subtasks)
     }
-
-    pub fn subtasks_mut(&mut self) -> impl Iterator<Item = &mut SubtaskView> {
-        self.phases.iter_mut().flat_map(|phase| &mut phase.goals).flat_map(|goal| &mut goal.subtasks)
-    }
 }
 
 impl PhaseView {

@@ -91,12 +91,6 @@ impl Exchange {
     pub fn name(self, namespace: &Namespace) -> String {
         format!("{namespace}.{}", self.suffix())
     }
-
-    /// The exchange of that name in `namespace`.
-    pub fn from_name(name: &str, namespace: &Namespace) -> Option<Self> {
-        let suffix = name.strip_prefix(namespace.as_str())?.strip_prefix('.')?;
-        Self::ALL.into_iter().find(|exchange| exchange.suffix() == suffix)
-    }
 }
 
 /// A queue.

@@ -142,6 +142,22 @@ pub struct NewProject {
     pub deadline_ms: Option<u64>,
 }
 
+impl NewProject {
+    /// A project with this plan, and nothing said beside it.
+    pub fn planned(name: impl Into<String>, goals: Vec<GoalPlan>) -> Self {
+        Self {
+            project_name: name.into(),
+            description: String::new(),
+            plan: Some(goals),
+            planner: None,
+            playbook: None,
+            parameters: Raw::empty_object(),
+            policy: Raw::empty_object(),
+            deadline_ms: None,
+        }
+    }
+}
+
 /// A manager hands a phase to the coordinators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StartProjectPhase {

@@ -13,7 +13,7 @@ use trireme::store::memory::MemoryStore;
 use trireme::transport::memory::MemoryBroker;
 use trireme::wire::address::Namespace;
 use trireme::wire::content::{Layer, NewProject};
-use trireme::wire::{AgentId, GoalPlan, Raw, SubtaskPlan};
+use trireme::wire::{AgentId, GoalPlan, SubtaskPlan};
 
 /// One manager, one coordinator, one executor with `noop` and `sleep`.
 pub struct Team {
@@ -104,14 +104,5 @@ pub fn request(name: &str, subtasks: Vec<SubtaskPlan>) -> NewProject {
         input: None,
         subtasks: Some(subtasks),
     };
-    NewProject {
-        project_name: name.into(),
-        description: String::new(),
-        plan: Some(vec![goal]),
-        planner: None,
-        playbook: None,
-        parameters: Raw::empty_object(),
-        policy: Raw::empty_object(),
-        deadline_ms: None,
-    }
+    NewProject::planned(name, vec![goal])
 }

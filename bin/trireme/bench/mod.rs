@@ -18,7 +18,7 @@ use trireme::transport::rabbit::{Claim, claim};
 use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
 use trireme::wire::address::{Address, Namespace, Queue};
 use trireme::wire::content::NewProject;
-use trireme::wire::{GoalPlan, ProjectId, Raw, Status as ProjectStatus, SubtaskPlan};
+use trireme::wire::{GoalPlan, ProjectId, Status as ProjectStatus, SubtaskPlan};
 use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
@@ -213,16 +213,7 @@ async fn fanout(client: &mut Client, subtasks: u32) -> Result<f64, Failure> {
         input: None,
         subtasks: Some(vec![work, join]),
     };
-    let request = NewProject {
-        project_name: "bench".into(),
-        description: String::new(),
-        plan: Some(vec![goal]),
-        planner: None,
-        playbook: None,
-        parameters: Raw::empty_object(),
-        policy: Raw::empty_object(),
-        deadline_ms: None,
-    };
+    let request = NewProject::planned("bench", vec![goal]);
     let began = Instant::now();
     client.submit(ProjectId(Uuid::now_v7()), request).await?;
     let completion = tokio::time::timeout(DONE_WITHIN, client.completion()).await;
@@ -262,7 +253,7 @@ async fn naive_way(settings: &Settings, claim: &Claim, count: u32) -> Result<f64
 #[cfg(test)]
 mod tests {
     use trireme::wire::content::{ExecuteSubtask, SubtaskCompletion};
-    use trireme::wire::{Content, Envelope, MessageId, SubtaskId, Timestamp, codec};
+    use trireme::wire::{Content, Envelope, MessageId, Raw, SubtaskId, Timestamp, codec};
 
     use super::*;
 
