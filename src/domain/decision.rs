@@ -29,6 +29,10 @@ pub enum Effect {
     Report,
     /// The stream's alarm, to its owner, later.
     Alarm { number: u64 },
+    /// A question of a phase to the managers: what is to become of a subtask that failed for good?
+    Ask { ordinal: u32, attempt: u32 },
+    /// A word of a project to its current phase, by its number in the project.
+    Tell { number: u32 },
 }
 
 /// The longest error that an event keeps, in bytes: enough for a message; a log has its own place.
@@ -53,6 +57,8 @@ pub fn effect_id(namespace: Uuid, cause: MessageId, stream_phase: u32, effect: E
         Effect::StartPhase { phase } => (2, u64::from(phase), 0),
         Effect::Report => (3, 0, 0),
         Effect::Alarm { number } => (4, number, 0),
+        Effect::Ask { ordinal, attempt } => (5, u64::from(ordinal), attempt),
+        Effect::Tell { number } => (6, u64::from(number), 0),
     };
     name[20] = kind;
     name[21..29].copy_from_slice(&first.to_be_bytes());

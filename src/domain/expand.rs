@@ -9,6 +9,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::check::SUBTASKS_MAX;
+use super::retry::Retry;
 use crate::wire::{GoalPlan, Raw, SubtaskPlan};
 
 /// The longest input of a subtask, in bytes: with the results of its dependencies it has to fit an envelope.
@@ -35,9 +36,71 @@ pub struct Spec {
     pub input: Option<Raw>,
     pub timeout_ms: u64,
     pub max_attempts: u32,
+    #[serde(default, skip_serializing_if = "Retry::is_default")]
+    pub retry: Retry,
+    /// How long it may wait in its skill's queue before that is charged; without it such waits are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_wait_ms: Option<u64>,
+    /// Its executor accepts it, acks it, and is heard of at least this often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
+    /// Who is asked when its skill has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Box<Fallback>>,
+}
+
+/// Another skill that is asked when the first has failed, with attempts of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// After so many charged failures; without it, when all attempts are used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u32>,
+    pub skill: String,
+    pub timeout_ms: u64,
+    pub max_attempts: u32,
+    #[serde(default, skip_serializing_if = "Retry::is_default")]
+    pub retry: Retry,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_wait_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
+}
+
+/// The terms of one attempt: those of the subtask's own skill, or of its fallback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms<'a> {
+    pub skill: &'a str,
+    pub timeout_ms: u64,
+    /// Charged failures that use it up.
+    pub max_attempts: u32,
+    pub retry: &'a Retry,
+    pub queue_wait_ms: Option<u64>,
+    pub lease_ms: Option<u64>,
 }
 
 impl Spec {
+    /// The terms of its attempts, before it fell back or after.
+    pub fn terms(&self, fell_back: bool) -> Terms<'_> {
+        match self.fallback.as_deref().filter(|_| fell_back) {
+            Some(fallback) => Terms {
+                skill: &fallback.skill,
+                timeout_ms: fallback.timeout_ms,
+                max_attempts: fallback.max_attempts,
+                retry: &fallback.retry,
+                queue_wait_ms: fallback.queue_wait_ms,
+                lease_ms: fallback.lease_ms,
+            },
+            None => Terms {
+                skill: &self.skill,
+                timeout_ms: self.timeout_ms,
+                max_attempts: self.max_attempts,
+                retry: &self.retry,
+                queue_wait_ms: self.queue_wait_ms,
+                lease_ms: self.lease_ms,
+            },
+        }
+    }
+
     pub fn span(&self) -> Span {
         Span { first: self.first, count: self.copies.unwrap_or(1) }
     }
@@ -82,10 +145,21 @@ impl Span {
 }
 
 /// What a skill says of its subtasks that they do not say themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkillDefaults {
     pub timeout_ms: u64,
     pub max_attempts: u32,
+    pub retry: Retry,
+    pub queue_wait_ms: Option<u64>,
+    pub lease_ms: Option<u64>,
+    pub fallback: Option<Fallback>,
+}
+
+impl SkillDefaults {
+    /// With these bounds, and nothing said beside them.
+    pub fn new(timeout_ms: u64, max_attempts: u32) -> Self {
+        Self { timeout_ms, max_attempts, retry: Retry::default(), queue_wait_ms: None, lease_ms: None, fallback: None }
+    }
 }
 
 /// The specs of a phase whose goals all have their subtasks. Fails with one line for people: on a skill that
@@ -150,6 +224,15 @@ fn number(subtask: &SubtaskPlan, goal: u32, first: u32, defaults: SkillDefaults)
         input: subtask.input.clone(),
         timeout_ms: subtask.timeout_ms.unwrap_or(defaults.timeout_ms),
         max_attempts: subtask.max_attempts.unwrap_or(defaults.max_attempts).max(1),
+        retry: Retry {
+            first_ms: subtask.backoff_ms.unwrap_or(defaults.retry.first_ms),
+            factor: subtask.backoff_factor.unwrap_or(defaults.retry.factor),
+            max_ms: subtask.backoff_max_ms.unwrap_or(defaults.retry.max_ms),
+            on: subtask.retry_on.clone().unwrap_or(defaults.retry.on),
+        },
+        queue_wait_ms: subtask.queue_wait_ms.or(defaults.queue_wait_ms),
+        lease_ms: defaults.lease_ms,
+        fallback: defaults.fallback.map(Box::new),
     })
 }
 
@@ -234,7 +317,7 @@ mod tests {
     }
 
     fn expanded(subtasks: Vec<SubtaskPlan>) -> Result<Vec<Spec>, String> {
-        expand(&[goal(subtasks)], &|_| Ok(SkillDefaults { timeout_ms: 1_000, max_attempts: 3 }))
+        expand(&[goal(subtasks)], &|_| Ok(SkillDefaults::new(1_000, 3)))
     }
 
     #[test]

@@ -16,11 +16,13 @@ pub mod alarm;
 pub mod bad_input;
 pub mod check;
 pub mod decision;
+pub mod dossier;
 pub mod expand;
 pub mod nearest;
 pub mod phase;
 pub mod project;
 pub mod ready;
+pub mod retry;
 pub mod view;
 
 pub use bad_input::BadInput;

@@ -197,14 +197,13 @@ fn read_subtask(goal: &str, at: usize, map: &Map<String, Value>) -> Result<Subta
     };
     let timeout = table.duration("timeout", std::time::Duration::from_millis(TIMEOUT_MS_MAX))?;
     Ok(SubtaskPlan {
-        name: name.into(),
-        skill: skill.into(),
         description: table.text("description")?.unwrap_or_default().into(),
         dependencies: table.texts("dependencies")?.into_iter().map(Into::into).collect(),
         input: table.table("input")?.map(raw),
         repeat: table.integer("repeat", 1..=SUBTASKS_MAX)?,
         timeout_ms: timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok()),
         max_attempts: table.integer("max_attempts", 1..=ATTEMPTS_MAX)?,
+        ..SubtaskPlan::new(name, skill)
     })
 }
 

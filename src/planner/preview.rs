@@ -35,6 +35,7 @@ pub fn preview(planners: &[Arc<dyn Planner>], request: &NewProject) -> Result<Ve
         policy: request.policy.clone(),
         id_namespace: Uuid::nil(),
         playbook,
+        former: None,
     };
     let with_subtasks = |goal: GoalPlan| Ok(GoalPlan { subtasks: Some(subtasks(planners, &goal, &phase)?), ..goal });
     goals.into_iter().map(with_subtasks).collect()

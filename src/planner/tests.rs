@@ -97,6 +97,7 @@ fn phase(
         policy: Raw::empty_object(),
         id_namespace: Uuid::max(),
         playbook,
+        former: None,
     }
 }
 

@@ -70,14 +70,7 @@ impl Client {
     /// Has its owner send anew what a stream may have lost; `to` is where the owner is.
     pub(crate) async fn recover(&self, id: MessageId, stream: StreamId, to: Address) -> Result<(), ClientError> {
         let project_id = stream.project();
-        let control = Control {
-            project_id,
-            stream: Some(stream),
-            project_version: None,
-            subtask_id: None,
-            question: None,
-            answer: None,
-        };
+        let control = Control { stream: Some(stream), ..Control::about(project_id) };
         let outgoing = self.pen().must_arrive(id, to, project_id, Content::Recover(control), self.clock.now())?;
         self.publish(outgoing).await
     }

@@ -52,7 +52,7 @@ pub struct SkillOptions {
 impl SkillOptions {
     pub fn defaults(&self) -> SkillDefaults {
         let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        SkillDefaults { timeout_ms, max_attempts: self.max_attempts }
+        SkillDefaults::new(timeout_ms, self.max_attempts)
     }
 }
 

@@ -13,7 +13,7 @@ use super::port::Publisher;
 use super::stop::Stop;
 use super::supervise::{Ended, Fatal, supervise};
 use crate::wire::address::{ALL_KEY, Address, Exchange, Queue, agent_key, layer_key};
-use crate::wire::content::{Layer, Ping, Presence};
+use crate::wire::content::{Layer, Ping, Presence, RunningCommand};
 use crate::wire::{AgentId, AgentStatus, Content, MessageId, ProjectId, Timestamp};
 
 /// Changes are told at once, but not more often than this.
@@ -40,7 +40,7 @@ pub(crate) struct Facts {
     pub(crate) busy: u32,
     pub(crate) holds: Vec<u32>,
     pub(crate) waits_for: Vec<u32>,
-    pub(crate) commands: Vec<MessageId>,
+    pub(crate) commands: Vec<RunningCommand>,
     pub(crate) broken: bool,
 }
 

@@ -182,6 +182,22 @@ pub struct StartProjectPhase {
     pub id_namespace: Uuid,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playbook: Option<PlaybookRef>,
+    /// The phase that this one takes the place of: what was done there is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
+}
+
+/// A phase whose completed subtasks keep their results in the one that takes its place, where name, skill and
+/// input are the same and all that they depend on is kept too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    pub phase: u32,
+    /// A subtask of it that is done again all the same, with everything that depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redo: Option<u32>,
+    /// What was cancelled in it stays cancelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed_only: bool,
 }
 
 /// A playbook by name and content.
@@ -218,6 +234,10 @@ pub struct ExecuteSubtask {
     /// Agents that failed at it, and should leave it to others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub avoid: Vec<AgentId>,
+    /// It may outlast what a broker lets a delivery be held: the executor accepts it, acks it, and is heard of at
+    /// least this often while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
 }
 
 /// An executor took on a leased command.
@@ -295,8 +315,12 @@ pub struct ProjectStatusUpdate {
     /// What a failed phase has to say for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
+    /// What there is to say of the subtasks that failed: see `domain::dossier`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dossier: Option<Raw>,
+    /// The subtask that this is a question about: what is to become of it? The message's id is the question's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<SubtaskId>,
 }
 
 /// A manager tells the requester that its project ended, or how it stands when it is asked for again.
@@ -333,9 +357,35 @@ pub struct Control {
     /// The question that a `Decide` answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Uuid>,
-    /// The answer of a `Decide`.
+    /// The answer of a `Decide`: `retry`, `skip` or `fail`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// In a `Cancel` to an executor: the commands that are not current any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<MessageId>,
+    /// In a `Retry`: what was cancelled stays cancelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed_only: bool,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Control {
+    /// A word about a project, and nothing said beside it.
+    pub fn about(project_id: ProjectId) -> Self {
+        Self {
+            project_id,
+            stream: None,
+            project_version: None,
+            subtask_id: None,
+            question: None,
+            answer: None,
+            commands: Vec::new(),
+            failed_only: false,
+            reason: None,
+        }
+    }
 }
 
 /// Wakes an open stream when nothing else does.
@@ -379,13 +429,21 @@ pub struct Presence {
     pub waits_for: Vec<u32>,
     /// The commands that an executor runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub commands: Vec<MessageId>,
+    pub commands: Vec<RunningCommand>,
     /// It is about to leave.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,
     /// In a pong: the agents that this one has heard of in the last minute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<Presence>,
+}
+
+/// A command that an executor runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningCommand {
+    pub command: MessageId,
+    pub project_id: ProjectId,
+    pub subtask_id: SubtaskId,
 }
 
 /// The three banks of oars, and the clients on the quay.

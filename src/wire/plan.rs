@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Raw;
+use super::{FailureKind, Raw};
 
 /// A strategic goal. Goals of one priority make a phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,20 @@ pub struct SubtaskPlan {
     /// How many charged failures end it. Without it the skill's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
+    /// How long it may wait in its skill's queue before that is a charged failure, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_wait_ms: Option<u64>,
+    /// The longest wait before the second attempt, in milliseconds; what each further one multiplies it by; and
+    /// the longest of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_factor: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_max_ms: Option<u64>,
+    /// The kinds of failure that are worth another attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_on: Option<Vec<FailureKind>>,
 }
 
 impl SubtaskPlan {
@@ -59,6 +73,11 @@ impl SubtaskPlan {
             repeat: None,
             timeout_ms: None,
             max_attempts: None,
+            queue_wait_ms: None,
+            backoff_ms: None,
+            backoff_factor: None,
+            backoff_max_ms: None,
+            retry_on: None,
         }
     }
 }

@@ -81,7 +81,7 @@ async fn fill(folder: &Path) {
 fn phase_events(project: ProjectId, at: Timestamp) -> Vec<Raw> {
     let cause = project.0;
     let goals = ProjectFile::parse(FILE, Format::Toml).expect("a project").goals.expect("goals");
-    let specs = expand(&goals, &|_| Ok(SkillDefaults { timeout_ms: 60_000, max_attempts: 1 })).expect("specs");
+    let specs = expand(&goals, &|_| Ok(SkillDefaults::new(60_000, 1))).expect("specs");
     let (a_began, a_ended, b_began, b_ended) = (at.plus_ms(100), at.plus_ms(200), at.plus_ms(300), at.plus_ms(400));
     [
         json!({ "Opened": {

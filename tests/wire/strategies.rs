@@ -97,11 +97,28 @@ fn subtask_plan() -> impl Strategy<Value = SubtaskPlan> {
         vec(text(), 0..3),
         some_raw(),
         option::of(any::<u32>()),
-        option::of(any::<u64>()),
-        option::of(any::<u32>()),
+        (option::of(any::<u64>()), option::of(any::<u32>())),
+        any::<([Option<u64>; 3], Option<u32>)>(),
+        option::of(vec(failure_kind(), 0..3)),
     )
-        .prop_map(|((name, skill, description), dependencies, input, repeat, timeout_ms, max_attempts)| {
-            SubtaskPlan { name, skill, description, dependencies, input, repeat, timeout_ms, max_attempts }
+        .prop_map(|((name, skill, description), dependencies, input, repeat, bounds, waits, retry_on)| {
+            let ((timeout_ms, max_attempts), ([queue_wait_ms, backoff_ms, backoff_max_ms], backoff_factor)) =
+                (bounds, waits);
+            SubtaskPlan {
+                name,
+                skill,
+                description,
+                dependencies,
+                input,
+                repeat,
+                timeout_ms,
+                max_attempts,
+                queue_wait_ms,
+                backoff_ms,
+                backoff_factor,
+                backoff_max_ms,
+                retry_on,
+            }
         })
 }
 
@@ -146,26 +163,31 @@ fn start_phase() -> impl Strategy<Value = Content> {
         vec(goal_plan(), 0..3),
         (raw(), raw()),
         option::of((text(), text())),
+        option::of(any::<(u32, Option<u32>, bool)>()),
     )
-        .prop_map(|(ids, [run, phase, priority, partition], strategic_goals, (parameters, policy), playbook)| {
-            let (project_id, project_name, project_version, store_id, id_namespace) = ids;
-            let playbook = playbook.map(|(name, blake3)| PlaybookRef { name, blake3 });
-            Content::StartProjectPhase(StartProjectPhase {
-                project_id,
-                project_name,
-                project_version,
-                run,
-                store_id,
-                phase,
-                priority,
-                partition,
-                strategic_goals,
-                parameters,
-                policy,
-                id_namespace,
-                playbook,
-            })
-        })
+        .prop_map(
+            |(ids, [run, phase, priority, partition], strategic_goals, (parameters, policy), playbook, former)| {
+                let former = former.map(|(phase, redo, failed_only)| Former { phase, redo, failed_only });
+                let (project_id, project_name, project_version, store_id, id_namespace) = ids;
+                let playbook = playbook.map(|(name, blake3)| PlaybookRef { name, blake3 });
+                Content::StartProjectPhase(StartProjectPhase {
+                    project_id,
+                    project_name,
+                    project_version,
+                    run,
+                    store_id,
+                    phase,
+                    priority,
+                    partition,
+                    strategic_goals,
+                    parameters,
+                    policy,
+                    id_namespace,
+                    playbook,
+                    former,
+                })
+            },
+        )
 }
 
 fn execute() -> impl Strategy<Value = Content> {
@@ -174,9 +196,9 @@ fn execute() -> impl Strategy<Value = Content> {
         [text(), text(), text(), text(), text()],
         any::<[u32; 3]>(),
         (raw(), raw()),
-        vec(agent(), 0..3),
+        (vec(agent(), 0..3), option::of(any::<u64>())),
     )
-        .prop_map(|(ids, texts, [phase, attempt, max_attempts], (input, deps), avoid)| {
+        .prop_map(|(ids, texts, [phase, attempt, max_attempts], (input, deps), (avoid, lease_ms))| {
             let (project_id, subtask_id, not_after, timeout_ms) = ids;
             let [project_name, goal_name, task_name, skill, description] = texts;
             Content::ExecuteSubtask(ExecuteSubtask {
@@ -195,12 +217,13 @@ fn execute() -> impl Strategy<Value = Content> {
                 timeout_ms,
                 not_after,
                 avoid,
+                lease_ms,
             })
         })
 }
 
-fn answer() -> impl Strategy<Value = Content> {
-    let kinds = vec![
+fn failure_kind() -> impl Strategy<Value = FailureKind> {
+    proptest::sample::select(vec![
         FailureKind::Transient,
         FailureKind::Permanent,
         FailureKind::Timeout,
@@ -208,7 +231,10 @@ fn answer() -> impl Strategy<Value = Content> {
         FailureKind::Crashed,
         FailureKind::Cancelled,
         FailureKind::Released,
-    ];
+    ])
+}
+
+fn answer() -> impl Strategy<Value = Content> {
     let whose = || (subtask_id(), any::<u32>(), message());
     let accepted = (whose(), option::of(any::<u64>())).prop_map(|((subtask_id, attempt, in_reply_to), lease_ms)| {
         Content::SubtaskAccepted(SubtaskAccepted { subtask_id, attempt, in_reply_to, lease_ms })
@@ -234,7 +260,7 @@ fn answer() -> impl Strategy<Value = Content> {
     );
     let failure = (
         whose(),
-        proptest::sample::select(kinds),
+        failure_kind(),
         text(),
         option::of(any::<u64>()),
         (option::of(time()), option::of(time())),
@@ -258,8 +284,9 @@ fn answer() -> impl Strategy<Value = Content> {
 }
 
 fn report() -> impl Strategy<Value = Content> {
-    let update = (project(), any::<[u32; 2]>(), status(), counts(), some_raw(), option::of(text()), some_raw())
-        .prop_map(|(project_id, [run, phase], status, counts, outputs, error_message, dossier)| {
+    let asks = option::of(subtask_id());
+    let update = (project(), any::<[u32; 2]>(), status(), counts(), some_raw(), option::of(text()), some_raw(), asks)
+        .prop_map(|(project_id, [run, phase], status, counts, outputs, error_message, dossier, asks)| {
             Content::ProjectStatusUpdate(ProjectStatusUpdate {
                 project_id,
                 run,
@@ -269,6 +296,7 @@ fn report() -> impl Strategy<Value = Content> {
                 outputs,
                 error_message,
                 dossier,
+                asks,
             })
         });
     let completion = (project(), status(), text(), counts(), time(), option::of(time()), option::of(text())).prop_map(
@@ -287,18 +315,23 @@ fn control() -> impl Strategy<Value = Content> {
         option::of(any::<u64>()),
         option::of(subtask_id()),
         option::of(id()),
-        option::of(text()),
+        (option::of(text()), option::of(text())),
+        (vec(message(), 0..3), any::<bool>()),
     )
-        .prop_map(|(project_id, stream, project_version, subtask_id, question, answer)| Control {
-            project_id,
-            stream,
-            project_version,
-            subtask_id,
-            question,
-            answer,
+        .prop_map(|(project_id, stream, project_version, subtask_id, question, texts, (commands, failed_only))| {
+            let (answer, reason) = texts;
+            Control { project_id, stream, project_version, subtask_id, question, answer, commands, failed_only, reason }
         });
     let of = [Content::Cancel, Content::Pause, Content::Resume, Content::Retry, Content::Recover, Content::Decide];
     (control, 0..of.len()).prop_map(move |(control, at)| of[at](control))
+}
+
+fn running() -> impl Strategy<Value = RunningCommand> {
+    (message(), project(), subtask_id()).prop_map(|(command, project_id, subtask_id)| RunningCommand {
+        command,
+        project_id,
+        subtask_id,
+    })
 }
 
 fn presence() -> impl Strategy<Value = Presence> {
@@ -308,7 +341,7 @@ fn presence() -> impl Strategy<Value = Presence> {
     let alone = (
         (agent(), text(), text(), text()),
         (proptest::sample::select(layers), proptest::sample::select(statuses)),
-        (vec(text(), 0..3), vec(any::<u32>(), 0..3), vec(any::<u32>(), 0..3), vec(message(), 0..3)),
+        (vec(text(), 0..3), vec(any::<u32>(), 0..3), vec(any::<u32>(), 0..3), vec(running(), 0..3)),
         any::<([u32; 3], bool)>(),
         (time(), option::of(id())),
     )

@@ -293,6 +293,7 @@ mod tests {
                 timeout_ms: 300_000,
                 not_after: Timestamp(0),
                 avoid: Vec::new(),
+                lease_ms: None,
             }),
         );
         let answer = bytes(

@@ -54,7 +54,7 @@ fn opening() -> Vec<phase::Event> {
         id_namespace: Uuid::nil(),
         playbook: None,
     };
-    let specs = expand(&goals, &|_| Ok(SkillDefaults { timeout_ms: 1_000, max_attempts: 3 })).expect("a good plan");
+    let specs = expand(&goals, &|_| Ok(SkillDefaults::new(1_000, 3))).expect("a good plan");
     let alarm = next_alarm(None, false, at(0), None, CAUSE).expect("an alarm");
     vec![
         phase::Event::Opened(opened),

@@ -11,7 +11,8 @@ use crate::wire::content::{ExecuteSubtask, StartProjectPhase};
 use crate::wire::{GoalPlan, Raw, SubtaskId};
 
 /// What holds for a skill that somebody offers and nobody configured here.
-const OFFERED: SkillDefaults = SkillDefaults { timeout_ms: 300_000, max_attempts: 3 };
+const OFFERED_TIMEOUT_MS: u64 = 300_000;
+const OFFERED_ATTEMPTS: u32 = 3;
 
 /// What a manager says of a phase, with what the planners make of it. Pure planners only: called in place.
 pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) -> Start {
@@ -54,7 +55,7 @@ fn defaults(world: &World, window: &Window, skill: &str) -> Result<SkillDefaults
         return Ok(options.defaults());
     }
     if window.is_offered(skill) {
-        return Ok(OFFERED);
+        return Ok(SkillDefaults::new(OFFERED_TIMEOUT_MS, OFFERED_ATTEMPTS));
     }
     let offered = window.offered();
     let known = world.skills.keys().chain(&offered).map(String::as_str);
@@ -80,5 +81,6 @@ pub(super) fn command(opened: &Opened, spec: &Spec, ordinal: u32, flight: &Fligh
         timeout_ms: spec.timeout_ms,
         not_after: flight.not_after,
         avoid: Vec::new(),
+        lease_ms: None,
     }
 }

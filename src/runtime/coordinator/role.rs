@@ -208,7 +208,9 @@ impl Role for CoordinatorRole {
             Effect::Execute { ordinal, .. } => self.command(stream, state, ordinal).await?,
             Effect::Report => self.report(project, state)?,
             Effect::Alarm { number } => self.alarm(stream, state, number)?,
-            Effect::StartPhase { .. } => return Err(gone(MessageId(uuid::Uuid::nil()))),
+            Effect::StartPhase { .. } | Effect::Ask { .. } | Effect::Tell { .. } => {
+                return Err(gone(MessageId(uuid::Uuid::nil())));
+            }
         };
         let id = state.id_of(cause, effect).ok_or_else(|| gone(cause))?;
         let sent = self.pen.must_arrive(id, address, project, content, now);
@@ -295,6 +297,7 @@ fn status_update(opened: &phase::Opened, state: &Phase) -> ProjectStatusUpdate {
         outputs: None,
         error_message: state.ended().and_then(|ended| ended.error.clone()),
         dossier: None,
+        asks: None,
     }
 }
 

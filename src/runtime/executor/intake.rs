@@ -12,6 +12,7 @@ use crate::runtime::letter::{self, Letter};
 use crate::runtime::port::{Confirmed, Delivery, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
 use crate::wire::address::Queue;
+use crate::wire::content::RunningCommand;
 use crate::wire::{Content, Failure, FailureKind};
 
 /// So many commands are looked at together.
@@ -79,7 +80,9 @@ fn task_of(
     let id = letter.envelope.message_id;
     match (&letter.envelope.content, delivery.properties.reply_to.clone()) {
         (Content::ExecuteSubtask(command), Some(reply_to)) => {
-            let stop = shop.running.begin(id, receipt.clone());
+            let (project_id, subtask_id) = (command.project_id, command.subtask_id);
+            let told = RunningCommand { command: id, project_id, subtask_id };
+            let stop = shop.running.begin(told, receipt.clone());
             Ok(stop.map(|stop| Task { id, reply_to, command: command.clone(), stop }))
         }
         (Content::ExecuteSubtask(_), None) => Err(("no_reply_to".into(), letter.body())),

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runtime::port::{Acker, Tag};
 use crate::wire::MessageId;
+use crate::wire::content::RunningCommand;
 
 /// A delivery's claim to an ack: given when all of its commands are answered.
 #[derive(Clone)]
@@ -45,8 +46,9 @@ pub(crate) struct Running {
     idle: Notify,
 }
 
-#[derive(Default)]
 struct Attempt {
+    /// What heartbeats tell of it.
+    told: RunningCommand,
     receipts: Vec<Receipt>,
     stop: CancellationToken,
 }
@@ -57,10 +59,11 @@ impl Running {
     }
 
     /// Takes a command in; none when it runs here already, and the delivery only waits for its answer.
-    pub(crate) fn begin(&self, command: MessageId, receipt: Receipt) -> Option<CancellationToken> {
+    pub(crate) fn begin(&self, told: RunningCommand, receipt: Receipt) -> Option<CancellationToken> {
         let mut attempts = self.lock();
-        let is_new = !attempts.contains_key(&command);
-        let attempt = attempts.entry(command).or_default();
+        let is_new = !attempts.contains_key(&told.command);
+        let fresh = || Attempt { told, receipts: Vec::new(), stop: CancellationToken::new() };
+        let attempt = attempts.entry(told.command).or_insert_with(fresh);
         attempt.receipts.push(receipt);
         is_new.then(|| attempt.stop.clone())
     }
@@ -79,8 +82,8 @@ impl Running {
         self.lock().len()
     }
 
-    pub(crate) fn commands(&self, most: usize) -> Vec<MessageId> {
-        self.lock().keys().take(most).copied().collect()
+    pub(crate) fn commands(&self, most: usize) -> Vec<RunningCommand> {
+        self.lock().values().take(most).map(|attempt| attempt.told).collect()
     }
 
     /// Waits until everything is answered and confirmed.

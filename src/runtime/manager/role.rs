@@ -129,7 +129,7 @@ impl Role for ManagerRole {
                 let content = Content::Alarm(Alarm { stream, number, not_before: alarm.not_before });
                 (Address::project_alarm(alarm.tier.tier()), content, alarm.cause)
             }
-            Effect::Execute { .. } | Effect::Report => return Err(gone()),
+            Effect::Execute { .. } | Effect::Report | Effect::Ask { .. } | Effect::Tell { .. } => return Err(gone()),
         };
         let id = state.id_of(cause, effect).ok_or_else(gone)?;
         let sent = self.pen.must_arrive(id, address, project, content, now);
@@ -229,6 +229,7 @@ impl ManagerRole {
             policy: accepted.policy.clone(),
             id_namespace: accepted.id_namespace,
             playbook: accepted.playbook.clone(),
+            former: None,
         });
         Some((Address::phases(partition), content, phase.started_by?))
     }

@@ -222,7 +222,7 @@ fn graph(text: &str) -> Vec<Spec> {
 fn specs(subtasks: Vec<SubtaskPlan>) -> Vec<Spec> {
     let goal_name = "Build".into();
     let goal = GoalPlan { goal_name, priority: 5, description: String::new(), input: None, subtasks: Some(subtasks) };
-    expand(&[goal], &|_| Ok(SkillDefaults { timeout_ms: TIMEOUT_MS, max_attempts: 3 })).expect("a good graph")
+    expand(&[goal], &|_| Ok(SkillDefaults::new(TIMEOUT_MS, 3))).expect("a good graph")
 }
 
 fn answer(ordinal: u32, in_reply_to: MessageId, body: AnswerBody) -> Input {
