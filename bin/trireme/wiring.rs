@@ -108,6 +108,7 @@ fn options(skill: &Skill) -> SkillOptions {
     SkillOptions {
         concurrency: skill.concurrency,
         prefetch: skill.prefetch,
+        is_external: skill.performer == Performer::External,
         timeout: skill.timeout,
         max_attempts: skill.max_attempts,
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::expand::Spec;
 use super::{phase, project};
-use crate::wire::{Counts, FailureKind, ProjectId, Raw, Status, SubtaskId, SubtaskStatus, Timestamp};
+use crate::wire::{Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// A project, whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +50,15 @@ pub struct SubtaskView {
     pub status: SubtaskStatus,
     /// How often it was handed out.
     pub attempts: u32,
+    /// When its next attempt may begin, as long as it waits for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
+    /// The question about it that waits for an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<MessageId>,
+    /// The subtask of an earlier run, or plan, whose result this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<SubtaskId>,
     pub attempt_log: Vec<AttemptView>,
     /// The executor's own word, of the newest attempt that has one.
     pub agent_id: Option<String>,
@@ -161,9 +170,12 @@ impl SubtaskView {
         Self {
             id: SubtaskId { phase, ordinal },
             name: spec.name_of(ordinal),
-            skill: spec.skill.clone(),
+            skill: known.map_or(&*spec.skill, |_| state.terms(ordinal).skill).to_owned(),
             status: known.map_or(SubtaskStatus::Idle, |subtask| subtask.status),
             attempts: known.map_or(0, |subtask| subtask.attempt),
+            next_attempt_at: state.waits_until(ordinal),
+            question: state.question_id(ordinal),
+            kept_from: state.kept_from(ordinal),
             agent_id: attempt_log.iter().rev().find_map(|attempt| attempt.agent_id.clone()),
             dependencies: spec.dependencies.iter().flat_map(|span| span.ordinals()).map(name_of).collect(),
             started_at: newest.and_then(|attempt| attempt.started_at),
@@ -242,14 +254,59 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 },
             );
         }
+        phase::Event::Accepted { at, ordinal, attempt, agent, .. } => {
+            ended(
+                *ordinal,
+                AttemptView {
+                    attempt: *attempt,
+                    handed_over_at: Some(*at),
+                    agent_id: Some(agent.clone()),
+                    kind: None,
+                    error: None,
+                    started_at: Some(*at),
+                    finished_at: None,
+                },
+            );
+        }
+        phase::Event::SubtaskCancelled { at, ordinal, reason, .. } => {
+            let reason = reason.as_deref().unwrap_or("cancelled");
+            close(&mut logs[*ordinal as usize..=*ordinal as usize], *at, reason);
+        }
+        phase::Event::Cancelled { at, reason, .. } => close(logs, *at, reason.as_deref().unwrap_or("cancelled")),
+        phase::Event::RunningCancelled { at } => close(logs, *at, "cancelled: the phase has failed"),
+        phase::Event::Withdrawn { at, ordinal } => {
+            close(&mut logs[*ordinal as usize..=*ordinal as usize], *at, "given up, and handed out anew");
+        }
         phase::Event::Opened(_)
         | phase::Event::SubtasksAdded { .. }
         | phase::Event::Planned {}
+        | phase::Event::Kept { .. }
+        | phase::Event::LeftOut { .. }
+        | phase::Event::LeasesRenewed { .. }
+        | phase::Event::Begun { .. }
         | phase::Event::WaitEnded { .. }
+        | phase::Event::AskRefused { .. }
+        | phase::Event::AskedAgain { .. }
+        | phase::Event::Decided { .. }
+        | phase::Event::Paused { .. }
+        | phase::Event::Resumed { .. }
+        | phase::Event::CancelRepeated { .. }
+        | phase::Event::Hushed { .. }
         | phase::Event::AlarmSet { .. }
         | phase::Event::Ended { .. }
         | phase::Event::ReportRefused { .. }
         | phase::Event::ReportAgain { .. } => {}
+    }
+}
+
+/// Attempts that were under way are over for their owner.
+fn close(logs: &mut [Vec<AttemptView>], at: Timestamp, why: &str) {
+    for attempt in logs.iter_mut().filter_map(|log| log.last_mut()) {
+        if attempt.handed_over_at.take().is_some() {
+            attempt.kind = Some(FailureKind::Cancelled);
+            attempt.error = Some(why.to_owned());
+            attempt.finished_at = Some(at);
+        }
     }
 }
 
@@ -259,8 +316,12 @@ fn goal_status(subtasks: &[SubtaskView], phase: Status) -> Status {
     if subtasks.is_empty() {
         return phase;
     }
-    if subtasks.iter().all(|subtask| subtask.status == SubtaskStatus::Completed) {
+    let went_well = |status| matches!(status, SubtaskStatus::Completed | SubtaskStatus::Skipped);
+    if subtasks.iter().all(|subtask| went_well(subtask.status)) {
         return Status::Completed;
+    }
+    if subtasks.iter().all(|subtask| subtask.status.is_ended()) && !any(SubtaskStatus::Error) {
+        return Status::Cancelled;
     }
     let is_begun = subtasks.iter().any(|subtask| subtask.attempts > 0);
     match phase {

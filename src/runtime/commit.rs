@@ -93,6 +93,15 @@ impl<R: Role> Desk<R> {
         }
     }
 
+    /// Reads from the store what a message needs before it is decided.
+    pub(crate) async fn prepare(&mut self, message: &mut Message<R::Input>) -> Result<(), StoreError> {
+        let mut patience = Patience::default();
+        while let Err(error) = self.role.prepare(message).await {
+            patience.wait(error).await?;
+        }
+        Ok(())
+    }
+
     /// Decides and commits a batch.
     pub(crate) async fn commit(&mut self, work: &[Work<R::Input>]) -> Result<Verdicts, StoreError> {
         let items: Vec<_> = (0..).zip(work).map(|(item, (_, letter, message))| (item, letter.again, message)).collect();

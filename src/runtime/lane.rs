@@ -140,7 +140,10 @@ impl<R: Role> Lane<R> {
                         self.set_aside(at, &delivery.key, None, &reason, unreadable.bytes).await?;
                     }
                     Ok(letter) => match self.desk.read(&letter) {
-                        Ok(message) => work.push((at, letter, message)),
+                        Ok(mut message) => {
+                            self.desk.prepare(&mut message).await?;
+                            work.push((at, letter, message));
+                        }
                         Err(Unfit::Handled) => {}
                         Err(Unfit::WrongStore(why)) => return Err(LaneError::WrongStore(why)),
                         Err(Unfit::Misdirected(reason)) => self.set_letter_aside(at, &letter, reason).await?,

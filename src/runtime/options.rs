@@ -43,6 +43,8 @@ pub struct SkillOptions {
     pub concurrency: u32,
     /// How many commands of it an executor holds: a stop gives back what it has not begun.
     pub prefetch: u16,
+    /// Programs that are none of ours perform it: nothing is heard of them but their answers.
+    pub is_external: bool,
     /// How long an attempt may run.
     pub timeout: Duration,
     /// How many charged failures end a subtask.
@@ -65,6 +67,8 @@ pub struct Timing {
     pub grace: Duration,
     /// How long a command may wait to begin before it is dispatched anew.
     pub start_within: Duration,
+    /// How long after its time is up an attempt may take to be answered, before its executor counts as gone.
+    pub answer_within: Duration,
 }
 
 impl Default for Timing {
@@ -73,6 +77,7 @@ impl Default for Timing {
             heartbeat: Duration::from_secs(5),
             grace: Duration::from_secs(30),
             start_within: Duration::from_secs(600),
+            answer_within: Duration::from_secs(30),
         }
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Post {
     /// Somebody came, left or said something new.
     heard: Notify,
     since: tokio::time::Instant,
+    /// Since when the inbox is open without a gap.
+    listening_since: Mutex<Timestamp>,
     /// The parts that have consumed; all of them once, and the agent is ready.
     consuming: Mutex<BTreeSet<String>>,
     parts: usize,
@@ -73,6 +75,7 @@ impl Post {
             others: Mutex::default(),
             heard: Notify::new(),
             since: tokio::time::Instant::now(),
+            listening_since: Mutex::default(),
             consuming: Mutex::default(),
             // And the inbox.
             parts: parts + 1,
@@ -103,6 +106,11 @@ impl Post {
         if consuming.len() < self.parts && consuming.insert(part.to_owned()) && consuming.len() == self.parts {
             tracing::info!(layer = %self.identity.layer, agent = %self.identity.agent_id, "ready");
         }
+    }
+
+    /// Since when others are listened to without a gap.
+    pub(crate) fn listening_since(&self) -> Timestamp {
+        *lock(&self.listening_since)
     }
 
     /// Waits until something was heard of others.
@@ -206,6 +214,7 @@ impl Post {
         let mut inbox = self.world.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
         let publisher = self.world.transport.publisher().await?;
         self.consumes("the inbox");
+        *lock(&self.listening_since) = self.world.clock.now();
         // Who is there already? The answers fill the roster before the first heartbeats come.
         self.send(&*publisher, Address::everybody(), Content::Ping(Ping::default())).await?;
         let (mut next, mut told_leaving) = (tokio::time::Instant::now(), false);

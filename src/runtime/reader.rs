@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::port::{Payload, PayloadKind, Store, StoreError, Stored, Summary, SummaryQuery};
-use crate::domain::view::ProjectView;
+use crate::domain::view::{ProjectView, SubtaskView};
 use crate::domain::{phase, project};
 use crate::wire::{Counts, ProjectId, Raw, Status, StreamId, SubtaskId, SubtaskStatus, Timestamp};
 
@@ -129,13 +129,16 @@ pub async fn log(
 
 async fn fill_results(store: &dyn Store, view: &mut ProjectView) -> Result<(), StoreError> {
     let id = view.project_id;
-    for phase in &mut view.phases {
-        let stream = StreamId::Phase(id, phase.phase);
-        let mut subtasks: Vec<_> = phase.goals.iter_mut().flat_map(|goal| &mut goal.subtasks).collect();
-        subtasks.retain(|subtask| subtask.status == SubtaskStatus::Completed);
-        subtasks.sort_by_key(|subtask| subtask.id);
-        for chunk in subtasks.chunks_mut(RESULTS_MAX) {
-            let ordinals: Vec<u32> = chunk.iter().map(|subtask| subtask.id.ordinal).collect();
+    // By where the result is: what is kept from an earlier run is where it was made.
+    let place = |subtask: &SubtaskView| subtask.kept_from.unwrap_or(subtask.id);
+    let goals = view.phases.iter_mut().flat_map(|phase| &mut phase.goals);
+    let mut subtasks: Vec<_> = goals.flat_map(|goal| &mut goal.subtasks).collect();
+    subtasks.retain(|subtask| subtask.status == SubtaskStatus::Completed);
+    subtasks.sort_by_key(|subtask| place(subtask));
+    for of_phase in subtasks.chunk_by_mut(|one, other| place(one).phase == place(other).phase) {
+        let Some(stream) = of_phase.first().map(|subtask| StreamId::Phase(id, place(subtask).phase)) else { continue };
+        for chunk in of_phase.chunks_mut(RESULTS_MAX) {
+            let ordinals: Vec<u32> = chunk.iter().map(|subtask| place(subtask).ordinal).collect();
             for Payload { ordinal, data, .. } in store.payloads(stream, PayloadKind::Result, &ordinals).await? {
                 if let Ok(at) = ordinals.binary_search(&ordinal) {
                     chunk[at].result = Some(data);

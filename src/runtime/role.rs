@@ -23,6 +23,11 @@ pub(crate) trait Role: Send {
     /// What a letter means here, and to which stream.
     fn read(&mut self, letter: &Letter) -> Result<Message<Self::Input>, Unfit>;
 
+    /// What else the input needs from the store before it is decided.
+    fn prepare(&mut self, _: &mut Message<Self::Input>) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// The state of a stream without events.
     fn fresh(&self, stream: StreamId) -> Self::State;
     /// The state in a snapshot; none when it is in another format.

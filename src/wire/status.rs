@@ -85,6 +85,11 @@ pub enum SubtaskStatus {
 }
 
 impl SubtaskStatus {
+    /// Nothing more will happen to it.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Error | Self::Skipped | Self::Cancelled)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "IDLE",

@@ -35,6 +35,7 @@ impl Terms {
         let skill = |prefetch| SkillOptions {
             concurrency: sim.draw(|random| random.between(1, 4)),
             prefetch,
+            is_external: false,
             timeout: Duration::from_secs(60),
             max_attempts: MAX_ATTEMPTS,
         };

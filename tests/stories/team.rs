@@ -92,7 +92,7 @@ fn identity(name: &str, layer: Layer) -> Identity {
 }
 
 fn skill() -> SkillOptions {
-    SkillOptions { concurrency: 4, prefetch: 4, timeout: Duration::from_secs(60), max_attempts: 3 }
+    SkillOptions { concurrency: 4, prefetch: 4, is_external: false, timeout: Duration::from_secs(60), max_attempts: 3 }
 }
 
 /// A request with one goal of these subtasks.

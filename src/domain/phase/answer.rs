@@ -2,21 +2,24 @@
 
 use super::dispatch::settle;
 use super::draft::Draft;
+use super::escalate::charged;
 use super::event::{Budget, agent_name};
 use super::{Answer, AnswerBody, DeadCommand, Event, Outcome};
 use crate::domain::decision::{Decision, cut};
-use crate::wire::{Failure, FailureKind, Timestamp};
+use crate::wire::{Failure, FailureKind, MessageId, Timestamp};
 
-/// So many crashes end a subtask. Small, because each may have taken an executor with it; more than one,
-/// because the neighbours of a poison come back with it.
-const MAX_CRASHES: u32 = 3;
 /// The first and the longest wait of an attempt that is not charged. Without a wait an executor that always
 /// gives back, or whose clock is wrong, would be asked in a tight loop.
 const POSTPONE_MS_FIRST: u64 = 250;
 const POSTPONE_MS_MAX: u64 = 60_000;
+/// What is given back more often than this is charged: executors that do nothing else must not keep a project open.
+const RELEASED_MAX: u32 = 100;
 
 pub(super) fn on_answer(draft: &mut Draft<'_>, answer: &Answer) -> Result<(), Decision<Event>> {
-    let attempt = current(draft, answer.ordinal, answer.in_reply_to)?;
+    let attempt = match current(draft, answer.ordinal, answer.in_reply_to) {
+        Ok(attempt) => attempt,
+        Err(otherwise) => return on_unwanted_answer(draft, answer.in_reply_to).map_err(|_| otherwise),
+    };
     match &answer.body {
         AnswerBody::Completed { bytes, usage } => {
             let at = draft.context.now;
@@ -33,39 +36,41 @@ pub(super) fn on_answer(draft: &mut Draft<'_>, answer: &Answer) -> Result<(), De
         }
         AnswerBody::Failed(failure) => {
             let (started_at, finished_at) = (answer.started_at, answer.finished_at);
-            fail(draft, answer.ordinal, Some(&answer.agent), failure, started_at, finished_at);
+            let told = Told { agent: Some(&answer.agent), started_at, finished_at };
+            fail(draft, answer.ordinal, failure, told);
         }
     }
     settle(draft, false);
     Ok(())
 }
 
+pub(super) fn on_answer_after_end(draft: &mut Draft<'_>, answer: &Answer) -> Result<(), Decision<Event>> {
+    on_unwanted_answer(draft, answer.in_reply_to).map_err(|_| Decision::Nothing("the phase has ended"))
+}
+
+/// Whoever had a command that is not wanted any more is done with it: it need not be told again.
+fn on_unwanted_answer(draft: &mut Draft<'_>, command: MessageId) -> Result<(), Decision<Event>> {
+    match draft.phase.unwanted.contains_key(&command) {
+        true => {
+            draft.record(Event::Hushed { at: draft.context.now, command });
+            Ok(())
+        }
+        false => Err(Decision::Nothing("it answers a command that is not current")),
+    }
+}
+
 /// The broker gave a command up: it came back too often, so its executors died of it, or beside it.
 pub(super) fn on_dead_command(draft: &mut Draft<'_>, dead: &DeadCommand) -> Result<(), Decision<Event>> {
     let attempt = current(draft, dead.ordinal, dead.id)?;
-    let crashes = draft.phase.subtasks[dead.ordinal as usize].crashes + 1;
-    let budget = Budget::Crashes;
-    let outcome = match crashes >= MAX_CRASHES {
-        true => Outcome::Exhausted { budget },
-        false => Outcome::Again { budget },
-    };
-    draft.record(Event::Failed {
-        at: draft.context.now,
-        ordinal: dead.ordinal,
-        attempt,
-        agent: None,
-        kind: FailureKind::Crashed,
-        error: format!("the broker gave the command up: {}", cut(&dead.reason)),
-        started_at: None,
-        finished_at: None,
-        outcome,
-    });
+    let failure = Failure::new(FailureKind::Crashed, format!("the broker gave the command up: {}", cut(&dead.reason)));
+    let outcome = charged(draft, dead.ordinal, &failure, Budget::Crashes);
+    record(draft, dead.ordinal, attempt, &failure, Told::BY_NOBODY, outcome);
     settle(draft, false);
     Ok(())
 }
 
 /// The attempt that `command` is of, when it is the current one of that subtask.
-fn current(draft: &Draft<'_>, ordinal: u32, command: crate::wire::MessageId) -> Result<u32, Decision<Event>> {
+pub(super) fn current(draft: &Draft<'_>, ordinal: u32, command: MessageId) -> Result<u32, Decision<Event>> {
     let Some(subtask) = draft.phase.subtasks.get(ordinal as usize) else {
         return Err(Decision::Refuse("unknown_subtask"));
     };
@@ -75,34 +80,57 @@ fn current(draft: &Draft<'_>, ordinal: u32, command: crate::wire::MessageId) -> 
     }
 }
 
-/// Records a failure of the current attempt, and what follows from it for the subtask.
-pub(super) fn fail(
-    draft: &mut Draft<'_>,
-    ordinal: u32,
-    agent: Option<&str>,
-    failure: &Failure,
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
-) {
-    let subtask = &draft.phase.subtasks[ordinal as usize];
-    let (budget, at) = (Budget::Failures, draft.context.now);
-    let never_began = failure.kind == FailureKind::Timeout && started_at.is_none();
-    let outcome = match failure.kind {
-        FailureKind::Permanent | FailureKind::Unsupported => Outcome::Exhausted { budget },
-        FailureKind::Released => Outcome::Wait { until: at.plus_ms(postpone_ms(subtask.postponed)) },
-        FailureKind::Timeout if never_began => Outcome::Wait { until: at.plus_ms(postpone_ms(subtask.postponed)) },
-        FailureKind::Transient | FailureKind::Timeout | FailureKind::Crashed | FailureKind::Cancelled => {
-            match subtask.failures + 1 >= draft.phase.spec(ordinal).max_attempts {
-                true => Outcome::Exhausted { budget },
-                false => Outcome::Again { budget },
-            }
-        }
-    };
-    let (attempt, kind, error) = (subtask.attempt, failure.kind, cut(&failure.message));
-    let agent = agent.map(agent_name);
-    draft.record(Event::Failed { at, ordinal, attempt, agent, kind, error, started_at, finished_at, outcome });
+/// Who told of a failure, and when the attempt ran.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) agent: Option<&'a str>,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) finished_at: Option<Timestamp>,
 }
 
-fn postpone_ms(postponed: u32) -> u64 {
-    POSTPONE_MS_FIRST.saturating_mul(1 << postponed.min(16)).min(POSTPONE_MS_MAX)
+impl Told<'_> {
+    /// No executor said so itself.
+    pub(super) const BY_NOBODY: Self = Self { agent: None, started_at: None, finished_at: None };
+}
+
+/// Records a failure of the current attempt, and what follows from it for the subtask. What never began is not
+/// charged, unless its wait has a bound.
+pub(super) fn fail(draft: &mut Draft<'_>, ordinal: u32, failure: &Failure, told: Told<'_>) {
+    let subtask = draft.phase.subtasks[ordinal as usize];
+    let is_bounded = draft.phase.terms(ordinal).queue_wait_ms.is_some();
+    let never_began = failure.kind == FailureKind::Timeout && told.started_at.is_none();
+    let outcome = match failure.kind {
+        FailureKind::Released if subtask.postponed < RELEASED_MAX => postponed(draft, ordinal),
+        FailureKind::Timeout if never_began && !is_bounded => postponed(draft, ordinal),
+        _ => charged(draft, ordinal, failure, Budget::Failures),
+    };
+    record(draft, ordinal, subtask.attempt, failure, told, outcome);
+}
+
+/// Not charged: once more, a little later each time.
+pub(super) fn postponed(draft: &Draft<'_>, ordinal: u32) -> Outcome {
+    let postponed = draft.phase.subtasks[ordinal as usize].postponed;
+    let wait_ms = POSTPONE_MS_FIRST.saturating_mul(1 << postponed.min(16)).min(POSTPONE_MS_MAX);
+    Outcome::Wait { until: draft.context.now.plus_ms(wait_ms) }
+}
+
+pub(super) fn record(
+    draft: &mut Draft<'_>,
+    ordinal: u32,
+    attempt: u32,
+    failure: &Failure,
+    told: Told<'_>,
+    outcome: Outcome,
+) {
+    draft.record(Event::Failed {
+        at: draft.context.now,
+        ordinal,
+        attempt,
+        agent: told.agent.map(agent_name),
+        kind: failure.kind,
+        error: cut(&failure.message),
+        started_at: told.started_at,
+        finished_at: told.finished_at,
+        outcome,
+    });
 }

@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 
+use super::event::{Answered, Kept};
 use crate::domain::decision::Effect;
 use crate::domain::expand::Spec;
-use crate::wire::content::PlaybookRef;
+use crate::wire::content::{Former, PlaybookRef};
 use crate::wire::{Failure, MessageId, ProjectId, Raw, Timestamp};
 
 /// An input of the phase machine.
@@ -12,6 +13,10 @@ use crate::wire::{Failure, MessageId, ProjectId, Raw, Timestamp};
 pub enum Input {
     Start(Box<Start>),
     Answer(Answer),
+    /// An executor took on a leased command.
+    Accepted(Accepted),
+    /// The project's word.
+    Word(Word),
     Alarm {
         number: u64,
     },
@@ -40,6 +45,29 @@ pub struct Start {
     pub playbook: Option<PlaybookRef>,
     /// The graph, or why there is none.
     pub plan: Result<Vec<Spec>, String>,
+    /// The phase whose place this one takes.
+    pub former: Option<Former>,
+    /// What is kept of it, by the ordinals of the plan, and what is left out.
+    pub kept: Vec<Kept>,
+    pub left_out: Vec<u32>,
+}
+
+/// That an executor took on a leased command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub ordinal: u32,
+    pub in_reply_to: MessageId,
+    pub agent: String,
+}
+
+/// A project's word to its phase. Of those with a version the newest wins, in whatever order they come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    Cancel { project_version: u64, reason: Option<String> },
+    Pause { project_version: u64 },
+    Resume { project_version: u64 },
+    CancelSubtask { ordinal: u32, reason: Option<String> },
+    Decide { question: MessageId, answer: Answered },
 }
 
 /// An executor's answer.
@@ -104,9 +132,31 @@ impl std::fmt::Display for Why {
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub now: Timestamp,
-    /// How many commands of a skill this phase may have in flight now. A soft bound: a phase with ready work
-    /// and nothing in flight always dispatches one.
-    pub allowance: &'a dyn Fn(&str) -> u32,
     /// How long a command may wait to begin before it is dispatched anew.
     pub start_within_ms: u64,
+    /// How much later than its last moment an answer may arrive.
+    pub answer_within_ms: u64,
+    pub team: &'a dyn Team,
+}
+
+/// What is known of the executors: hearsay, on which no promise rests.
+pub trait Team {
+    /// How many commands of a skill this phase may have in flight now. A soft bound: a phase with ready work and
+    /// nothing in flight always dispatches one.
+    fn allowance(&self, skill: &str) -> u32;
+    fn offer(&self, skill: &str) -> Offer;
+    /// When an executor last said that it runs this command.
+    fn heard_of(&self, command: MessageId) -> Option<Timestamp>;
+    /// Since when executors are listened to without a gap.
+    fn listening_since(&self) -> Timestamp;
+}
+
+/// Who offers a skill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Executors that say what they run.
+    Announced,
+    /// Programs that are none of ours: nothing is heard of them but their answers.
+    External,
+    Nobody,
 }

@@ -1,39 +1,54 @@
 //! The phase machine: the graph of one phase, its attempts, and its report. Coordinators run it.
 //!
 //! ```text
-//!   StartProjectPhase --> Opened, SubtasksAdded*, Planned --> BUSY --> Ended (COMPLETED or ERROR)
+//!   StartProjectPhase --> Opened, SubtasksAdded*, Planned --> BUSY --> Ended (COMPLETED, ERROR or CANCELLED)
 //!
 //!   subtask:  IDLE --dependencies done--> READY --allowance--> BUSY --result--> COMPLETED
-//!                                           ^                   |--failure, charged, none left--> ERROR
-//!                                           |                   `--failure--> BUSY again (attempt + 1),
-//!                                           `------ due ------ WAITING <--uncharged, again and again--'
+//!              |                            ^                   |
+//!              |                            `------ due ------ WAITING <--failure, tried again (its skill, or fallback)
+//!              |                                                |  ^
+//!              |                                       answered |  `--failure, used up, policy `ask`
+//!              `--skipped before it--> SKIPPED <----------------|
+//!                                        ^                      `--> ERROR <-- used up, `fail`, `replan`
+//!                                        `-- used up, `skip`, `continue`      (any) --cancel--> CANCELLED
 //! ```
 //!
 //! | input | open phase | ended phase | unknown phase |
 //! | --- | --- | --- | --- |
 //! | Start | nothing | reports again if it is a newer word | opens it |
 //! | Completion, Failure of the current command | recorded | nothing | refused |
-//! | Completion, Failure of another | nothing | nothing | refused |
-//! | Completion, Failure of no subtask | refused | nothing | refused |
-//! | Alarm, not stale | sweeps, next alarm | nothing | refused |
-//! | DeadCommand, Refused | recorded | nothing | refused |
-//! | Recover | all in flight again | reports again | refused |
+//! | of one that is not wanted any more | need not be told again | the same | refused |
+//! | of another | nothing | nothing | refused |
+//! | of no subtask | refused | nothing | refused |
+//! | Accepted of the current command | leased | nothing | refused |
+//! | Cancel, Pause, Resume, newer than the last | recorded | nothing | tombstone |
+//! | CancelSubtask, Decide | recorded | nothing | refused |
+//! | Alarm, not stale | sweeps, next alarm | while something is still to be told | refused |
+//! | DeadCommand, Refused | recorded | a refused report is tried again | refused |
+//! | Recover | all in flight and asked again | reports again | refused |
 //!
 //! `attempt` counts dispatches and only tells them apart; `failures` (those that are charged) is what
 //! `max_attempts` bounds. A result is fenced by the id of the command that it answers.
 
 mod answer;
+mod apply;
 mod dispatch;
 mod draft;
+mod escalate;
 mod event;
+mod indexes;
 mod input;
+mod keep;
+mod lease;
 mod open;
 mod state;
 mod sweep;
+mod words;
 
-pub use event::{Event, Opened, Outcome};
-pub use input::{Answer, AnswerBody, Context, DeadCommand, Input, Refusal, Start, Why};
-pub use state::{Ended, Flight, Phase, SNAPSHOT_FORMAT, Subtask};
+pub use event::{Answered, Dependants, Event, Kept, Opened, Outcome, Then};
+pub use input::{Accepted, Answer, AnswerBody, Context, DeadCommand, Input, Offer, Refusal, Start, Team, Why, Word};
+pub use keep::keep;
+pub use state::{Ended, Flight, Phase, Question, SNAPSHOT_FORMAT, Subtask, Unwanted};
 
 use super::decision::{Decision, Effect};
 use crate::wire::MessageId;
@@ -48,9 +63,12 @@ pub fn decide(phase: &mut Phase, cause: MessageId, input: &Input, context: &Cont
         (Input::Start(start), false, _) => open::on_start(&mut draft, start),
         (Input::Start(_), true, false) => Err(Decision::Nothing("the phase is open")),
         (Input::Start(start), true, true) => sweep::on_start_after_end(&mut draft, start),
+        (Input::Word(word), _, false) => words::on_word(&mut draft, word),
+        (Input::Word(_), _, true) => Err(Decision::Nothing("the phase has ended")),
         (_, false, _) => Err(Decision::Refuse("unknown_stream")),
 
         (Input::Answer(answer), true, false) => answer::on_answer(&mut draft, answer),
+        (Input::Accepted(accepted), true, false) => lease::on_accepted(&mut draft, accepted),
         (Input::DeadCommand(dead), true, false) => answer::on_dead_command(&mut draft, dead),
         (Input::Refused(refusal), true, false) => dispatch::on_refused(&mut draft, refusal),
         (Input::Alarm { number }, true, false) => sweep::on_alarm(&mut draft, *number),
@@ -59,7 +77,8 @@ pub fn decide(phase: &mut Phase, cause: MessageId, input: &Input, context: &Cont
         (Input::Refused(refusal), true, true) => sweep::on_report_refused(&mut draft, refusal),
         (Input::Alarm { number }, true, true) => sweep::on_alarm_after_end(&mut draft, *number),
         (Input::Recover, true, true) => sweep::on_recover_after_end(&mut draft),
-        (Input::Answer(_) | Input::DeadCommand(_), true, true) => Err(Decision::Nothing("the phase has ended")),
+        (Input::Answer(answer), true, true) => answer::on_answer_after_end(&mut draft, answer),
+        (Input::Accepted(_) | Input::DeadCommand(_), true, true) => Err(Decision::Nothing("the phase has ended")),
     };
     match verdict {
         Ok(()) => Decision::Record(draft.into_events()),
@@ -74,6 +93,11 @@ pub fn effects(phase: &Phase, cause: MessageId) -> Vec<Effect> {
     for &ordinal in phase.caused.get(&cause).map(|caused| &caused.ordinals).into_iter().flatten() {
         if let Some(flight) = phase.flights.get(&ordinal).filter(|flight| flight.cause == cause) {
             effects.push(Effect::Execute { ordinal, attempt: flight.attempt });
+        }
+    }
+    for (&ordinal, question) in &phase.questions {
+        if question.cause == cause && phase.ended.is_none() {
+            effects.push(Effect::Ask { ordinal, attempt: question.attempt });
         }
     }
     match &phase.ended {

@@ -2,6 +2,7 @@
 
 use super::dispatch::settle;
 use super::draft::Draft;
+use super::words::end_cancelled;
 use super::{Event, Opened, Start};
 use crate::domain::decision::{Decision, cut};
 use crate::domain::expand::{Spec, dependants, remaining_paths};
@@ -28,6 +29,11 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
         id_namespace: start.id_namespace,
         playbook: start.playbook.clone(),
     }));
+    if draft.phase.cancelled.is_some() {
+        // The word came before its start.
+        end_cancelled(draft);
+        return Ok(());
+    }
     match start.plan.as_ref().map_err(Clone::clone).and_then(|specs| checked(specs)) {
         Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(cut(&error)) }),
         Ok(specs) => {
@@ -35,6 +41,12 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
                 draft.record(Event::SubtasksAdded { specs: chunk.to_vec() });
             }
             draft.record(Event::Planned {});
+            for chunk in start.kept.chunks(SPECS_PER_EVENT) {
+                draft.record(Event::Kept { at, subtasks: chunk.to_vec() });
+            }
+            if !start.left_out.is_empty() {
+                draft.record(Event::LeftOut { at, ordinals: start.left_out.clone() });
+            }
             settle(draft, false);
         }
     }

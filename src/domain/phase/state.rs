@@ -5,33 +5,35 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Budget;
-use super::{Event, Opened, Outcome};
+use super::Opened;
 use crate::domain::alarm::{Alarms, CurrentAlarm};
 use crate::domain::decision::{Effect, effect_id};
-use crate::domain::expand::{Spec, dependants, remaining_paths, specs_of};
+use crate::domain::dossier::FailedAttempt;
+use crate::domain::expand::{Spec, Terms};
 use crate::domain::ready::Ready;
-use crate::wire::{Counts, MessageId, Status, SubtaskStatus, Timestamp};
+use crate::wire::{AgentId, Counts, FailureKind, MessageId, Policy, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// The format of a stored [`Phase`]; snapshots of another are ignored.
-pub const SNAPSHOT_FORMAT: u32 = 1;
-/// How long after its last moment an answer may take to arrive.
-const ANSWER_WITHIN_MS: u64 = 30_000;
+pub const SNAPSHOT_FORMAT: u32 = 2;
+/// So many agents are named to be avoided.
+const AVOIDED_MAX: usize = 8;
 
 /// The fold of a phase's stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     pub(super) version: u64,
     pub(super) opened: Option<Opened>,
-    specs: Vec<Spec>,
+    pub(super) policy: Policy,
+    pub(super) specs: Vec<Spec>,
     /// By spec: those that depend on it, how many of them are still to be dispatched, its remaining path, and how
     /// many of its dependencies are open.
-    dependants: Vec<Vec<u32>>,
-    askers: Vec<u32>,
-    paths: Vec<u32>,
-    open: Vec<u32>,
-    skills: Vec<String>,
-    spec_skills: Vec<u32>,
+    pub(super) dependants: Vec<Vec<u32>>,
+    pub(super) askers: Vec<u32>,
+    pub(super) paths: Vec<u32>,
+    pub(super) open: Vec<u32>,
+    pub(super) skills: Vec<String>,
+    pub(super) spec_skills: Vec<u32>,
+    pub(super) spec_fallbacks: Vec<u32>,
     pub(super) subtasks: Vec<Subtask>,
     pub(super) ready: Ready,
     /// What the broker has, by ordinal.
@@ -39,14 +41,30 @@ pub struct Phase {
     /// The ordinals that a message had dispatched; some may have moved on since.
     pub(super) caused: BTreeMap<MessageId, Caused>,
     /// By skill: how many commands the broker has, and until when none is sent because it refused one.
-    in_flight: Vec<u32>,
-    held: Vec<Timestamp>,
-    /// When each subtask that waits may go on.
-    waits: BTreeMap<u32, Timestamp>,
-    /// The deadlines of flights and the ends of waits, in their order.
-    due: BTreeSet<(Timestamp, u32)>,
-    counts: Counts,
+    pub(super) in_flight: Vec<u32>,
+    pub(super) held: Vec<Timestamp>,
+    /// When each subtask that waits for a time may go on; one that waits for an answer is not among them.
+    pub(super) waits: BTreeMap<u32, Timestamp>,
+    /// When flights are looked at next, and the ends of waits, in their order.
+    pub(super) due: BTreeSet<(Timestamp, u32)>,
+    pub(super) counts: Counts,
     pub(super) alarms: Alarms,
+    /// What is to become of these? The managers were asked.
+    pub(super) questions: BTreeMap<u32, Question>,
+    /// How attempts failed of those that have not ended, and of the first that failed for good.
+    pub(super) notes: BTreeMap<u32, Vec<FailedAttempt>>,
+    /// The first that failed for good, in their order, and how many there are.
+    pub(super) failed: Vec<u32>,
+    pub(super) failed_count: u32,
+    /// Where results are that were made in another phase.
+    pub(super) kept: BTreeMap<u32, SubtaskId>,
+    /// Commands that were given up and may be run all the same.
+    pub(super) unwanted: BTreeMap<MessageId, Unwanted>,
+    /// The version of the newest word of cancel, pause and resume.
+    pub(super) word_version: Option<u64>,
+    pub(super) paused: Option<Timestamp>,
+    /// Nobody wants this phase any more.
+    pub(super) cancelled: Option<Cancelled>,
     /// The error of the subtask that failed for good: nothing new is started.
     pub(super) failing: Option<String>,
     pub(super) ended: Option<Ended>,
@@ -66,6 +84,14 @@ pub struct Subtask {
     pub postponed: u32,
     /// The length of its result.
     pub bytes: u32,
+    /// Its attempts are its fallback's now.
+    pub fell_back: bool,
+}
+
+impl Subtask {
+    pub(super) fn new(spec: u32, status: SubtaskStatus) -> Self {
+        Self { status, spec, attempt: 0, failures: 0, crashes: 0, postponed: 0, bytes: 0, fell_back: false }
+    }
 }
 
 /// A command that the broker has.
@@ -74,7 +100,40 @@ pub struct Flight {
     pub attempt: u32,
     pub cause: MessageId,
     pub not_after: Timestamp,
+    /// The last moment for an answer.
     pub deadline: Timestamp,
+    /// When it is to be seen whether it has begun, where its wait is bounded and that is not known yet.
+    pub begin_by: Option<Timestamp>,
+    /// Until when its executor counts as alive, where it has told us that it has it.
+    pub lease: Option<Timestamp>,
+}
+
+impl Flight {
+    /// When it is to be looked at next.
+    pub fn due(&self) -> Timestamp {
+        self.lease.or(self.begin_by).map_or(self.deadline, |at| at.min(self.deadline))
+    }
+}
+
+/// A question to the managers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    pub cause: MessageId,
+    pub attempt: u32,
+}
+
+/// A command that is not wanted any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwanted {
+    pub ordinal: u32,
+    /// From then on nobody runs it any more.
+    pub until: Timestamp,
+}
+
+/// That nobody wants a phase any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {
+    pub reason: Option<String>,
 }
 
 /// What one message had dispatched.
@@ -82,7 +141,7 @@ pub struct Flight {
 pub(super) struct Caused {
     /// Those that have landed since are among them still.
     pub(super) ordinals: Vec<u32>,
-    live: u32,
+    pub(super) live: u32,
 }
 
 /// How a phase ended.
@@ -147,6 +206,8 @@ impl Phase {
     pub fn status(&self) -> Status {
         match (&self.opened, &self.ended) {
             (None, _) => Status::Idle,
+            (Some(_), None) if self.paused.is_some() => Status::Paused,
+            (Some(_), None) if !self.questions.is_empty() && self.flights.is_empty() => Status::Waiting,
             (Some(_), None) => Status::Busy,
             (Some(_), Some(ended)) => ended.status,
         }
@@ -173,9 +234,65 @@ impl Phase {
         self.id_of(self.ended.as_ref()?.cause, Effect::Report)
     }
 
-    /// An open phase has its alarm out; an ended one only while its report is still to be sent.
+    /// An open phase has its alarm out; an ended one only while its report is still to be sent, or executors are
+    /// still to be told of what is not wanted any more.
     pub(super) fn wants_alarm(&self) -> bool {
-        self.ended.is_none() || self.report_refused
+        self.opened.is_some() && (self.ended.is_none() || self.report_refused || !self.unwanted.is_empty())
+    }
+
+    /// The id of the question about a subtask: that of the message that asks it.
+    pub fn question_id(&self, ordinal: u32) -> Option<MessageId> {
+        let question = self.questions.get(&ordinal)?;
+        self.id_of(question.cause, Effect::Ask { ordinal, attempt: question.attempt })
+    }
+
+    pub fn questions(&self) -> &BTreeMap<u32, Question> {
+        &self.questions
+    }
+
+    /// The terms of the next attempt of a subtask, or of the current one.
+    pub fn terms(&self, ordinal: u32) -> Terms<'_> {
+        self.spec(ordinal).terms(self.subtasks[ordinal as usize].fell_back)
+    }
+
+    /// When a subtask that waits for a time may go on.
+    pub fn waits_until(&self, ordinal: u32) -> Option<Timestamp> {
+        self.waits.get(&ordinal).copied()
+    }
+
+    /// Where the result of a subtask is that was made in another phase.
+    pub fn kept_from(&self, ordinal: u32) -> Option<SubtaskId> {
+        self.kept.get(&ordinal).copied()
+    }
+
+    /// Commands that were given up and may be run all the same.
+    pub fn unwanted(&self) -> &BTreeMap<MessageId, Unwanted> {
+        &self.unwanted
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_some()
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Agents that failed at a subtask, and should leave it to others: the newest.
+    pub fn avoided(&self, ordinal: u32) -> Vec<AgentId> {
+        let mut avoided: Vec<AgentId> = Vec::new();
+        for note in self.notes.get(&ordinal).into_iter().flatten().rev() {
+            let is_theirs = !matches!(note.kind, FailureKind::Released | FailureKind::Cancelled);
+            let agent = note.agent_id.as_deref().filter(|_| is_theirs).and_then(|agent| AgentId::new(agent).ok());
+            if let Some(agent) = agent.filter(|agent| avoided.len() < AVOIDED_MAX && !avoided.contains(agent)) {
+                avoided.push(agent);
+            }
+        }
+        avoided
     }
 
     /// Whether nothing will ask for this subtask's result any more, but for attempts that are made again.
@@ -183,14 +300,18 @@ impl Phase {
         self.askers[self.subtasks[ordinal as usize].spec as usize] == 0
     }
 
-    /// When the next wait or deadline is over.
+    /// When the next wait is over or flight is to be looked at. While the phase is paused waits stand still.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|&(at, _)| at)
+        match self.paused {
+            None => self.due.first().map(|&(at, _)| at),
+            Some(_) => self.flights.values().map(Flight::due).min(),
+        }
     }
 
-    /// A subtask whose wait or deadline is over by now.
-    pub(super) fn due_by(&self, now: Timestamp) -> Option<u32> {
-        self.due.first().filter(|&&(at, _)| at <= now).map(|&(_, ordinal)| ordinal)
+    /// What is due by now, in its order.
+    pub(super) fn due_by(&self, now: Timestamp) -> Vec<u32> {
+        let due = self.due.iter().take_while(|&&(at, _)| at <= now).map(|&(_, ordinal)| ordinal);
+        due.filter(|ordinal| self.paused.is_none() || self.flights.contains_key(ordinal)).collect()
     }
 
     pub(super) fn skill_name(&self, skill: u32) -> &str {
@@ -218,6 +339,10 @@ impl Phase {
         }
     }
 
+    fn is_waiting(&self, ordinal: u32) -> bool {
+        self.subtask(ordinal).is_some_and(|subtask| subtask.status == SubtaskStatus::Waiting)
+    }
+
     /// What must hold after every event, and the last after every decision, by name; the first that does not.
     pub fn check(&self) -> Result<(), &'static str> {
         let busy = self.subtasks.iter().filter(|subtask| subtask.status == SubtaskStatus::Busy).count();
@@ -232,184 +357,10 @@ impl Phase {
             (self.ready.len() == self.counts.ready, "ready_is_queued"),
             (self.due.len() == self.flights.len() + self.waits.len(), "every_attempt_has_a_deadline"),
             (self.ended.is_none() || self.flights.is_empty(), "nothing_runs_after_the_end"),
-            (self.opened.is_none() || self.ended.is_some() || self.alarm().is_some(), "an_open_stream_has_an_alarm"),
+            (self.questions.keys().all(|&ordinal| self.is_waiting(ordinal)), "a_question_is_about_what_waits"),
+            (self.waits.keys().all(|&ordinal| self.is_waiting(ordinal)), "what_waits_is_waiting"),
+            (!self.wants_alarm() || self.alarm().is_some(), "an_open_stream_has_an_alarm"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, name)| Err(name))
-    }
-
-    /// Moves the state on by one event.
-    pub fn apply(&mut self, event: &Event) {
-        self.version += 1;
-        match event {
-            Event::Opened(opened) => self.opened = Some(opened.clone()),
-            Event::SubtasksAdded { specs } => self.specs.extend_from_slice(specs),
-            Event::Planned {} => self.plan(),
-            Event::Dispatched { cause, not_after, commands, .. } => {
-                commands.iter().for_each(|&(ordinal, attempt)| self.dispatch(ordinal, attempt, *cause, *not_after));
-            }
-            Event::DispatchRefused { ordinal, again_at, .. } => {
-                let skill = self.spec_skills[self.subtasks[*ordinal as usize].spec as usize];
-                self.held[skill as usize] = *again_at;
-                self.wait(*ordinal, *again_at);
-            }
-            Event::Completed { ordinal, bytes, .. } => {
-                self.subtasks[*ordinal as usize].bytes = *bytes;
-                self.set_status(*ordinal, SubtaskStatus::Completed);
-                self.release_dependants(*ordinal);
-            }
-            Event::Failed { ordinal, outcome, error, kind, .. } => {
-                self.fail(*ordinal, *outcome, || format!("{kind}: {error}"))
-            }
-            Event::WaitEnded { ordinal, .. } => self.set_status(*ordinal, SubtaskStatus::Ready),
-            Event::AlarmSet { alarm, .. } => self.alarms.set(*alarm),
-            Event::Ended { at, cause, status, error } => {
-                let error = error.clone();
-                self.ended = Some(Ended { at: *at, cause: *cause, status: *status, error });
-            }
-            Event::ReportRefused { .. } => self.report_refused = true,
-            Event::ReportAgain { cause, .. } => {
-                self.report_refused = false;
-                if let Some(ended) = &mut self.ended {
-                    ended.cause = *cause;
-                }
-            }
-        }
-    }
-
-    /// The plan is complete: the graph's indexes are built, once, and what has no dependencies is ready.
-    fn plan(&mut self) {
-        self.dependants = dependants(&self.specs);
-        self.askers = self.dependants.iter().map(|list| u32::try_from(list.len()).unwrap_or(u32::MAX)).collect();
-        self.paths = remaining_paths(&self.specs, &self.dependants).unwrap_or_else(|_| vec![1; self.specs.len()]);
-        self.open = self.specs.iter().map(|spec| spec.dependencies.iter().map(|span| span.count).sum()).collect();
-        for spec in &self.specs {
-            let known = self.skills.iter().position(|skill| *skill == spec.skill);
-            let skill = known.unwrap_or_else(|| {
-                self.skills.push(spec.skill.clone());
-                self.skills.len() - 1
-            });
-            self.spec_skills.push(u32::try_from(skill).expect("fewer skills than subtasks"));
-        }
-        self.in_flight = vec![0; self.skills.len()];
-        self.held = vec![Timestamp::default(); self.skills.len()];
-        for at in 0..self.specs.len() {
-            let spec = u32::try_from(at).expect("fewer specs than subtasks");
-            for _ in self.specs[at].span().ordinals() {
-                let status = SubtaskStatus::Idle;
-                let none = Subtask { status, spec, attempt: 0, failures: 0, crashes: 0, postponed: 0, bytes: 0 };
-                self.subtasks.push(none);
-                self.counts.add(status);
-            }
-        }
-        for at in 0..self.specs.len() {
-            self.ready_if_free(at);
-        }
-    }
-
-    fn ready_if_free(&mut self, spec: usize) {
-        if self.open[spec] == 0 {
-            self.specs[spec].span().ordinals().for_each(|ordinal| self.set_status(ordinal, SubtaskStatus::Ready));
-        }
-    }
-
-    fn release_dependants(&mut self, ordinal: u32) {
-        let spec = self.subtasks[ordinal as usize].spec as usize;
-        for at in 0..self.dependants[spec].len() {
-            let dependant = self.dependants[spec][at] as usize;
-            self.open[dependant] -= 1;
-            self.ready_if_free(dependant);
-        }
-    }
-
-    fn dispatch(&mut self, ordinal: u32, attempt: u32, cause: MessageId, not_after: Timestamp) {
-        let deadline = not_after.plus_ms(self.spec(ordinal).timeout_ms).plus_ms(ANSWER_WITHIN_MS);
-        self.set_status(ordinal, SubtaskStatus::Busy);
-        if self.subtasks[ordinal as usize].attempt == 0 {
-            self.ask(ordinal);
-        }
-        self.subtasks[ordinal as usize].attempt = attempt;
-        self.flights.insert(ordinal, Flight { attempt, cause, not_after, deadline });
-        self.due.insert((deadline, ordinal));
-        let caused = self.caused.entry(cause).or_default();
-        caused.ordinals.push(ordinal);
-        caused.live += 1;
-    }
-
-    /// When the last copy of a spec is dispatched for the first time, its dependencies have one asker less.
-    fn ask(&mut self, ordinal: u32) {
-        let spec = &self.specs[self.subtasks[ordinal as usize].spec as usize];
-        if spec.span().ordinals().next_back() == Some(ordinal) {
-            for span in &spec.dependencies {
-                self.askers[specs_of(&self.specs, *span)].iter_mut().for_each(|askers| *askers -= 1);
-            }
-        }
-    }
-
-    fn wait(&mut self, ordinal: u32, until: Timestamp) {
-        self.set_status(ordinal, SubtaskStatus::Waiting);
-        self.waits.insert(ordinal, until);
-        self.due.insert((until, ordinal));
-        self.subtasks[ordinal as usize].postponed += 1;
-    }
-
-    fn fail(&mut self, ordinal: u32, outcome: Outcome, error: impl Fn() -> String) {
-        let subtask = &mut self.subtasks[ordinal as usize];
-        match outcome {
-            Outcome::Again { budget: Budget::Failures } | Outcome::Exhausted { budget: Budget::Failures } => {
-                subtask.failures += 1;
-            }
-            Outcome::Again { budget: Budget::Crashes } | Outcome::Exhausted { budget: Budget::Crashes } => {
-                subtask.crashes += 1;
-            }
-            Outcome::Wait { .. } => {}
-        }
-        match outcome {
-            Outcome::Again { .. } => self.set_status(ordinal, SubtaskStatus::Ready),
-            Outcome::Wait { until } => self.wait(ordinal, until),
-            Outcome::Exhausted { .. } => {
-                self.set_status(ordinal, SubtaskStatus::Error);
-                let name = self.spec(ordinal).name_of(ordinal);
-                self.failing.get_or_insert_with(|| format!("subtask `{name}` failed: {}", error()));
-            }
-        }
-    }
-
-    /// The one place where a subtask's status changes, with every index that follows from it.
-    fn set_status(&mut self, ordinal: u32, status: SubtaskStatus) {
-        let Subtask { status: old, spec, attempt, .. } = self.subtasks[ordinal as usize];
-        let (skill, path) = (self.spec_skills[spec as usize], self.paths[spec as usize]);
-        match old {
-            SubtaskStatus::Ready => self.ready.remove(skill, path, ordinal),
-            SubtaskStatus::Busy => self.land(ordinal, skill),
-            SubtaskStatus::Waiting => {
-                if let Some(until) = self.waits.remove(&ordinal) {
-                    self.due.remove(&(until, ordinal));
-                }
-            }
-            _ => {}
-        }
-        match status {
-            SubtaskStatus::Ready if attempt > 0 => self.ready.push_first(skill, path, ordinal),
-            SubtaskStatus::Ready => self.ready.push(skill, path, ordinal),
-            SubtaskStatus::Busy => self.in_flight[skill as usize] += 1,
-            _ => {}
-        }
-        *self.counts.of(old) -= 1;
-        *self.counts.of(status) += 1;
-        self.subtasks[ordinal as usize].status = status;
-    }
-
-    /// The broker no longer has a current command of this subtask.
-    fn land(&mut self, ordinal: u32, skill: u32) {
-        self.in_flight[skill as usize] -= 1;
-        if let Some(flight) = self.flights.remove(&ordinal) {
-            self.due.remove(&(flight.deadline, ordinal));
-            if let Some(caused) = self.caused.get_mut(&flight.cause) {
-                caused.live -= 1;
-                if caused.live == 0 {
-                    self.caused.remove(&flight.cause);
-                }
-            }
-        }
     }
 }

@@ -1,12 +1,14 @@
-//! What an alarm or an operator wakes: waits that are over, attempts past their deadline, refused publishes.
+//! What an alarm or an operator wakes: waits that are over, attempts past their deadline, leases, refused publishes,
+//! and executors that are to be told again of what is not wanted any more.
 
-use super::answer::fail;
-use super::dispatch::{REFUSED_WAIT_MS, settle};
+use super::answer::{Told, fail, postponed, record};
+use super::dispatch::{REFUSED_WAIT_MS, set_alarm, settle};
 use super::draft::Draft;
-use super::{Event, Refusal, Start};
-use crate::domain::alarm::next_alarm;
+use super::escalate::charged;
+use super::event::Budget;
+use super::{Event, Offer, Refusal, Start, lease};
 use crate::domain::decision::{Decision, Effect};
-use crate::wire::{Failure, FailureKind, SubtaskStatus};
+use crate::wire::{Failure, FailureKind};
 
 /// The phase's alarm came back. A newer number than the state knows sweeps too: a store that forgot its last
 /// events, a backup say, must not leave the stream without an alarm.
@@ -15,27 +17,80 @@ pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decisio
         return Err(Decision::Nothing("the alarm is stale"));
     }
     let at = draft.context.now;
-    while let Some(ordinal) = draft.phase.due_by(at) {
-        match draft.phase.subtasks[ordinal as usize].status {
-            SubtaskStatus::Busy => {
-                // Nobody was heard of it, so it is not known to have begun: it is not charged.
-                let failure = Failure::new(FailureKind::Timeout, "no answer by its deadline");
-                fail(draft, ordinal, None, &failure, None, None);
+    let mut leases = Vec::new();
+    for ordinal in draft.phase.due_by(at) {
+        let Some(flight) = draft.phase.flights.get(&ordinal).copied() else {
+            match draft.phase.questions.contains_key(&ordinal) {
+                true => draft.record(Event::AskedAgain { at, cause: draft.cause, ordinal }),
+                false => draft.record(Event::WaitEnded { at, ordinal }),
             }
-            _ => draft.record(Event::WaitEnded { at, ordinal }),
+            continue;
+        };
+        match (flight.lease, flight.begin_by) {
+            _ if flight.deadline <= at => on_deadline(draft, ordinal),
+            (Some(_), _) => match lease::renewed(draft, ordinal) {
+                Some(until) => leases.push((ordinal, until)),
+                None => lease::expire(draft, ordinal),
+            },
+            (None, Some(_)) => on_begin_by(draft, ordinal),
+            (None, None) => {}
         }
     }
+    if !leases.is_empty() {
+        draft.record(Event::LeasesRenewed { at, leases });
+    }
+    repeat_cancels(draft);
     settle(draft, true);
     Ok(())
 }
 
-/// Everything in flight is dispatched again as a new attempt, and the alarm goes out anew.
+/// Nobody answered in time. It is charged where somebody should have: an executor that had it hung or lied. Where
+/// nobody offers the skill it waits, and is not charged.
+fn on_deadline(draft: &mut Draft<'_>, ordinal: u32) {
+    let (phase, failure) = (&*draft.phase, Failure::new(FailureKind::Timeout, "no answer by its deadline"));
+    let (attempt, terms) = (phase.subtasks[ordinal as usize].attempt, phase.terms(ordinal));
+    let is_leased = phase.flights.get(&ordinal).is_some_and(|flight| flight.lease.is_some());
+    let is_charged =
+        is_leased || terms.queue_wait_ms.is_some() || draft.context.team.offer(terms.skill) != Offer::Nobody;
+    let outcome = match is_charged {
+        true => charged(draft, ordinal, &failure, Budget::Failures),
+        false => postponed(draft, ordinal),
+    };
+    record(draft, ordinal, attempt, &failure, Told::BY_NOBODY, outcome);
+}
+
+/// Its wait in the queue has a bound, which is over. Has it begun? Executors say what they run; of programs that say
+/// nothing the answer has to be waited for.
+fn on_begin_by(draft: &mut Draft<'_>, ordinal: u32) {
+    let (team, at) = (draft.context.team, draft.context.now);
+    let is_external = team.offer(draft.phase.terms(ordinal).skill) == Offer::External;
+    let is_running = draft.phase.command_id(ordinal).is_some_and(|command| team.heard_of(command).is_some());
+    if is_external || is_running {
+        draft.record(Event::Begun { at, ordinal });
+        return;
+    }
+    let wait_ms = draft.phase.terms(ordinal).queue_wait_ms.unwrap_or_default();
+    let failure = Failure::new(FailureKind::Timeout, format!("it waited in its queue for longer than {wait_ms} ms"));
+    fail(draft, ordinal, &failure, Told::BY_NOBODY);
+}
+
+fn repeat_cancels(draft: &mut Draft<'_>) {
+    if !draft.phase.unwanted.is_empty() {
+        draft.record(Event::CancelRepeated { at: draft.context.now });
+    }
+}
+
+/// Everything in flight is dispatched again as a new attempt, questions are asked again, and the alarm goes out anew.
 pub(super) fn on_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
     let at = draft.context.now;
     let in_flight: Vec<u32> = draft.phase.flights.keys().copied().collect();
     // Each goes to the head of its queue: the last one first, so that they keep their order.
     for ordinal in in_flight.into_iter().rev() {
-        draft.record(Event::WaitEnded { at, ordinal });
+        draft.record(Event::Withdrawn { at, ordinal });
+    }
+    let asked: Vec<u32> = draft.phase.questions.keys().copied().collect();
+    for ordinal in asked {
+        draft.record(Event::AskedAgain { at, cause: draft.cause, ordinal });
     }
     settle(draft, true);
     Ok(())
@@ -43,6 +98,7 @@ pub(super) fn on_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
 
 pub(super) fn on_recover_after_end(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
     draft.record(Event::ReportAgain { at: draft.context.now, cause: draft.cause });
+    set_alarm(draft, true);
     Ok(())
 }
 
@@ -61,17 +117,18 @@ pub(super) fn on_report_refused(draft: &mut Draft<'_>, refusal: &Refusal) -> Res
     }
     let now = draft.context.now;
     draft.record(Event::ReportRefused { at: now });
-    let due = Some(now.plus_ms(REFUSED_WAIT_MS));
-    if let Some(alarm) = next_alarm(draft.phase.alarm(), true, now, due, draft.cause) {
-        draft.record(Event::AlarmSet { at: now, alarm });
-    }
+    super::dispatch::set_alarm_for(draft, true, Some(now.plus_ms(REFUSED_WAIT_MS)));
     Ok(())
 }
 
 pub(super) fn on_alarm_after_end(draft: &mut Draft<'_>, number: u64) -> Result<(), Decision<Event>> {
-    if !draft.phase.report_refused || draft.phase.alarms.is_stale(number) {
+    if !draft.phase.wants_alarm() || draft.phase.alarms.is_stale(number) {
         return Err(Decision::Nothing("the phase has ended"));
     }
-    draft.record(Event::ReportAgain { at: draft.context.now, cause: draft.cause });
+    if draft.phase.report_refused {
+        draft.record(Event::ReportAgain { at: draft.context.now, cause: draft.cause });
+    }
+    repeat_cancels(draft);
+    set_alarm(draft, true);
     Ok(())
 }

@@ -65,7 +65,13 @@ fn opening() -> Vec<phase::Event> {
 }
 
 fn sent(commands: &[(u32, u32)]) -> phase::Event {
-    phase::Event::Dispatched { at: at(1), cause: CAUSE, not_after: at(60), commands: commands.to_vec() }
+    phase::Event::Dispatched {
+        at: at(1),
+        cause: CAUSE,
+        not_after: at(60),
+        commands: commands.to_vec(),
+        answer_within_ms: None,
+    }
 }
 
 fn completed(ordinal: u32, attempt: u32) -> phase::Event {

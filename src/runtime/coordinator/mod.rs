@@ -4,8 +4,10 @@
 //! gives its deliveries to one of them, which holds the partition's phases in memory; another takes over as soon
 //! as its channel is gone.
 
+mod notices;
 mod partition;
 mod planning;
+mod reading;
 mod results;
 mod role;
 mod share;

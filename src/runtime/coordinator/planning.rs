@@ -4,11 +4,11 @@ use super::window::Window;
 use crate::domain::check;
 use crate::domain::expand::{SkillDefaults, Spec, expand};
 use crate::domain::nearest;
-use crate::domain::phase::{Flight, Opened, Start};
+use crate::domain::phase::{self, Event, Flight, Opened, Phase, Start};
 use crate::runtime::options::World;
-use crate::runtime::port::PlanError;
+use crate::runtime::port::{PlanError, Store, StoreError};
 use crate::wire::content::{ExecuteSubtask, StartProjectPhase};
-use crate::wire::{GoalPlan, Raw, SubtaskId};
+use crate::wire::{GoalPlan, ProjectId, Raw, StreamId, SubtaskId};
 
 /// What holds for a skill that somebody offers and nobody configured here.
 const OFFERED_TIMEOUT_MS: u64 = 300_000;
@@ -30,6 +30,9 @@ pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) ->
         id_namespace: start.id_namespace,
         playbook: start.playbook.clone(),
         plan: specs(world, window, start),
+        former: start.former,
+        kept: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 
@@ -64,7 +67,8 @@ fn defaults(world: &World, window: &Window, skill: &str) -> Result<SkillDefaults
 }
 
 /// The command of an attempt.
-pub(super) fn command(opened: &Opened, spec: &Spec, ordinal: u32, flight: &Flight, deps: Raw) -> ExecuteSubtask {
+pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Flight, deps: Raw) -> ExecuteSubtask {
+    let (spec, terms) = (state.spec(ordinal), state.terms(ordinal));
     ExecuteSubtask {
         project_id: opened.project_id,
         project_name: opened.project_name.clone(),
@@ -72,15 +76,30 @@ pub(super) fn command(opened: &Opened, spec: &Spec, ordinal: u32, flight: &Fligh
         goal_name: opened.goals.get(spec.goal as usize).cloned().unwrap_or_default(),
         subtask_id: SubtaskId { phase: opened.phase, ordinal },
         task_name: spec.name_of(ordinal),
-        skill: spec.skill.clone(),
+        skill: terms.skill.to_owned(),
         description: spec.description.clone(),
         attempt: flight.attempt,
-        max_attempts: spec.max_attempts,
+        max_attempts: terms.max_attempts,
         input: spec.input_of(ordinal),
         deps,
-        timeout_ms: spec.timeout_ms,
+        timeout_ms: terms.timeout_ms,
         not_after: flight.not_after,
-        avoid: Vec::new(),
-        lease_ms: None,
+        avoid: state.avoided(ordinal),
+        lease_ms: terms.lease_ms,
     }
+}
+
+/// What the phase keeps of the one whose place it takes.
+pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Start) -> Result<(), StoreError> {
+    let (Some(former), Ok(plan)) = (start.former, &start.plan) else { return Ok(()) };
+    let stream = StreamId::Phase(project, former.phase);
+    let mut old = Phase::default();
+    for raw in &store.load_from_start(stream).await?.events {
+        let event: Event = raw.read().map_err(|error| {
+            StoreError::Unusable(format!("stream {stream} has an event that this version can not read: {error}"))
+        })?;
+        old.apply(&event);
+    }
+    (start.kept, start.left_out) = phase::keep(&old, &former, plan);
+    Ok(())
 }

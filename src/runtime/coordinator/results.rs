@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::phase::Phase;
 use crate::runtime::port::{PayloadKind, Store, StoreError};
-use crate::wire::{Raw, StreamId};
+use crate::wire::{Raw, StreamId, SubtaskStatus};
 
 /// Results kept in memory per partition, in bytes; beyond it the oldest are read from the store again.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -108,14 +108,27 @@ impl Results {
         phase: &Phase,
         ordinals: &[u32],
     ) -> Result<Raw, DepsError> {
-        let missing: Vec<u32> =
-            ordinals.iter().copied().filter(|&ordinal| !self.kept.contains_key(&(stream, ordinal))).collect();
-        let stored = match missing.is_empty() {
-            true => Vec::new(),
-            false => store.payloads(stream, PayloadKind::Result, &missing).await?,
+        // Where each is that is not in memory: with its own phase, or where it was made.
+        let mut missing: BTreeMap<StreamId, Vec<u32>> = BTreeMap::new();
+        for &ordinal in ordinals.iter().filter(|&&ordinal| !self.kept.contains_key(&(stream, ordinal))) {
+            let (stream, ordinal) = place(stream, phase, ordinal);
+            missing.entry(stream).or_default().push(ordinal);
+        }
+        let mut stored: BTreeMap<(StreamId, u32), Raw> = BTreeMap::new();
+        for (stream, ordinals) in missing {
+            let payloads = store.payloads(stream, PayloadKind::Result, &ordinals).await?;
+            stored.extend(payloads.into_iter().map(|payload| ((stream, payload.ordinal), payload.data)));
+        }
+        let goes_without =
+            |ordinal: u32| phase.subtask(ordinal).is_some_and(|subtask| subtask.status != SubtaskStatus::Completed);
+        let result = |&ordinal: &u32| match goes_without(ordinal) {
+            // It was passed over, and what depends on it runs all the same.
+            true => Some(Raw::null()),
+            false => {
+                let here = self.kept.get(&(stream, ordinal));
+                here.or_else(|| stored.get(&place(stream, phase, ordinal))).cloned()
+            }
         };
-        let stored: BTreeMap<u32, Raw> = stored.into_iter().map(|payload| (payload.ordinal, payload.data)).collect();
-        let result = |ordinal: &u32| self.kept.get(&(stream, *ordinal)).or_else(|| stored.get(ordinal)).cloned();
         let named: Result<BTreeMap<String, Raw>, String> = ordinals
             .iter()
             .map(|ordinal| {
@@ -127,6 +140,14 @@ impl Results {
             Ok(named) => Ok(json(&named)?),
             Err(name) => Err(DepsError::Missing(name)),
         }
+    }
+}
+
+/// Where the result of a subtask is stored.
+fn place(stream: StreamId, phase: &Phase, ordinal: u32) -> (StreamId, u32) {
+    match phase.kept_from(ordinal) {
+        Some(from) => (StreamId::Phase(stream.project(), from.phase), from.ordinal),
+        None => (stream, ordinal),
     }
 }
 

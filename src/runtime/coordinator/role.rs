@@ -1,20 +1,21 @@
 //! The phase machine in its place: what comes to a coordinator, and what it sends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::decision::{Decision, Effect};
-use crate::domain::phase::{self, Answer, AnswerBody, Context, DeadCommand, Event, Input, Phase, Refusal, Why};
+use crate::domain::phase::{self, Context, Event, Input, Offer, Phase, Refusal, Team, Why};
 use crate::runtime::letter::{Letter, Pen};
 use crate::runtime::options::World;
-use crate::runtime::port::{Outgoing, Payload, PayloadKind, Snapshot, Summary};
+use crate::runtime::port::{Outgoing, Payload, PayloadKind, Snapshot, StoreError, Summary};
 use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::Address;
-use crate::wire::content::{Alarm, Layer, ProjectStatusUpdate};
-use crate::wire::{Content, MessageId, ProjectId, StreamId, Timestamp};
+use crate::wire::content::{Alarm, ProjectStatusUpdate};
+use crate::wire::{Content, MessageId, ProjectId, Status, StreamId, SubtaskId, Timestamp};
 
-use super::planning;
 use super::results::{DepsError, Results};
 use super::window::{Share, Window};
+use super::{notices, planning, reading};
 
 /// A coordinator's end of one partition.
 pub(crate) struct CoordinatorRole {
@@ -36,80 +37,15 @@ impl Role for CoordinatorRole {
     const KEEPS_STATES: bool = true;
 
     fn read(&mut self, letter: &Letter) -> Result<Message<Input>, Unfit> {
-        let envelope = &letter.envelope;
-        let of_phase = |phase| StreamId::Phase(envelope.task_id, phase);
-        let (stream, input, result, log) = match &envelope.content {
-            Content::StartProjectPhase(start) => {
-                if start.store_id != self.world.store_id {
-                    // Who is wrong, it or we? A letter alone must not be able to end all coordinators.
-                    return Err(match (self.is_alone)() {
-                        false => Unfit::Misdirected("wrong_store"),
-                        true => Unfit::WrongStore(format!(
-                            "the managers work on the store {}, this process on {}",
-                            start.store_id, self.world.store_id
-                        )),
-                    });
-                }
-                if start.project_id != envelope.task_id {
-                    return Err(Unfit::Misdirected("task_id_is_not_project_id"));
-                }
-                let start = planning::plan(&self.world, &self.window, start);
-                (of_phase(start.phase), Input::Start(Box::new(start)), None, None)
-            }
-            Content::SubtaskCompletion(completion) => {
-                let bytes = u32::try_from(completion.result.bytes()).unwrap_or(u32::MAX);
-                let input = Input::Answer(Answer {
-                    ordinal: completion.subtask_id.ordinal,
-                    in_reply_to: completion.in_reply_to,
-                    agent: envelope.sender_id.clone(),
-                    started_at: Some(completion.started_at),
-                    finished_at: Some(completion.finished_at),
-                    body: AnswerBody::Completed { bytes, usage: completion.usage.clone() },
-                });
-                let result = Some(completion.result.clone());
-                (of_phase(completion.subtask_id.phase), input, result, completion.log.clone())
-            }
-            Content::SubtaskFailure(failure) => {
-                let input = Input::Answer(Answer {
-                    ordinal: failure.subtask_id.ordinal,
-                    in_reply_to: failure.in_reply_to,
-                    agent: envelope.sender_id.clone(),
-                    started_at: failure.started_at,
-                    finished_at: failure.finished_at,
-                    body: AnswerBody::Failed(crate::wire::Failure {
-                        kind: failure.kind,
-                        message: failure.error_message.clone(),
-                        retry_after_ms: failure.retry_after_ms,
-                    }),
-                });
-                (of_phase(failure.subtask_id.phase), input, None, failure.log.clone())
-            }
-            Content::ExecuteSubtask(command) => match &letter.death {
-                Some(death) => {
-                    let dead = DeadCommand {
-                        ordinal: command.subtask_id.ordinal,
-                        id: envelope.message_id,
-                        reason: death.reason.clone(),
-                    };
-                    (of_phase(command.subtask_id.phase), Input::DeadCommand(dead), None, None)
-                }
-                None => return Err(Unfit::Misdirected("command_at_a_coordinator")),
-            },
-            Content::Alarm(alarm) => match alarm.stream {
-                StreamId::Phase(..) => (alarm.stream, Input::Alarm { number: alarm.number }, None, None),
-                StreamId::Project(_) => return Err(Unfit::Misdirected("alarm_of_a_project_at_a_coordinator")),
-            },
-            Content::Recover(control) => match control.stream {
-                Some(stream @ StreamId::Phase(..)) => (stream, Input::Recover, None, None),
-                _ => return Err(Unfit::Misdirected("recover_without_a_phase")),
-            },
-            Content::Ping(_) => {
-                (self.held_by_us)();
-                return Err(Unfit::Handled);
-            }
-            _ => return Err(Unfit::Misdirected("not_for_a_coordinator")),
-        };
-        Ok(Message { stream, cause: envelope.message_id, input, result, log })
+        reading::read(self, letter)
+    }
+
+    async fn prepare(&mut self, message: &mut Message<Input>) -> Result<(), StoreError> {
+        let stream = message.stream;
+        match &mut message.input {
+            Input::Start(start) => planning::keep(self.world.store.as_ref(), stream.project(), start).await,
+            _ => Ok(()),
+        }
     }
 
     fn fresh(&self, _: StreamId) -> Phase {
@@ -145,14 +81,18 @@ impl Role for CoordinatorRole {
         now: Timestamp,
     ) -> Decision<Event> {
         self.share.see(stream, state);
-        let allowance = |skill: &str| self.share.of(&self.window, skill, now);
-        let start_within_ms = u64::try_from(self.world.timing.start_within.as_millis()).unwrap_or(u64::MAX);
-        let context = Context { now, allowance: &allowance, start_within_ms };
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let context = Context {
+            now,
+            start_within_ms: ms(self.world.timing.start_within),
+            answer_within_ms: ms(self.world.timing.answer_within),
+            team: &Hearsay { role: self, now },
+        };
         let decision = phase::decide(state, message.cause, &message.input, &context);
         if let Decision::Record(events) = &decision {
             for event in events {
                 if let Event::Completed { ordinal, .. } = event {
-                    self.share.completed(&state.spec(*ordinal).skill, now);
+                    self.share.completed(state.terms(*ordinal).skill, now);
                 }
             }
         }
@@ -208,7 +148,8 @@ impl Role for CoordinatorRole {
             Effect::Execute { ordinal, .. } => self.command(stream, state, ordinal).await?,
             Effect::Report => self.report(project, state)?,
             Effect::Alarm { number } => self.alarm(stream, state, number)?,
-            Effect::StartPhase { .. } | Effect::Ask { .. } | Effect::Tell { .. } => {
+            Effect::Ask { ordinal, .. } => self.question(project, state, ordinal)?,
+            Effect::StartPhase { .. } | Effect::Tell { .. } => {
                 return Err(gone(MessageId(uuid::Uuid::nil())));
             }
         };
@@ -220,16 +161,7 @@ impl Role for CoordinatorRole {
     }
 
     fn notices(&self, stream: StreamId, state: &Phase, events: &[Event], now: Timestamp) -> Vec<Outgoing> {
-        let Some(opened) = state.opened() else { return Vec::new() };
-        let moved = events.iter().any(|event| !matches!(event, Event::AlarmSet { .. } | Event::ReportAgain { .. }));
-        if !moved {
-            return Vec::new();
-        }
-        let what = if state.ended().is_some() { "ended" } else { "progress" };
-        let address = Address::event(Layer::Coordination, what, stream.project());
-        let content = Content::ProjectStatusUpdate(status_update(opened, state));
-        let id = MessageId(self.world.clock.fresh_id());
-        self.pen.best_effort(id, address, stream.project(), content, now).into_iter().collect()
+        notices::notices(self, stream, state, events, now)
     }
 
     fn answer(&self, _: StreamId, _: &Phase, _: &Message<Input>, _: Option<&str>, _: Timestamp) -> Option<Outgoing> {
@@ -264,7 +196,7 @@ impl CoordinatorRole {
                 why: format!("the result of `{name}` is not in the store"),
             },
         })?;
-        let command = planning::command(opened, state.spec(ordinal), ordinal, flight, deps);
+        let command = planning::command(opened, state, ordinal, flight, deps);
         let address = Address::skill(&command.skill, opened.partition);
         let reply_to = crate::wire::address::partition_key(opened.partition);
         Ok((address, Content::ExecuteSubtask(command), flight.cause, Some(reply_to)))
@@ -274,7 +206,25 @@ impl CoordinatorRole {
         let (Some(opened), Some(ended)) = (state.opened(), state.ended()) else {
             return Err(gone(MessageId(project.0)));
         };
-        Ok((Address::reports(), Content::ProjectStatusUpdate(status_update(opened, state)), ended.cause, None))
+        let update = ProjectStatusUpdate {
+            dossier: state.dossier(None).map(|dossier| dossier.to_raw()),
+            ..status_update(opened, state)
+        };
+        Ok((Address::reports(), Content::ProjectStatusUpdate(update), ended.cause, None))
+    }
+
+    /// What is to become of a subtask that failed for good? The message's id is the question's.
+    fn question(&self, project: ProjectId, state: &Phase, ordinal: u32) -> Result<Parts, RenderError> {
+        let (Some(opened), Some(question)) = (state.opened(), state.questions().get(&ordinal)) else {
+            return Err(gone(MessageId(project.0)));
+        };
+        let update = ProjectStatusUpdate {
+            status: Status::Waiting,
+            dossier: state.dossier(Some(ordinal)).map(|dossier| dossier.to_raw()),
+            asks: Some(SubtaskId { phase: opened.phase, ordinal }),
+            ..status_update(opened, state)
+        };
+        Ok((Address::reports(), Content::ProjectStatusUpdate(update), question.cause, None))
     }
 
     fn alarm(&self, stream: StreamId, state: &Phase, number: u64) -> Result<Parts, RenderError> {
@@ -287,7 +237,36 @@ impl CoordinatorRole {
     }
 }
 
-fn status_update(opened: &phase::Opened, state: &Phase) -> ProjectStatusUpdate {
+/// What this process has heard of executors.
+struct Hearsay<'a> {
+    role: &'a CoordinatorRole,
+    now: Timestamp,
+}
+
+impl Team for Hearsay<'_> {
+    fn allowance(&self, skill: &str) -> u32 {
+        self.role.share.of(&self.role.window, skill, self.now)
+    }
+
+    fn offer(&self, skill: &str) -> Offer {
+        let is_external = || self.role.world.skills.get(skill).is_some_and(|options| options.is_external);
+        match self.role.window.is_offered(skill) {
+            true => Offer::Announced,
+            false if is_external() => Offer::External,
+            false => Offer::Nobody,
+        }
+    }
+
+    fn heard_of(&self, command: MessageId) -> Option<Timestamp> {
+        self.role.window.heard_of(command)
+    }
+
+    fn listening_since(&self) -> Timestamp {
+        self.role.window.listening_since()
+    }
+}
+
+pub(super) fn status_update(opened: &phase::Opened, state: &Phase) -> ProjectStatusUpdate {
     ProjectStatusUpdate {
         project_id: opened.project_id,
         run: opened.run,

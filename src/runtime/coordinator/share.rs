@@ -44,7 +44,7 @@ async fn session(
     let mut may_yield = tokio::time::Instant::now() + YIELD_PAUSE;
     loop {
         let others: Vec<_> = post.alive();
-        window.set(&others);
+        window.set(&others, post.listening_since());
         let coordinators: Vec<_> = others.iter().filter(|other| other.layer == Layer::Coordination).collect();
         let ids: Vec<AgentId> = coordinators.iter().map(|other| other.agent_id.clone()).collect();
         if ids != known || may_yield.elapsed() > world.timing.heartbeat {

@@ -1,13 +1,12 @@
-//! The dispatch window: how many commands of a skill may be out at once. Queues stay short by it however large a
+//! What is known of executors, and the dispatch window that follows from it: how many commands of a skill may be out at once. Queues stay short by it however large a
 //! project is, so that what is decided later (a priority, a cancel) acts before the broker and not after it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::phase::Phase;
-use crate::wire::content::Layer;
-use crate::wire::content::Presence;
-use crate::wire::{StreamId, Timestamp};
+use crate::wire::content::{Layer, Presence, RunningCommand};
+use crate::wire::{AgentId, MessageId, StreamId, Timestamp};
 
 /// Outstanding commands of a skill per partition. The least keeps an executor busy over one round trip of its
 /// results; the most is what a restart of the broker may send twice.
@@ -15,35 +14,80 @@ const WINDOW_MIN: u32 = 16;
 const WINDOW_MAX: u32 = 1_024;
 /// What completed in this time is added, so that work that is quicker than its messages is not starved.
 const PACE_MS: u64 = 100;
+/// What an executor was heard to run is remembered for this long: longer than any lease between two heartbeats.
+const REMEMBERED_MS: u64 = 10 * 60_000;
 
-/// The slots that executors announce by skill: one for all partitions of a process.
+/// What executors announce: one for all partitions of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
-    slots: Mutex<BTreeMap<String, u32>>,
+    announced: Mutex<Announced>,
+}
+
+#[derive(Debug, Default)]
+struct Announced {
+    slots: BTreeMap<String, u32>,
+    /// The commands that they run, by command.
+    running: BTreeMap<MessageId, Sighting>,
+    /// Since when they are listened to without a gap.
+    listening_since: Timestamp,
+}
+
+/// That an executor said that it runs a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sighting {
+    pub(crate) agent: AgentId,
+    pub(crate) of: RunningCommand,
+    pub(crate) at: Timestamp,
 }
 
 impl Window {
-    /// What the live executors offer now.
-    pub(crate) fn set(&self, agents: &[Presence]) {
-        let mut slots = BTreeMap::new();
+    /// What the live executors announce now.
+    pub(crate) fn set(&self, agents: &[Presence], listening_since: Timestamp) {
+        let mut announced = self.lock();
+        announced.slots.clear();
+        announced.listening_since = listening_since;
+        let oldest = agents.iter().map(|agent| agent.last_seen).max().unwrap_or_default();
+        announced.running.retain(|_, seen| oldest.ms_since(seen.at) <= REMEMBERED_MS);
         for agent in agents.iter().filter(|agent| agent.layer == Layer::Execution) {
             for skill in &agent.skills {
-                *slots.entry(skill.clone()).or_insert(0u32) += agent.slots;
+                *announced.slots.entry(skill.clone()).or_insert(0u32) += agent.slots;
+            }
+            for &of in &agent.commands {
+                let seen = Sighting { agent: agent.agent_id.clone(), of, at: agent.last_seen };
+                announced.running.insert(of.command, seen);
             }
         }
-        *self.slots.lock().unwrap_or_else(PoisonError::into_inner) = slots;
     }
 
     pub(crate) fn is_offered(&self, skill: &str) -> bool {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).contains_key(skill)
+        self.lock().slots.contains_key(skill)
     }
 
     pub(crate) fn offered(&self) -> Vec<String> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.lock().slots.keys().cloned().collect()
+    }
+
+    /// When an executor last said that it runs this command.
+    pub(crate) fn heard_of(&self, command: MessageId) -> Option<Timestamp> {
+        self.lock().running.get(&command).map(|seen| seen.at)
+    }
+
+    pub(crate) fn listening_since(&self) -> Timestamp {
+        self.lock().listening_since
+    }
+
+    /// The commands of a phase that executors say they run.
+    pub(crate) fn running(&self, stream: StreamId) -> Vec<Sighting> {
+        let of_stream = |seen: &&Sighting| StreamId::Phase(seen.of.project_id, seen.of.subtask_id.phase) == stream;
+        self.lock().running.values().filter(of_stream).cloned().collect()
     }
 
     fn slots(&self, skill: &str) -> u32 {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(skill).copied().unwrap_or(0)
+        self.lock().slots.get(skill).copied().unwrap_or(0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Announced> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -48,11 +48,13 @@ fn gaps(count: usize) -> Vec<Spec> {
 fn run(specs: Vec<Spec>, retries: bool) -> (usize, Duration) {
     let started = Instant::now();
     let (mut phase, mut causes, mut events) = (Phase::default(), 0, 0);
+    let team = Bench { allowance: 16, ..Bench::new() };
     let mut open = std::collections::VecDeque::new();
     let mut next = Some(start(Ok(specs)));
     while let Some(input) = next {
         causes += 1;
-        let context = Context { now: NOON, allowance: &|_| 16, start_within_ms: START_WITHIN_MS };
+        let context =
+            Context { now: NOON, start_within_ms: START_WITHIN_MS, answer_within_ms: ANSWER_WITHIN_MS, team: &team };
         let Decision::Record(recorded) = decide(&mut phase, cause(causes), &input, &context) else {
             panic!("{input:?}")
         };

@@ -88,8 +88,9 @@ fn of_a_batch_of_contradicting_inputs_only_what_holds_in_the_end_is_sent() {
     let sent: Vec<Effect> = causes.iter().flat_map(|cause| effects(&bench.phase, *cause)).collect();
     assert_eq!(sent, [Effect::Execute { ordinal: 1, attempt: 3 }, Effect::Alarm { number: 2 }]);
     assert_eq!(bench.shows(), "C1 B3 I0");
-    // Had the phase failed in the same batch, nothing would be sent but the report.
+    // Had the phase failed in the same batch, nothing would be sent but the report, and the alarm that tells executors
+    // of the command that was given up.
     bench.fail(1, FailureKind::Permanent);
     let sent: Vec<Effect> = causes.iter().flat_map(|cause| effects(&bench.phase, *cause)).collect();
-    assert_eq!(sent, []);
+    assert_eq!(sent, [Effect::Alarm { number: 2 }]);
 }

@@ -4,21 +4,32 @@
 mod answers;
 mod costs;
 mod ids;
+mod keeping;
+mod leases;
 mod opening;
+mod policies;
 mod refusals;
 mod replay;
+mod retries;
 mod sweeps;
 mod table;
+mod words;
+
+use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::expand::{SkillDefaults, Spec, expand};
-use crate::wire::{Failure, FailureKind, GoalPlan, ProjectId, Raw, Status, SubtaskPlan, SubtaskStatus, Timestamp};
+use crate::domain::retry::Retry;
+use crate::wire::{
+    AgentId, Failure, FailureKind, GoalPlan, ProjectId, Raw, Status, SubtaskPlan, SubtaskStatus, Timestamp,
+};
 
 const NOON: Timestamp = Timestamp(1_763_800_000_000);
 const START_WITHIN_MS: u64 = 60_000;
 const TIMEOUT_MS: u64 = 300_000;
+const ANSWER_WITHIN_MS: u64 = 30_000;
 
 /// A phase, with what has happened to it and the time it thinks it is.
 #[derive(Clone)]
@@ -27,7 +38,29 @@ struct Bench {
     events: Vec<Event>,
     now: Timestamp,
     allowance: u32,
+    /// What is known of the executors.
+    offer: Offer,
+    heard: BTreeMap<MessageId, Timestamp>,
+    listening_since: Timestamp,
     causes: u128,
+}
+
+impl Team for Bench {
+    fn allowance(&self, _: &str) -> u32 {
+        self.allowance
+    }
+
+    fn offer(&self, _: &str) -> Offer {
+        self.offer
+    }
+
+    fn heard_of(&self, command: MessageId) -> Option<Timestamp> {
+        self.heard.get(&command).copied()
+    }
+
+    fn listening_since(&self) -> Timestamp {
+        self.listening_since
+    }
 }
 
 /// What became of one input.
@@ -40,12 +73,36 @@ struct Step {
 
 impl Bench {
     fn new() -> Self {
-        Self { phase: Phase::default(), events: Vec::new(), now: NOON, allowance: 1_000, causes: 0 }
+        Self {
+            phase: Phase::default(),
+            events: Vec::new(),
+            now: NOON,
+            allowance: 1_000,
+            offer: Offer::Announced,
+            heard: BTreeMap::new(),
+            listening_since: NOON,
+            causes: 0,
+        }
     }
 
     /// A phase that has this graph; see [`graph`].
     fn open(text: &str) -> Self {
         Self::open_with(text, 1_000)
+    }
+
+    /// The same under a policy: `skip`, or `fail cancel`.
+    fn under(policy: &str, text: &str) -> Self {
+        let (on_failure, running) = policy.split_once(' ').unwrap_or((policy, "finish"));
+        let policy = Raw::from(serde_json::json!({ "on_failure": on_failure, "running": running }));
+        let mut bench = Self::new();
+        bench.give(Input::Start(Box::new(Start { policy, ..started(Ok(graph(text))) })));
+        bench
+    }
+
+    fn of(specs: Vec<Spec>) -> Self {
+        let mut bench = Self::new();
+        bench.give(start(Ok(specs)));
+        bench
     }
 
     fn open_with(text: &str, allowance: u32) -> Self {
@@ -62,10 +119,13 @@ impl Bench {
 
     /// The message of this id, perhaps not for the first time.
     fn give_again(&mut self, cause: MessageId, input: Input) -> Step {
-        let allowance = self.allowance;
-        let allow = |_: &str| allowance;
-        let context = Context { now: self.now, allowance: &allow, start_within_ms: START_WITHIN_MS };
-        let before = self.phase.clone();
+        let (team, before) = (self.clone(), self.phase.clone());
+        let context = Context {
+            now: self.now,
+            start_within_ms: START_WITHIN_MS,
+            answer_within_ms: ANSWER_WITHIN_MS,
+            team: &team,
+        };
         let decision = decide(&mut self.phase, cause, &input, &context);
         match &decision {
             Decision::Record(events) => self.record(before, events),
@@ -90,6 +150,18 @@ impl Bench {
         assert_eq!(self.phase.check(), Ok(()));
         self.events.extend_from_slice(events);
         assert_eq!(self.phase.version(), self.events.len() as u64);
+    }
+
+    fn word(&mut self, word: Word) -> Step {
+        self.give(Input::Word(word))
+    }
+
+    /// Lets alarms come back until the time is `until`: none may come late.
+    fn sleep_until(&mut self, until: Timestamp) {
+        while self.now < until {
+            self.alarm();
+        }
+        assert!(self.now.ms_since(until) <= 250, "an alarm that comes late");
     }
 
     fn pass_ms(&mut self, ms: u64) {
@@ -149,6 +221,10 @@ impl Bench {
         all.map(|subtask| format!("{}{}", letter(subtask.status), subtask.attempt)).collect::<Vec<_>>().join(" ")
     }
 
+    fn ended_status(&self) -> Option<Status> {
+        self.phase.ended().map(|ended| ended.status)
+    }
+
     fn ended(&self) -> (Status, Option<&str>) {
         let ended = self.phase.ended().expect("it has ended");
         (ended.status, ended.error.as_deref())
@@ -186,7 +262,11 @@ fn project() -> ProjectId {
 }
 
 fn start(plan: Result<Vec<Spec>, String>) -> Input {
-    Input::Start(Box::new(Start {
+    Input::Start(Box::new(started(plan)))
+}
+
+fn started(plan: Result<Vec<Spec>, String>) -> Start {
+    Start {
         project_id: project(),
         project_name: "Shop".into(),
         project_version: 5,
@@ -200,7 +280,10 @@ fn start(plan: Result<Vec<Spec>, String>) -> Input {
         id_namespace: Uuid::from_u128(99),
         playbook: None,
         plan,
-    }))
+        former: None,
+        kept: Vec::new(),
+        left_out: Vec::new(),
+    }
 }
 
 /// A graph in one line: `a; b: a; c*3@sql: a b` is `a`, `b` after `a`, and three copies of `c` with the skill `sql`
@@ -222,7 +305,10 @@ fn graph(text: &str) -> Vec<Spec> {
 fn specs(subtasks: Vec<SubtaskPlan>) -> Vec<Spec> {
     let goal_name = "Build".into();
     let goal = GoalPlan { goal_name, priority: 5, description: String::new(), input: None, subtasks: Some(subtasks) };
-    expand(&[goal], &|_| Ok(SkillDefaults::new(TIMEOUT_MS, 3))).expect("a good graph")
+    // Without a wait between attempts, unless a test is about that.
+    let retry = Retry { first_ms: 0, ..Retry::default() };
+    expand(&[goal], &|_| Ok(SkillDefaults { retry: retry.clone(), ..SkillDefaults::new(TIMEOUT_MS, 3) }))
+        .expect("a good graph")
 }
 
 fn answer(ordinal: u32, in_reply_to: MessageId, body: AnswerBody) -> Input {

@@ -11,7 +11,16 @@ fn what_has_no_dependencies_goes_out_and_the_alarm_with_it() {
     assert_eq!(step.events()[2], Event::Planned {});
     let not_after = NOON.plus_ms(START_WITHIN_MS);
     let commands = vec![(0, 1), (2, 1)];
-    assert_eq!(step.events()[3], Event::Dispatched { at: NOON, cause: step.cause, not_after, commands });
+    assert_eq!(
+        step.events()[3],
+        Event::Dispatched {
+            at: NOON,
+            cause: step.cause,
+            not_after,
+            commands,
+            answer_within_ms: Some(ANSWER_WITHIN_MS)
+        }
+    );
     assert!(matches!(step.events()[4], Event::AlarmSet { .. }));
     assert_eq!(step.events().len(), 5);
     let execute = |ordinal| Effect::Execute { ordinal, attempt: 1 };

@@ -17,18 +17,27 @@ fn every_alarm_is_followed_by_the_next() {
 }
 
 #[test]
-fn an_attempt_past_its_deadline_is_not_charged_and_goes_out_again() {
+fn an_attempt_past_its_deadline_goes_out_again_and_is_charged_only_where_somebody_should_have_answered() {
+    for (offer, failures) in [(Offer::Nobody, 0), (Offer::Announced, 1), (Offer::External, 1)] {
+        past_its_deadline(offer, failures);
+    }
+}
+
+fn past_its_deadline(offer: Offer, failures: u32) {
     let mut bench = Bench::open("a; b");
+    bench.offer = offer;
     let late = bench.answer(0, done());
     bench.complete(1);
     while bench.shows().starts_with("B1") {
         bench.alarm();
     }
     assert_eq!(bench.now, NOON.plus_ms(DEADLINE_MS), "neither before nor after");
-    assert_eq!(bench.shows(), "W1 C1");
-    bench.alarm();
+    if failures == 0 {
+        assert_eq!(bench.shows(), "W1 C1");
+        bench.alarm();
+    }
     assert_eq!(bench.shows(), "B2 C1");
-    assert_eq!(bench.phase.subtask(0).map(|subtask| (subtask.failures, subtask.postponed)), Some((0, 1)));
+    assert_eq!(bench.phase.subtask(0).map(|subtask| subtask.failures), Some(failures));
     assert!(bench.give(late).is_nothing());
     let told = bench
         .events
@@ -104,8 +113,15 @@ fn recover_sends_everything_in_flight_again_in_its_order() {
     assert!(step.effects.contains(&Effect::Alarm { number: 2 }));
     assert_eq!(bench.shows(), "B2 C1 B2 B2 R0 R0 R0");
     for (ordinal, old) in old {
+        // Whoever ran it is done with it, and that is all.
+        let step = bench.give(answer(ordinal, old, done()));
+        assert_eq!(
+            (step.events(), step.effects.as_slice()),
+            (&[Event::Hushed { at: NOON, command: old }][..], &[][..])
+        );
         assert!(bench.give(answer(ordinal, old, done())).is_nothing());
     }
+    assert_eq!(bench.shows(), "B2 C1 B2 B2 R0 R0 R0");
 }
 
 #[test]
@@ -123,7 +139,7 @@ fn recover_of_a_failing_phase_ends_it() {
     // Nobody may answer any more, and nothing new is started: there is nothing to wait for.
     let mut bench = Bench::open("bad; running");
     bench.fail(0, FailureKind::Permanent);
-    assert_eq!(bench.give(Input::Recover).effects, [Effect::Report]);
+    assert_eq!(bench.give(Input::Recover).effects, [Effect::Report, Effect::Alarm { number: 2 }]);
     assert_eq!(bench.ended().0, Status::Error);
 }
 

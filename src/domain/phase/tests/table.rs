@@ -109,7 +109,7 @@ fn refusals() {
     for effect in [Effect::Report, Effect::Alarm { number: 1 }, Effect::StartPhase { phase: 2 }] {
         let [open, ..] =
             at_each_stage(&|bench| Input::Refused(Refusal { effect, id: bench.command(0), why: Why::Nacked }));
-        assert_eq!(open, Decision::Nothing("only commands are refused while a phase is open"));
+        assert_eq!(open, Decision::Nothing("only commands and questions are refused while a phase is open"));
     }
 }
 

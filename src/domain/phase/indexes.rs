@@ -1,0 +1,178 @@
+//! The one place where a subtask's status changes, with every index that follows from it.
+
+use super::state::{Caused, Flight, Phase, Subtask, Unwanted};
+use crate::wire::{MessageId, SubtaskStatus, Timestamp};
+
+impl Phase {
+    pub(super) fn set_status(&mut self, ordinal: u32, status: SubtaskStatus) {
+        let Subtask { status: old, spec, attempt, .. } = self.subtasks[ordinal as usize];
+        let (skill, path) = (self.skill_of(ordinal), self.paths[spec as usize]);
+        match old {
+            SubtaskStatus::Ready => self.ready.remove(skill, path, ordinal),
+            SubtaskStatus::Busy => self.land(ordinal, skill),
+            SubtaskStatus::Waiting => {
+                self.questions.remove(&ordinal);
+                if let Some(until) = self.waits.remove(&ordinal) {
+                    self.due.remove(&(until, ordinal));
+                }
+            }
+            _ => {}
+        }
+        match status {
+            SubtaskStatus::Ready if attempt > 0 => self.ready.push_first(skill, path, ordinal),
+            SubtaskStatus::Ready => self.ready.push(skill, path, ordinal),
+            SubtaskStatus::Busy => self.in_flight[skill as usize] += 1,
+            _ => {}
+        }
+        *self.counts.of(old) -= 1;
+        *self.counts.of(status) += 1;
+        self.subtasks[ordinal as usize].status = status;
+    }
+
+    /// The place in [`Phase::skills`] of the skill that its next attempt, or the current one, is of.
+    pub(super) fn skill_of(&self, ordinal: u32) -> u32 {
+        let Subtask { spec, fell_back, .. } = self.subtasks[ordinal as usize];
+        match fell_back {
+            true => self.spec_fallbacks[spec as usize],
+            false => self.spec_skills[spec as usize],
+        }
+    }
+
+    pub(super) fn take_off(&mut self, ordinal: u32, flight: Flight) {
+        self.set_status(ordinal, SubtaskStatus::Busy);
+        if self.subtasks[ordinal as usize].attempt == 0 {
+            self.ask(ordinal);
+        }
+        self.subtasks[ordinal as usize].attempt = flight.attempt;
+        self.due.insert((flight.due(), ordinal));
+        let caused = self.caused.entry(flight.cause).or_default();
+        caused.ordinals.push(ordinal);
+        caused.live += 1;
+        self.flights.insert(ordinal, flight);
+    }
+
+    /// The broker no longer has a current command of this subtask.
+    fn land(&mut self, ordinal: u32, skill: u32) {
+        self.in_flight[skill as usize] -= 1;
+        if let Some(flight) = self.flights.remove(&ordinal) {
+            self.due.remove(&(flight.due(), ordinal));
+            if let Some(caused) = self.caused.get_mut(&flight.cause) {
+                caused.live -= 1;
+                if caused.live == 0 {
+                    self.caused.remove(&flight.cause);
+                }
+            }
+        }
+    }
+
+    /// Changes when a flight is looked at next.
+    pub(super) fn change_flight(&mut self, ordinal: u32, change: impl FnOnce(&mut Flight)) {
+        let Some(flight) = self.flights.get_mut(&ordinal) else { return };
+        let before = flight.due();
+        change(flight);
+        let after = flight.due();
+        self.due.remove(&(before, ordinal));
+        self.due.insert((after, ordinal));
+    }
+
+    /// The current command of a subtask, if any, is not wanted any more, and may be run all the same.
+    pub(super) fn disown(&mut self, ordinal: u32) {
+        let (Some(command), Some(flight)) = (self.command_id(ordinal), self.flights.get(&ordinal)) else { return };
+        self.unwanted.insert(command, Unwanted { ordinal, until: flight.deadline });
+    }
+
+    /// When the last copy of a spec is dispatched for the first time, its dependencies have one asker less.
+    fn ask(&mut self, ordinal: u32) {
+        let spec = &self.specs[self.subtasks[ordinal as usize].spec as usize];
+        if spec.span().ordinals().next_back() == Some(ordinal) {
+            for span in &spec.dependencies {
+                let specs = crate::domain::expand::specs_of(&self.specs, *span);
+                self.askers[specs].iter_mut().for_each(|askers| *askers -= 1);
+            }
+        }
+    }
+
+    /// Waits; while the phase is paused a wait is kept as it would have been at the beginning of the pause.
+    pub(super) fn wait(&mut self, ordinal: u32, at: Timestamp, until: Timestamp) {
+        self.set_status(ordinal, SubtaskStatus::Waiting);
+        self.wait_until(ordinal, at, until);
+    }
+
+    pub(super) fn wait_until(&mut self, ordinal: u32, at: Timestamp, until: Timestamp) {
+        let until = match self.paused {
+            Some(paused) => paused.plus_ms(until.ms_since(at)),
+            None => until,
+        };
+        self.waits.insert(ordinal, until);
+        self.due.insert((until, ordinal));
+    }
+
+    /// The waits go on where they stood.
+    pub(super) fn resume_waits(&mut self, paused: Timestamp, now: Timestamp) {
+        let stood_ms = now.ms_since(paused);
+        let waits: Vec<_> = std::mem::take(&mut self.waits).into_iter().collect();
+        for (ordinal, until) in waits {
+            self.due.remove(&(until, ordinal));
+            let until = until.plus_ms(stood_ms);
+            self.waits.insert(ordinal, until);
+            self.due.insert((until, ordinal));
+        }
+    }
+
+    /// Everything that has not ended is cancelled, at once: its indexes are emptied and not searched.
+    pub(super) fn cancel_all(&mut self) {
+        let flying: Vec<u32> = self.flights.keys().copied().collect();
+        flying.into_iter().for_each(|ordinal| self.disown(ordinal));
+        self.ready = Default::default();
+        self.flights.clear();
+        self.caused = std::collections::BTreeMap::<MessageId, Caused>::new();
+        self.in_flight.iter_mut().for_each(|count| *count = 0);
+        self.waits.clear();
+        self.due.clear();
+        self.questions.clear();
+        for subtask in self.subtasks.iter_mut().filter(|subtask| !subtask.status.is_ended()) {
+            *self.counts.of(subtask.status) -= 1;
+            *self.counts.of(SubtaskStatus::Cancelled) += 1;
+            subtask.status = SubtaskStatus::Cancelled;
+        }
+    }
+
+    /// A subtask has ended with a result, or goes without one: what depended on it has one dependency less.
+    pub(super) fn release_dependants(&mut self, ordinal: u32) {
+        let spec = self.subtasks[ordinal as usize].spec as usize;
+        for at in 0..self.dependants[spec].len() {
+            let dependant = self.dependants[spec][at] as usize;
+            self.open[dependant] -= 1;
+            self.ready_if_free(dependant);
+        }
+    }
+
+    pub(super) fn ready_if_free(&mut self, spec: usize) {
+        if self.open[spec] == 0 {
+            for ordinal in self.specs[spec].span().ordinals() {
+                // What is kept from another phase has ended already.
+                if self.subtasks[ordinal as usize].status == SubtaskStatus::Idle {
+                    self.set_status(ordinal, SubtaskStatus::Ready);
+                }
+            }
+        }
+    }
+
+    /// A subtask goes without a result, and so does everything that depends on it.
+    pub(super) fn skip_dependants(&mut self, ordinal: u32) {
+        let mut specs = vec![self.subtasks[ordinal as usize].spec as usize];
+        while let Some(spec) = specs.pop() {
+            for at in 0..self.dependants[spec].len() {
+                let dependant = self.dependants[spec][at] as usize;
+                let ordinals = self.specs[dependant].span().ordinals();
+                let idle: Vec<u32> =
+                    ordinals.filter(|&ordinal| self.subtasks[ordinal as usize].status == SubtaskStatus::Idle).collect();
+                // One that was skipped before had its dependants skipped then.
+                if !idle.is_empty() {
+                    idle.into_iter().for_each(|ordinal| self.set_status(ordinal, SubtaskStatus::Skipped));
+                    specs.push(dependant);
+                }
+            }
+        }
+    }
+}

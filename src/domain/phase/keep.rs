@@ -1,0 +1,72 @@
+//! What is kept of a phase in the one that takes its place: a completed subtask with the same name, skill and
+//! input, all of whose dependencies are kept too.
+
+use std::collections::BTreeMap;
+
+use super::event::Kept;
+use super::state::Phase;
+use crate::domain::expand::{Spec, dependants, specs_of};
+use crate::wire::content::Former;
+use crate::wire::{SubtaskId, SubtaskStatus};
+
+/// What a new plan keeps of a former phase, and which of its subtasks are left out because they were cancelled
+/// there. Costs one visit a subtask and a dependency.
+pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> (Vec<Kept>, Vec<u32>) {
+    let known: BTreeMap<String, u32> =
+        (0u32..).zip(&old.subtasks).map(|(ordinal, _)| (old.spec(ordinal).name_of(ordinal), ordinal)).collect();
+    let redone = former.redo.filter(|&ordinal| old.subtask(ordinal).is_some());
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    // By spec of the plan: whether all its copies are kept.
+    let mut is_whole = vec![false; plan.len()];
+    for at in in_order(plan) {
+        let spec = &plan[at];
+        let depends_on_kept = spec.dependencies.iter().all(|span| specs_of(plan, *span).all(|other| is_whole[other]));
+        let mut all = true;
+        for ordinal in spec.span().ordinals() {
+            let name = spec.name_of(ordinal);
+            let same = known.get(&name).copied().filter(|&other| is_same(old, other, spec, ordinal));
+            let status = same.and_then(|other| old.subtask(other)).map(|subtask| subtask.status);
+            match (same, status) {
+                (Some(other), Some(SubtaskStatus::Completed)) if depends_on_kept && redone != Some(other) => {
+                    let from = old.kept_from(other).unwrap_or_else(|| own(old, other));
+                    kept.push(Kept { ordinal, from, bytes: old.subtasks[other as usize].bytes });
+                }
+                (Some(_), Some(SubtaskStatus::Cancelled)) if former.failed_only => {
+                    left_out.push(ordinal);
+                    all = false;
+                }
+                _ => all = false,
+            }
+        }
+        is_whole[at] = all;
+    }
+    (kept, left_out)
+}
+
+fn own(old: &Phase, ordinal: u32) -> SubtaskId {
+    SubtaskId { phase: old.opened().map_or(0, |opened| opened.phase), ordinal }
+}
+
+fn is_same(old: &Phase, other: u32, spec: &Spec, ordinal: u32) -> bool {
+    let theirs = old.spec(other);
+    theirs.skill == spec.skill && theirs.input_of(other) == spec.input_of(ordinal)
+}
+
+/// The specs in an order in which each comes after what it depends on; those of a circle are left out.
+fn in_order(plan: &[Spec]) -> Vec<usize> {
+    let dependants = dependants(plan);
+    let mut open: Vec<usize> = vec![0; plan.len()];
+    dependants.iter().flatten().for_each(|&dependant| open[dependant as usize] += 1);
+    let mut order: Vec<usize> = (0..plan.len()).filter(|&at| open[at] == 0).collect();
+    let mut next = 0;
+    while let Some(&at) = order.get(next) {
+        for &dependant in &dependants[at] {
+            open[dependant as usize] -= 1;
+            if open[dependant as usize] == 0 {
+                order.push(dependant as usize);
+            }
+        }
+        next += 1;
+    }
+    order
+}

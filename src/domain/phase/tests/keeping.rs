@@ -1,0 +1,86 @@
+//! A phase that takes the place of another keeps what was done there.
+
+use super::*;
+use crate::wire::SubtaskId;
+use crate::wire::content::Former;
+
+const FORMER: Former = Former { phase: 2, redo: None, failed_only: false };
+
+/// The new phase, number 4 of its project, in the place of `old`.
+fn renewed(old: &Bench, former: Former, plan: Vec<Spec>) -> Bench {
+    let (kept, left_out) = keep(&old.phase, &former, &plan);
+    let mut bench = Bench::new();
+    let start = Start { phase: 4, former: Some(former), kept, left_out, ..started(Ok(plan)) };
+    bench.give(Input::Start(Box::new(start)));
+    bench
+}
+
+/// `a` and `b` are done, `c` has failed, `d` and `e` never began.
+fn failed_phase() -> Bench {
+    let mut bench = Bench::open("a; b: a; c: a; d: c b; e: d");
+    bench.complete(0);
+    bench.complete(1);
+    bench.fail(2, FailureKind::Permanent);
+    assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Error, "C1 C1 E1 I0 I0"));
+    bench
+}
+
+#[test]
+fn what_was_done_is_kept_and_the_rest_is_done() {
+    let old = failed_phase();
+    let mut bench = renewed(&old, FORMER, graph("a; b: a; c: a; d: c b; e: d"));
+    assert_eq!(bench.shows(), "C0 C0 B1 I0 I0");
+    assert_eq!(bench.phase.kept_from(1), Some(SubtaskId { phase: 2, ordinal: 1 }));
+    assert_eq!(bench.phase.subtask(1).map(|subtask| subtask.bytes), Some(4));
+    for ordinal in 2..5 {
+        bench.complete(ordinal);
+    }
+    assert_eq!(bench.ended().0, Status::Completed);
+}
+
+#[test]
+fn only_the_same_subtask_on_the_same_ground_is_kept() {
+    let mut old = failed_phase();
+    let plan = |text: &str| graph(text);
+    let shows = |old: &Bench, former, plan| renewed(old, former, plan).shows();
+    assert_eq!(shows(&old, FORMER, plan("a@other; b: a; c: a")), "B1 I0 I0", "another skill, and what stands on it");
+    let mut other = plan("a; b: a; c: a");
+    other[1].input = Raw::parse(r#"{"x":1}"#).ok();
+    assert_eq!(shows(&old, FORMER, other), "C0 B1 B1", "another input");
+    assert_eq!(shows(&old, FORMER, plan("z; b: z; a")), "B1 I0 C0", "another ground");
+    assert_eq!(shows(&old, FORMER, plan("c: b; b: a; a")), "B1 C0 C0", "another order of the plan");
+    // One is to be done again, with what depends on it.
+    let redo = Former { redo: Some(1), ..FORMER };
+    assert_eq!(shows(&old, redo, plan("a; b: a; c: a")), "C0 B1 B1");
+    let redo = Former { redo: Some(0), ..FORMER };
+    assert_eq!(shows(&old, redo, plan("a; b: a; c: a")), "B1 I0 I0");
+    // What was kept once is kept again, and still is where it was made.
+    old = renewed(&old, FORMER, plan("a; b: a; c: a"));
+    let newest = renewed(&old, Former { phase: 4, ..FORMER }, plan("a; b: a; c: a"));
+    assert_eq!(newest.phase.kept_from(0), Some(SubtaskId { phase: 2, ordinal: 0 }));
+}
+
+#[test]
+fn a_phase_of_which_everything_is_kept_ends_at_once() {
+    let mut old = Bench::open("a*3; b: a");
+    (0..4).for_each(|ordinal| {
+        old.complete(ordinal);
+    });
+    let bench = renewed(&old, FORMER, graph("a*3; b: a"));
+    assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Completed, "C0 C0 C0 C0"));
+    let more = renewed(&old, FORMER, graph("a*5; b: a"));
+    assert_eq!(more.shows(), "C0 C0 C0 B1 B1 I0", "copies are kept one by one");
+}
+
+#[test]
+fn what_was_cancelled_is_left_out_where_only_failures_are_done_again() {
+    let mut old = Bench::under("skip", "a; b: a; c; d");
+    old.word(Word::CancelSubtask { ordinal: 0, reason: None });
+    old.fail(2, FailureKind::Permanent);
+    old.complete(3);
+    assert_eq!(old.shows(), "X1 S0 S1 C1");
+    let plan = || graph("a; b: a; c; d");
+    assert_eq!(renewed(&old, FORMER, plan()).shows(), "B1 I0 B1 C0");
+    let failed_only = Former { failed_only: true, ..FORMER };
+    assert_eq!(renewed(&old, failed_only, plan()).shows(), "X0 S0 B1 C0");
+}

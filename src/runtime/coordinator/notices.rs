@@ -1,0 +1,106 @@
+//! What a coordinator says that may get lost: progress for watchers, and to executors what is not wanted any more.
+
+use super::role::{CoordinatorRole, status_update};
+use crate::domain::phase::{Event, Outcome, Phase};
+use crate::runtime::port::Outgoing;
+use crate::wire::address::Address;
+use crate::wire::content::{Control, Layer};
+use crate::wire::{Content, MessageId, StreamId, Timestamp};
+
+/// So many commands are named in one message: it has to fit.
+const COMMANDS_MAX: usize = 1_000;
+
+pub(super) fn notices(
+    role: &CoordinatorRole,
+    stream: StreamId,
+    state: &Phase,
+    events: &[Event],
+    now: Timestamp,
+) -> Vec<Outgoing> {
+    let mut notices = Vec::new();
+    let Some(opened) = state.opened() else { return notices };
+    let send = |to: Address, content: Content| {
+        let id = MessageId(role.world.clock.fresh_id());
+        role.pen.best_effort(id, to, stream.project(), content, now)
+    };
+    if let Some(what) = what_happened(state, events) {
+        let content = Content::ProjectStatusUpdate(status_update(opened, state));
+        notices.extend(send(Address::event(Layer::Coordination, what, stream.project()), content));
+    }
+    if events.iter().any(tells_executors) {
+        for cancel in cancels(stream, state) {
+            notices.extend(send(Address::layer(Layer::Execution), Content::Cancel(cancel)));
+        }
+    }
+    if events.iter().any(|event| matches!(event, Event::AlarmSet { .. })) {
+        for (agent, command) in stray(role, stream, state) {
+            let commands = vec![command];
+            let cancel = Control { stream: None, commands, ..Control::about(stream.project()) };
+            notices.extend(send(Address::agent(&agent), Content::Cancel(cancel)));
+        }
+    }
+    notices
+}
+
+/// The word under which watchers hear of it; none when nothing has moved.
+fn what_happened(state: &Phase, events: &[Event]) -> Option<&'static str> {
+    let gave_up = |event: &Event| match event {
+        Event::Failed { outcome, .. } => {
+            matches!(outcome, Outcome::Exhausted { .. } | Outcome::PassOver { .. } | Outcome::Ask { .. })
+        }
+        _ => false,
+    };
+    let is_still = |event: &Event| {
+        matches!(
+            event,
+            Event::AlarmSet { .. }
+                | Event::ReportAgain { .. }
+                | Event::CancelRepeated { .. }
+                | Event::Hushed { .. }
+                | Event::LeasesRenewed { .. }
+        )
+    };
+    if state.ended().is_some() && events.iter().any(|event| matches!(event, Event::Ended { .. })) {
+        return Some("ended");
+    }
+    if events.iter().any(gave_up) {
+        return Some("alert");
+    }
+    (!events.iter().all(is_still)).then_some("progress")
+}
+
+/// An operator's words are passed on at once; what timed out is told at the next alarm.
+fn tells_executors(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Cancelled { .. }
+            | Event::SubtaskCancelled { .. }
+            | Event::RunningCancelled { .. }
+            | Event::CancelRepeated { .. }
+    )
+}
+
+/// What all executors are told. Of a phase that is not wanted at all they drop whatever comes later, too.
+fn cancels(stream: StreamId, state: &Phase) -> Vec<Control> {
+    let unwanted: Vec<MessageId> = state.unwanted().keys().copied().collect();
+    let of = state.is_cancelled().then_some(stream);
+    let about = |commands: &[MessageId]| Control {
+        stream: of,
+        commands: commands.to_vec(),
+        ..Control::about(stream.project())
+    };
+    match (unwanted.is_empty(), of) {
+        (true, None) => Vec::new(),
+        (true, Some(_)) => vec![about(&[])],
+        (false, _) => unwanted.chunks(COMMANDS_MAX).map(about).collect(),
+    }
+}
+
+/// Commands of this phase that executors say they run and that are not current: an executor that came back late, or
+/// did not hear that it was to stop.
+fn stray(role: &CoordinatorRole, stream: StreamId, state: &Phase) -> Vec<(crate::wire::AgentId, MessageId)> {
+    let is_stray =
+        |seen: &super::window::Sighting| state.command_id(seen.of.subtask_id.ordinal) != Some(seen.of.command);
+    let running = role.window.running(stream);
+    running.into_iter().filter(is_stray).take(COMMANDS_MAX).map(|seen| (seen.agent, seen.of.command)).collect()
+}
