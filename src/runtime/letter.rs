@@ -12,6 +12,8 @@ use crate::wire::{AgentId, Content, Envelope, MessageId, ProjectId, Timestamp};
 pub(crate) struct Letter {
     pub(crate) envelope: Envelope,
     pub(crate) key: String,
+    /// The exchange that it was published to, by its full name.
+    pub(crate) exchange: String,
     /// Handled inputs are to have their effects again.
     pub(crate) again: bool,
     /// It came as a dead letter.
@@ -30,21 +32,44 @@ pub(crate) fn open(delivery: &Delivery) -> Vec<Result<Letter, Unreadable>> {
     let letter = |envelope| Letter {
         envelope,
         key: delivery.key.clone(),
+        exchange: exchange(delivery).to_owned(),
         again: delivery.redelivered || delivery.properties.again,
         death: delivery.death.clone(),
     };
     codec::decode(&delivery.body).into_iter().map(|part| part.map(letter)).collect()
 }
 
+/// The exchange that a delivery was first published to. What comes as a dead letter came in through another one; and of
+/// what came through the exchange of the dead itself, whoever set it aside wrote that down.
+pub(crate) fn exchange(delivery: &Delivery) -> &str {
+    let is_set_aside = delivery.exchange.ends_with(".dead");
+    match (&delivery.origin, &delivery.properties.origin) {
+        (Some(origin), _) => &origin.exchange,
+        (None, Some(written)) if is_set_aside => written,
+        _ => &delivery.exchange,
+    }
+}
+
+/// A letter that is set aside: where it came from, and why it goes no further.
+pub(crate) struct Aside<'a> {
+    pub(crate) exchange: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) id: Option<MessageId>,
+    pub(crate) reason: &'a str,
+    pub(crate) at: Timestamp,
+}
+
 /// What cannot be handled here, on its way to the dead letters. What came as a dead letter is told to nobody,
 /// else it would come straight back.
-pub(crate) fn dead(key: &str, told: Option<String>, id: Option<MessageId>, reason: &str, body: Bytes) -> Outgoing {
+pub(crate) fn dead(aside: &Aside<'_>, told: Option<String>, body: Bytes) -> Outgoing {
     Outgoing {
-        address: Address { told, ..Address::dead(key) },
+        address: Address { told, ..Address::dead(aside.key) },
         mandatory: true,
         properties: Properties {
-            message_id: id,
-            reason: Some(reason.to_owned()),
+            message_id: aside.id,
+            reason: Some(aside.reason.to_owned()),
+            origin: Some(aside.exchange.to_owned()),
+            set_aside_at: Some(aside.at),
             persistent: true,
             ..Properties::default()
         },
