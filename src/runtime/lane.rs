@@ -197,7 +197,7 @@ impl<R: Role> Lane<R> {
         tracing::warn!(message = %id, kind = letter.envelope.content.name(), reason, "a message was set aside");
         let (exchange, key) = (&letter.exchange, &letter.key);
         let aside = Aside { exchange, key, id: Some(id), reason, at: self.desk.now() };
-        let outgoing = letter::dead(&aside, told(letter), letter.body());
+        let outgoing = letter::dead(&aside, told(letter, reason), letter.body());
         self.publish(at, None, outgoing).await
     }
 
@@ -295,13 +295,15 @@ fn publish_later(publisher: Arc<dyn Publisher>, outgoing: Outgoing) -> Confirmat
     })
 }
 
-/// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened or woken.
-fn told(letter: &Letter) -> Option<String> {
+/// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened, or whose alarm
+/// panicked, which nothing else would wake. What came through the exchange of the dead was told to us: told on, it
+/// would come straight back, and again.
+fn told(letter: &Letter, reason: &str) -> Option<String> {
     use crate::wire::Content;
-    let is_phase = match &letter.envelope.content {
+    let is_news = match &letter.envelope.content {
         Content::StartProjectPhase(_) => true,
-        Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)),
+        Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)) && reason == PANICKED,
         _ => false,
     };
-    (is_phase && letter.death.is_none()).then(|| crate::wire::address::TOLD_MANAGERS.to_owned())
+    (is_news && !letter.was_dead).then(|| crate::wire::address::TOLD_MANAGERS.to_owned())
 }

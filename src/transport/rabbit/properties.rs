@@ -126,10 +126,10 @@ pub(super) fn origin(amqp: &BasicProperties) -> Option<Origin> {
 }
 
 /// What the broker wrote down of each death; none when it is no dead letter.
-fn deaths(amqp: &BasicProperties) -> Option<Vec<&FieldTable>> {
+fn deaths<'a>(amqp: &'a BasicProperties) -> Option<Vec<&'a FieldTable>> {
     let AMQPValue::FieldArray(deaths) = amqp.headers().as_ref()?.inner().get("x-death")? else { return None };
-    let table = |death| match death {
-        &AMQPValue::FieldTable(ref table) => Some(table),
+    let table = |death: &'a AMQPValue| match death {
+        AMQPValue::FieldTable(table) => Some(table),
         _ => None,
     };
     deaths.as_slice().iter().map(table).collect()

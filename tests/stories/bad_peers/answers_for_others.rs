@@ -1,11 +1,12 @@
 //! An executor that answers for subtasks whose command it was not given.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
-use trireme::wire::Status;
+use trireme::wire::{Status, SubtaskPlan};
 use uuid::Uuid;
 
 use super::crew::{Crew, SKILL, chain, result, subtask};
-use trireme::wire::SubtaskPlan;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_counts_for_the_subtask_of_its_command_only() {
@@ -81,9 +82,15 @@ async fn an_answer_through_another_partition_is_recorded_once() {
     let crew = Crew::start().await;
     let mut peer = crew.peer("astray").await;
     let id = crew.submit(1, chain(&["first", "second", "third"])).await;
-    for name in ["first", "second", "third"] {
+    let mut known = BTreeSet::new();
+    while known.len() < 3 {
         let command = peer.take().await;
-        assert_eq!(command.task(), name);
+        let name = command.task().to_owned();
+        // Two that decide on one phase may send the same command, under its one id.
+        if !known.insert(command.id().to_owned()) {
+            peer.ack(command).await;
+            continue;
+        }
         let astray = if command.reply_to == "p.0" { "p.1" } else { "p.0" };
         let answer = peer.envelope(&command, peer.completion(&command, json!(name))).to_string();
         peer.publish(astray, answer.as_bytes()).await;
