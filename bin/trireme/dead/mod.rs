@@ -28,7 +28,7 @@ Examples:
 
 Whoever looks holds the letters until it is done; somebody else who looks at that moment sees those that are left.")]
 pub enum Command {
-    /// The dead letters, the oldest first
+    /// The dead letters, by the time of their death
     List(ListArguments),
     /// One letter with its message
     Show(ShowArguments),

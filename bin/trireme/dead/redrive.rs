@@ -1,11 +1,13 @@
 //! `trireme dead redrive`: letters on their way again, one after the other.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use trireme::domain::bad_input::quote;
-use trireme::runtime::dead::{DeadLetter, DeadLetters, NotRedriven, Redriven, Redriver};
+use trireme::runtime::dead::{DeadLetter, DeadLetters, NotRedriven, OnItsWay, Redriven, Redriver};
+use trireme::runtime::port::TransportError;
 
 use crate::consent;
 use crate::failure::{Failure, Status};
@@ -13,6 +15,8 @@ use crate::output::Output;
 
 /// The letters a second that can be asked for: more than a broker confirms one by one, and one in a quarter of an hour.
 const RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000.0;
+/// So many letters are sent before the first of them is confirmed: the broker syncs many at once.
+const ON_THEIR_WAY_MAX: usize = 128;
 /// So many that were not taken are listed in JSON; all of them are counted, and said on standard error.
 const LISTED_MAX: usize = 1_000;
 
@@ -56,14 +60,20 @@ pub async fn run(
     redriver: &Redriver,
     output: &Output,
 ) -> Result<Status, Failure> {
-    let mut work = Work { redriver, output, pace: arguments.rate.map(pace), tally: Tally::default() };
+    let mut work = Work {
+        redriver,
+        output,
+        pace: arguments.rate.map(pace),
+        on_their_way: VecDeque::new(),
+        tally: Tally::default(),
+    };
     match &arguments.which {
         Which { letter: Some(named), .. } => {
             let named = letters.find(named).await?;
-            for letter in &named.letters {
+            super::say_left_alone(&named, output);
+            for letter in named.letters {
                 work.redrive(letters, letter).await?;
             }
-            super::say_left_alone(&named, output);
         }
         Which { skill: Some(skill), .. } => {
             work.redrive_all(letters, None, |letter| letter.facts.skill.as_deref() == Some(skill)).await?;
@@ -84,6 +94,7 @@ pub async fn run(
             work.redrive_all(letters, first, |_| true).await?;
         }
     }
+    work.arrive(letters, 0).await?;
     work.end()
 }
 
@@ -91,6 +102,7 @@ struct Work<'a> {
     redriver: &'a Redriver,
     output: &'a Output,
     pace: Option<Interval>,
+    on_their_way: VecDeque<OnItsWay>,
     tally: Tally,
 }
 
@@ -139,29 +151,40 @@ impl Work<'_> {
                 },
             };
             if is_wanted(&letter) {
-                self.redrive(letters, &letter).await?;
+                self.redrive(letters, letter).await?;
             }
         }
     }
 
-    async fn redrive(&mut self, letters: &DeadLetters, letter: &DeadLetter) -> Result<(), Failure> {
+    /// Sends a letter, and waits for others when many are on their way. At a pace there is time to wait for each.
+    async fn redrive(&mut self, letters: &DeadLetters, letter: DeadLetter) -> Result<(), Failure> {
         if let Some(pace) = &mut self.pace {
             pace.tick().await;
         }
-        let done = self.redriver.redrive(letters, letter).await;
-        let done = done.map_err(|error| {
-            let Failure { status, message, hint } = error.into();
-            let message = format!("{} letter(s) were redriven, then {message}", self.tally.redriven);
-            Failure { status, message, hint }
-        })?;
-        match done {
-            Ok(redriven) => {
-                self.tally.redriven += letter.copies();
-                self.say(letter, &redriven);
+        let sent = self.redriver.send(letter).await.map_err(|error| self.broken(error))?;
+        self.on_their_way.push_back(sent);
+        self.arrive(letters, if self.pace.is_some() { 0 } else { ON_THEIR_WAY_MAX }).await
+    }
+
+    /// Waits until no more than `most` are on their way.
+    async fn arrive(&mut self, letters: &DeadLetters, most: usize) -> Result<(), Failure> {
+        while self.on_their_way.len() > most {
+            let Some(first) = self.on_their_way.pop_front() else { break };
+            let (letter, outcome) = first.arrive(letters).await.map_err(|error| self.broken(error))?;
+            match outcome {
+                Ok(redriven) => {
+                    self.tally.redriven += letter.copies();
+                    self.say(&letter, &redriven);
+                }
+                Err(why) => self.refused(&letter, &why),
             }
-            Err(why) => self.refused(letter, &why),
         }
         Ok(())
+    }
+
+    fn broken(&self, error: TransportError) -> Failure {
+        let Failure { status, message, hint } = error.into();
+        Failure { status, message: format!("{} letter(s) were redriven, then {message}", self.tally.redriven), hint }
     }
 
     fn say(&self, letter: &DeadLetter, redriven: &Redriven) {

@@ -32,6 +32,8 @@ pub async fn list(letters: &mut DeadLetters, limit: u32, output: &Output) -> Res
         let Some(letter) = letters.next().await? else { break };
         all.push(letter.facts);
     }
+    // Whoever looked before has put them back in any order.
+    all.sort_by_key(|facts| facts.died_at);
     if letters.left() > 0 {
         output.note(&format!("{} more dead letters; --limit says how many are shown", letters.left()));
     }

@@ -10,51 +10,38 @@ mod redrive;
 
 pub use letter::{DeadLetter, Facts};
 pub use named::{Named, NotFound};
-pub use redrive::{NotRedriven, Redriven, Redriver};
+pub use redrive::{NotRedriven, OnItsWay, Redriven, Redriver};
 
-use std::sync::Arc;
-
-use super::port::{Acker, Browser, Transport, TransportError};
+use super::port::{Browser, Transport, TransportError};
 use crate::wire::address::{Namespace, Queue};
 
-/// A look through the dead letters, from the oldest on.
+/// A look through the dead letters.
 pub struct DeadLetters {
     browser: Box<dyn Browser>,
-    acker: Arc<dyn Acker>,
     namespace: Namespace,
-    /// How many are yet to come; none before the first was asked for.
-    left: Option<u32>,
 }
 
 impl DeadLetters {
     pub async fn open(transport: &dyn Transport, namespace: Namespace) -> Result<Self, TransportError> {
-        let browser = transport.browse(&Queue::Dead).await?;
-        Ok(Self { acker: browser.acker(), browser, namespace, left: None })
+        Ok(Self { browser: transport.browse(&Queue::Dead).await?, namespace })
     }
 
     /// The next of those that were there when the first was asked for. What died since is not among them: a letter
     /// that is redriven and comes straight back would else be met again and again.
     pub async fn next(&mut self) -> Result<Option<DeadLetter>, TransportError> {
-        if self.left == Some(0) {
-            return Ok(None);
-        }
-        let Some((delivery, behind)) = self.browser.next().await? else {
-            self.left = Some(0);
-            return Ok(None);
-        };
-        self.left = Some(self.left.map_or(behind, |left| left - 1));
-        Ok(Some(DeadLetter::new(delivery, &self.namespace)))
+        let next = self.browser.next().await?;
+        Ok(next.map(|delivery| DeadLetter::new(delivery, &self.namespace)))
     }
 
     /// How many are behind the last one that was given.
     pub fn left(&self) -> u32 {
-        self.left.unwrap_or(0)
+        self.browser.left()
     }
 
     /// Takes a letter out of the queue, with its copies.
     pub async fn remove(&self, letter: &DeadLetter) -> Result<(), TransportError> {
         for tag in letter.tags() {
-            self.acker.ack(*tag, false).await?;
+            self.browser.ack(*tag).await?;
         }
         Ok(())
     }

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::letter::exchange_named;
 use super::{DeadLetter, DeadLetters};
 use crate::runtime::letter::Pen;
-use crate::runtime::port::{Clock, Confirmed, Outgoing, Properties, Publisher, Transport, TransportError};
+use crate::runtime::port::{
+    Clock, Confirmation, Confirmed, Outgoing, Properties, Publisher, Transport, TransportError,
+};
 use crate::wire::address::{Address, Exchange, Namespace, TOLD_MANAGERS};
 use crate::wire::codec::EncodeError;
 use crate::wire::content::Control;
@@ -65,24 +67,20 @@ impl Redriver {
         Ok(Self { clock, namespace, publisher: transport.publisher().await?, pen: Pen { agent } })
     }
 
-    /// Sends a letter and, when all of that is confirmed, takes it out of the queue. An error means that nothing more
-    /// can be sent or taken out; the letter is in the queue again then, whether or not it was sent.
-    pub async fn redrive(
-        &self,
-        letters: &DeadLetters,
-        letter: &DeadLetter,
-    ) -> Result<Result<Redriven, NotRedriven>, TransportError> {
-        let (messages, redriven) = match self.prepare(letter) {
-            Ok(prepared) => prepared,
-            Err(why) => return Ok(Err(why)),
+    /// Sends a letter, and does not wait for the confirm. Nothing of it is sent when it can not be redriven. An error
+    /// means that nothing more can be sent; letters that are on their way are in the queue again then, whether or not
+    /// the broker has taken them.
+    pub async fn send(&self, letter: DeadLetter) -> Result<OnItsWay, TransportError> {
+        let (messages, outcome) = match self.prepare(&letter) {
+            Ok((messages, redriven)) => (messages, Ok(redriven)),
+            Err(why) => (Vec::new(), Err(why)),
         };
+        let mut confirmations = Vec::with_capacity(messages.len());
         for message in messages {
-            if let Err(why) = self.send(message).await? {
-                return Ok(Err(why));
-            }
+            let (exchange, key) = (message.address.exchange.name(&self.namespace), message.address.key.clone());
+            confirmations.push((exchange, key, self.publisher.publish(message).await?));
         }
-        letters.remove(letter).await?;
-        Ok(Ok(redriven))
+        Ok(OnItsWay { letter, confirmations, outcome })
     }
 
     fn prepare(&self, letter: &DeadLetter) -> Result<(Vec<Outgoing>, Redriven), NotRedriven> {
@@ -134,15 +132,34 @@ impl Redriver {
             body: letter.body.clone(),
         })
     }
+}
 
-    async fn send(&self, message: Outgoing) -> Result<Result<(), NotRedriven>, TransportError> {
-        let (exchange, key) = (message.address.exchange.name(&self.namespace), message.address.key.clone());
-        Ok(match self.publisher.publish(message).await?.await {
-            Confirmed::Accepted => Ok(()),
-            Confirmed::Nacked => Err(NotRedriven::Full),
-            Confirmed::Returned => Err(NotRedriven::NoQueue { exchange, key }),
-            Confirmed::Unknown => Err(NotRedriven::Unconfirmed),
-        })
+/// A letter that is sent and not yet confirmed.
+pub struct OnItsWay {
+    letter: DeadLetter,
+    confirmations: Vec<(String, String, Confirmation)>,
+    outcome: Result<Redriven, NotRedriven>,
+}
+
+impl OnItsWay {
+    /// Waits for the broker's word. When it has taken all that was sent for the letter, that is taken out of the queue.
+    pub async fn arrive(
+        self,
+        letters: &DeadLetters,
+    ) -> Result<(DeadLetter, Result<Redriven, NotRedriven>), TransportError> {
+        let Self { letter, confirmations, mut outcome } = self;
+        for (exchange, key, confirmation) in confirmations {
+            match confirmation.await {
+                Confirmed::Accepted => {}
+                Confirmed::Nacked => outcome = Err(NotRedriven::Full),
+                Confirmed::Returned => outcome = Err(NotRedriven::NoQueue { exchange, key }),
+                Confirmed::Unknown => outcome = Err(NotRedriven::Unconfirmed),
+            }
+        }
+        if outcome.is_ok() {
+            letters.remove(&letter).await?;
+        }
+        Ok((letter, outcome))
     }
 }
 

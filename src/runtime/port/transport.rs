@@ -30,7 +30,7 @@ pub trait Transport: Send + Sync + 'static {
         bindings: &[(Exchange, String)],
     ) -> Result<Box<dyn Consumer>, TransportError>;
 
-    /// Looks through a declared queue that nobody consumes, on a channel of its own.
+    /// Looks through a declared queue that nobody consumes.
     async fn browse(&self, queue: &Queue) -> Result<Box<dyn Browser>, TransportError>;
 
     /// A channel to publish on, with confirms.
@@ -55,15 +55,19 @@ pub trait Consumer: Send {
     async fn stop(&mut self) -> Result<(), TransportError>;
 }
 
-/// A look through a queue, one message after the other, so that only the one in hand takes memory here. Dropping it
-/// closes the channel: what was not acked is in the queue again, a little later.
+/// A look through a queue, one message after the other, so that few of them take memory here. Dropping it closes what it
+/// holds: what was not acked is in the queue again, a little later, and so is what came meanwhile.
 #[async_trait]
-pub trait Browser: Send {
-    /// The next message, and how many wait behind it; none when none is ready now. Never waits for one to come.
-    async fn next(&mut self) -> Result<Option<(Delivery, u32)>, TransportError>;
+pub trait Browser: Send + Sync {
+    /// The next of the messages that were ready when the first was asked for; none when there is no other. Never waits
+    /// for one to come.
+    async fn next(&mut self) -> Result<Option<Delivery>, TransportError>;
 
-    /// Acks for this channel. Without effect on anything once the channel is gone.
-    fn acker(&self) -> std::sync::Arc<dyn Acker>;
+    /// How many of them are behind the last one that was given.
+    fn left(&self) -> u32;
+
+    /// Takes a message out of the queue.
+    async fn ack(&self, tag: Tag) -> Result<(), TransportError>;
 }
 
 /// Says what became of deliveries.

@@ -7,32 +7,44 @@ use async_trait::async_trait;
 use super::connection::Connection;
 use super::consumer::MemoryAcker;
 use super::deliveries::Opened;
-use crate::runtime::port::{Acker, Browser, Delivery, TransportError};
+use crate::runtime::port::{Acker, Browser, Delivery, Tag, TransportError};
 
 pub(super) struct MemoryBrowser {
-    channel: Arc<MemoryAcker>,
+    channel: MemoryAcker,
+    /// How many are yet to come; none before the first was asked for.
+    left: Option<u32>,
 }
 
 impl MemoryBrowser {
     pub(super) fn new(connection: Arc<Connection>, opened: Opened) -> Self {
-        Self { channel: Arc::new(MemoryAcker::new(connection, opened)) }
+        Self { channel: MemoryAcker::new(connection, opened), left: None }
     }
 }
 
 #[async_trait]
 impl Browser for MemoryBrowser {
-    async fn next(&mut self) -> Result<Option<(Delivery, u32)>, TransportError> {
+    async fn next(&mut self) -> Result<Option<Delivery>, TransportError> {
         // A loop that always finds something ready lets others have their turn all the same.
         tokio::task::coop::consume_budget().await;
-        let MemoryAcker { connection, id, signal } = &*self.channel;
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        let MemoryAcker { connection, id, signal } = &self.channel;
         let got = connection.broker.act(|core, now| core.get(*id, now)).ok_or_else(|| signal.error())?;
-        Ok(got.map(|(tag, message, left)| {
-            (message.into_delivery(tag, &connection.namespace), u32::try_from(left).unwrap_or(u32::MAX))
-        }))
+        let behind = got.as_ref().map_or(0, |(_, _, behind)| u32::try_from(*behind).unwrap_or(u32::MAX));
+        self.left = Some(match (self.left, &got) {
+            (Some(left), Some(_)) => left - 1,
+            (None, _) | (_, None) => behind,
+        });
+        Ok(got.map(|(tag, message, _)| message.into_delivery(tag, &connection.namespace)))
     }
 
-    fn acker(&self) -> Arc<dyn Acker> {
-        self.channel.clone()
+    fn left(&self) -> u32 {
+        self.left.unwrap_or(0)
+    }
+
+    async fn ack(&self, tag: Tag) -> Result<(), TransportError> {
+        self.channel.ack(tag, false).await
     }
 }
 

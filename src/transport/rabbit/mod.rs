@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! publish connection -- a confirm channel per publisher, each with one task that owns its unconfirmed messages
-//! consume connection -- a channel per consumer and browser
+//! consume connection -- a channel per consumer, some per browser
 //! admin connection   -- a channel per question, because a wrong answer closes it
 //! ```
 //!
@@ -97,8 +97,7 @@ impl Transport for RabbitTransport {
     }
 
     async fn browse(&self, queue: &Queue) -> Result<Box<dyn Browser>, TransportError> {
-        let channel = self.connections.channel(Purpose::Consume).await?;
-        Ok(Box::new(RabbitBrowser::open(channel, &queue.name(&self.namespace)).await?))
+        Ok(Box::new(RabbitBrowser::open(self.connections.clone(), queue.name(&self.namespace)).await?))
     }
 
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {

@@ -134,13 +134,18 @@ async fn a_queue_that_is_deleted_ends_its_consumer() {
 }
 
 #[tokio::test]
-async fn a_look_takes_one_after_the_other_and_says_when_none_is_left() {
-    run(browsing::a_look_takes_one_after_the_other_and_says_when_none_is_left).await;
+async fn a_look_takes_what_is_there_and_says_when_none_is_left() {
+    run(browsing::a_look_takes_what_is_there_and_says_when_none_is_left).await;
 }
 
 #[tokio::test]
 async fn what_was_looked_at_is_back_unless_it_was_acked() {
     run(browsing::what_was_looked_at_is_back_unless_it_was_acked).await;
+}
+
+#[tokio::test]
+async fn a_look_ends_when_others_have_taken_the_rest() {
+    run(browsing::a_look_ends_when_others_have_taken_the_rest).await;
 }
 
 #[tokio::test]
