@@ -147,7 +147,7 @@ impl Work<'_> {
                 Some(letter) => letter,
                 None => match letters.next().await? {
                     Some(letter) => letter,
-                    None => return Ok(()),
+                    None => return self.arrive(letters, 0).await,
                 },
             };
             if is_wanted(&letter) {

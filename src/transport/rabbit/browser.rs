@@ -67,6 +67,10 @@ impl RabbitBrowser {
     /// The next one of the last page; none when it gives none for a while.
     async fn turn(&mut self) -> Result<Option<Delivery>, TransportError> {
         if self.pages.last().is_none_or(|page| page.held() >= usize::from(PAGE)) {
+            // What was held before is gone then: a new connection would bring it a second time.
+            if !self.gets.status().connected() {
+                return Err(TransportError::Closed("the channel of the first page is gone".into()));
+            }
             let channel = self.connections.channel(Purpose::Consume).await?;
             self.pages.push(RabbitConsumer::open(channel, &self.queue, PAGE).await?);
         }
