@@ -177,6 +177,9 @@ async fn dead_letters_are_shown_redriven_and_dropped() {
 const UNASKED_DROP: &str = "error: dropping a dead letter is not asked for on a terminal\nhint: give --yes\n";
 const UNASKED_REDRIVE: &str = "error: redriving all dead letters is not asked for on a terminal\nhint: give --yes\n";
 
+/// Looking at one takes the queue some milliseconds.
+const LETTERS: usize = 1_500;
+
 /// What is sent where nobody takes it stays, and is said; thousands are looked through and redriven.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_taken_stays_and_thousands_are_redriven() {
@@ -196,26 +199,26 @@ async fn what_is_not_taken_stays_and_thousands_are_redriven() {
         body: body.into(),
     };
     let mut waiting = vec![publisher.publish(aside("nobody", "lost".into())).await.expect("sent")];
-    for number in 0..3_000 {
+    for number in 0..LETTERS {
         waiting.push(publisher.publish(aside("noop", format!("letter {number}"))).await.expect("sent"));
     }
     for confirmation in waiting {
         assert_eq!(confirmation.await, Confirmed::Accepted);
     }
     let all = place.json(&["dead", "list", "--json", "--limit", "10000"]);
-    assert_eq!(all.as_array().map(Vec::len), Some(3_001));
+    assert_eq!(all.as_array().map(Vec::len), Some(LETTERS + 1));
     let (status, out, error) = run(&place, &["dead", "redrive", "--all", "--yes", "--json"]);
     let told: Value = serde_json::from_str(&out).expect("JSON");
-    assert_eq!((status, &told["redriven"], &told["left"]), (1, &json!(3_000), &json!(1)), "{error}");
+    assert_eq!((status, &told["redriven"], &told["left"]), (1, &json!(LETTERS), &json!(1)), "{error}");
     let why = told["not_redriven"][0]["why"].as_str().expect("a reason");
     assert_eq!(why, format!("no queue takes the key `nobody` of `{namespace}.skills`"));
     assert!(error.contains("error: 1 letter(s) were not taken"), "{error}");
     let left = wait_for_letters(&place, 1);
     assert_eq!(left[0]["routing_key"], "nobody");
-    let mut skill = transport.consume(&Queue::Skill("noop".into()), 3_000).await.expect("a consumer");
+    let mut skill = transport.consume(&Queue::Skill("noop".into()), 2_000).await.expect("a consumer");
     let mut there = std::collections::BTreeSet::new();
-    while there.len() < 3_000 {
-        for delivery in within("a letter", skill.next(3_000)).await.expect("open") {
+    while there.len() < LETTERS {
+        for delivery in within("a letter", skill.next(LETTERS)).await.expect("open") {
             assert!(there.insert(delivery.body), "none is there twice");
         }
     }

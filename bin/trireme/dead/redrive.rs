@@ -16,7 +16,7 @@ use crate::output::Output;
 /// The letters a second that can be asked for: more than a broker confirms one by one, and one in a quarter of an hour.
 const RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000.0;
 /// So many letters are sent before the first of them is confirmed: the broker syncs many at once.
-const ON_THEIR_WAY_MAX: usize = 128;
+const ON_THEIR_WAY_MAX: usize = 64;
 /// So many that were not taken are listed in JSON; all of them are counted, and said on standard error.
 const LISTED_MAX: usize = 1_000;
 

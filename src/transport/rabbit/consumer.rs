@@ -77,11 +77,6 @@ impl RabbitConsumer {
         Ok(Self { channel, deliveries, unacked, subscription, end: None })
     }
 
-    /// How many deliveries nothing was said about yet.
-    pub fn held(&self) -> usize {
-        self.unacked.lock().ackers.len()
-    }
-
     fn take(&self, delivery: lapin::message::Delivery) -> Delivery {
         let (delivery, acker) = read(delivery);
         if !self.subscription {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! publish connection -- a confirm channel per publisher, each with one task that owns its unconfirmed messages
-//! consume connection -- a channel per consumer, some per browser
+//! consume connection -- a channel per consumer and browser
 //! admin connection   -- a channel per question, because a wrong answer closes it
 //! ```
 //!
@@ -97,7 +97,8 @@ impl Transport for RabbitTransport {
     }
 
     async fn browse(&self, queue: &Queue) -> Result<Box<dyn Browser>, TransportError> {
-        Ok(Box::new(RabbitBrowser::open(self.connections.clone(), queue.name(&self.namespace)).await?))
+        let channel = self.connections.channel(Purpose::Consume).await?;
+        Ok(Box::new(RabbitBrowser::open(channel, &queue.name(&self.namespace)).await?))
     }
 
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {
