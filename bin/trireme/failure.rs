@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use trireme::domain::BadInput;
+use trireme::domain::bad_input::one_line;
 use trireme::runtime::Fatal;
 use trireme::runtime::client::ClientError;
+use trireme::runtime::dead::NotFound;
 use trireme::runtime::port::{StoreError, TransportError};
 use trireme::runtime::recover::RecoverError;
 
@@ -126,6 +128,20 @@ impl From<ClientError> for Failure {
             }
             ClientError::Unknown => {
                 Self::unreachable(error.to_string()).hint("submit it again with the same --id: it stays one project")
+            }
+        }
+    }
+}
+
+impl From<NotFound> for Failure {
+    fn from(error: NotFound) -> Self {
+        let failure = Self::usage(one_line(&error.to_string()));
+        match error {
+            NotFound::Transport(error) => error.into(),
+            NotFound::TooShort(_) => failure.hint("`trireme dead list` shows the ids"),
+            NotFound::Unknown(_) => failure.hint("`trireme dead list` shows those that are there"),
+            NotFound::Ambiguous { first, second, .. } => {
+                failure.hint(format!("`{first}` and `{second}` are among them: give more of it"))
             }
         }
     }

@@ -5,6 +5,8 @@ mod asking;
 mod bench;
 mod completions;
 mod config;
+mod consent;
+mod dead;
 mod failure;
 mod files;
 mod history;
@@ -119,6 +121,9 @@ enum Command {
     Agents(agents::Arguments),
     /// Who answers
     Ping(agents::PingArguments),
+    /// Messages that nobody could handle: look at them, send them again, drop them
+    #[command(subcommand)]
+    Dead(dead::Command),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -189,6 +194,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure
             Command::Logs(arguments) => logs::run(arguments, &settings, output).await,
             Command::Agents(arguments) => agents::run(arguments, &settings, output).await,
             Command::Ping(arguments) => agents::ping(arguments, &settings, output).await,
+            Command::Dead(command) => dead::run(command, &settings, output).await,
             Command::Config(command) => config::run(command, &settings, output),
             Command::Completions(_) => Ok(failure::Status::Done),
         }

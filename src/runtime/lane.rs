@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::commit::{Desk, PANICKED};
-use super::letter::{self, Letter};
+use super::letter::{self, Aside, Letter};
 use super::port::{Acker, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Store, Tag};
 use super::port::{StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
@@ -137,7 +137,7 @@ impl<R: Role> Lane<R> {
                 match part {
                     Err(unreadable) => {
                         let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
-                        self.set_aside(at, &delivery.key, None, &reason, unreadable.bytes).await?;
+                        self.set_aside(at, delivery, &reason, unreadable.bytes).await?;
                     }
                     Ok(letter) => match self.desk.read(&letter) {
                         Ok(mut message) => {
@@ -198,20 +198,23 @@ impl<R: Role> Lane<R> {
     async fn set_letter_aside(&mut self, at: usize, letter: &Letter, reason: &str) -> Result<(), LaneError> {
         let id = letter.envelope.message_id;
         tracing::warn!(message = %id, kind = letter.envelope.content.name(), reason, "a message was set aside");
-        let outgoing = letter::dead(&letter.key, told(letter), Some(id), reason, letter.body());
+        let (exchange, key) = (&letter.exchange, &letter.key);
+        let aside = Aside { exchange, key, id: Some(id), reason, at: self.desk.now() };
+        let outgoing = letter::dead(&aside, told(letter, reason), letter.body());
         self.publish(at, None, outgoing).await
     }
 
     async fn set_aside(
         &mut self,
         at: usize,
-        key: &str,
-        id: Option<MessageId>,
+        delivery: &Delivery,
         reason: &str,
         body: bytes::Bytes,
     ) -> Result<(), LaneError> {
+        let (exchange, key) = (letter::exchange(delivery), delivery.key.as_str());
         tracing::warn!(reason, key, "a message that can not be read was set aside");
-        self.publish(at, None, letter::dead(key, None, id, reason, body)).await
+        let aside = Aside { exchange, key, id: None, reason, at: self.desk.now() };
+        self.publish(at, None, letter::dead(&aside, None, body)).await
     }
 
     /// Step 5: acks the deliveries at the front that are done, with one ack for all.
@@ -295,13 +298,15 @@ fn publish_later(publisher: Arc<dyn Publisher>, outgoing: Outgoing) -> Confirmat
     })
 }
 
-/// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened or woken.
-fn told(letter: &Letter) -> Option<String> {
+/// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened, or whose alarm
+/// panicked, which nothing else would wake. What came through the exchange of the dead was told to us: told on, it
+/// would come straight back, and again.
+fn told(letter: &Letter, reason: &str) -> Option<String> {
     use crate::wire::Content;
-    let is_phase = match &letter.envelope.content {
+    let is_news = match &letter.envelope.content {
         Content::StartProjectPhase(_) => true,
-        Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)),
+        Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)) && reason == PANICKED,
         _ => false,
     };
-    (is_phase && letter.death.is_none()).then(|| crate::wire::address::TOLD_MANAGERS.to_owned())
+    (is_news && !letter.was_dead).then(|| crate::wire::address::TOLD_MANAGERS.to_owned())
 }

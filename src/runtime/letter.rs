@@ -12,39 +12,77 @@ use crate::wire::{AgentId, Content, Envelope, MessageId, ProjectId, Timestamp};
 pub(crate) struct Letter {
     pub(crate) envelope: Envelope,
     pub(crate) key: String,
+    /// The exchange that it was published to, by its full name.
+    pub(crate) exchange: String,
     /// Handled inputs are to have their effects again.
     pub(crate) again: bool,
-    /// It came as a dead letter.
+    /// The newest of its deaths: an alarm has died of age.
     pub(crate) death: Option<Death>,
+    /// It came through the exchange of the dead, from the broker or from an agent that set it aside.
+    pub(crate) was_dead: bool,
+    /// The bytes that it came in, when nothing else was in them.
+    whole: Option<Bytes>,
 }
 
 impl Letter {
-    /// The envelope alone, as it is set aside: its delivery may have brought others.
+    /// The envelope as it is set aside: as it came, with what a newer version may have put into it; alone, when its
+    /// delivery brought others.
     pub(crate) fn body(&self) -> Bytes {
-        serde_json::to_vec(&self.envelope).map(Bytes::from).unwrap_or_default()
+        let alone = || serde_json::to_vec(&self.envelope).map(Bytes::from).unwrap_or_default();
+        self.whole.clone().unwrap_or_else(alone)
     }
 }
 
 /// The envelopes of a delivery in their order.
 pub(crate) fn open(delivery: &Delivery) -> Vec<Result<Letter, Unreadable>> {
+    let parts = codec::decode(&delivery.body);
+    let whole = (parts.len() == 1).then(|| delivery.body.clone());
     let letter = |envelope| Letter {
         envelope,
         key: delivery.key.clone(),
+        exchange: exchange(delivery).to_owned(),
         again: delivery.redelivered || delivery.properties.again,
         death: delivery.death.clone(),
+        was_dead: came_through_the_dead(delivery),
+        whole: whole.clone(),
     };
-    codec::decode(&delivery.body).into_iter().map(|part| part.map(letter)).collect()
+    parts.into_iter().map(|part| part.map(letter)).collect()
 }
 
-/// What cannot be handled here, on its way to the dead letters. What came as a dead letter is told to nobody,
-/// else it would come straight back.
-pub(crate) fn dead(key: &str, told: Option<String>, id: Option<MessageId>, reason: &str, body: Bytes) -> Outgoing {
+/// The exchange that a delivery was first published to. What comes as a dead letter came in through another one; and of
+/// what came through the exchange of the dead itself, whoever set it aside wrote that down.
+pub(crate) fn exchange(delivery: &Delivery) -> &str {
+    match (&delivery.origin, &delivery.properties.origin) {
+        (Some(origin), _) => &origin.exchange,
+        (None, Some(written)) if came_through_the_dead(delivery) => written,
+        _ => &delivery.exchange,
+    }
+}
+
+fn came_through_the_dead(delivery: &Delivery) -> bool {
+    // The last part of its name says which exchange it is: a namespace is one word.
+    delivery.exchange.ends_with(".dead")
+}
+
+/// A letter that is set aside: where it came from, and why it goes no further.
+pub(crate) struct Aside<'a> {
+    pub(crate) exchange: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) id: Option<MessageId>,
+    pub(crate) reason: &'a str,
+    pub(crate) at: Timestamp,
+}
+
+/// What cannot be handled here, on its way to the dead letters.
+pub(crate) fn dead(aside: &Aside<'_>, told: Option<String>, body: Bytes) -> Outgoing {
     Outgoing {
-        address: Address { told, ..Address::dead(key) },
+        address: Address { told, ..Address::dead(aside.key) },
         mandatory: true,
         properties: Properties {
-            message_id: id,
-            reason: Some(reason.to_owned()),
+            message_id: aside.id,
+            reason: Some(aside.reason.to_owned()),
+            origin: Some(aside.exchange.to_owned()),
+            set_aside_at: Some(aside.at),
             persistent: true,
             ..Properties::default()
         },

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod coordinator;
+pub mod dead;
 pub mod executor;
 pub mod manager;
 pub mod options;

@@ -6,7 +6,7 @@ use crate::call::Place;
 fn each_is_refused_in_one_line() {
     let place = Place::new();
     place.write("p.toml", "name = \"p\"").write("taken", "");
-    let lines: [&[&str]; 21] = [
+    let lines: [&[&str]; 27] = [
         &["submitt"],
         &["submit"],
         &["submit", "p.toml", "--wiat"],
@@ -28,6 +28,12 @@ fn each_is_refused_in_one_line() {
         &["ping", "a b"],
         &["logs", "0b5e1a6e-7b1c-4a53-9d8e-2f1c3a4b5c6d"],
         &["list", "-v", "-q"],
+        &["dead", "show"],
+        &["dead", "drop"],
+        &["dead", "redrive"],
+        &["dead", "redrive", "5b0c", "--all"],
+        &["dead", "redrive", "--all", "--rate", "0"],
+        &["dead", "list", "--limit", "0"],
     ];
     let refusals: String = lines
         .iter()
@@ -43,7 +49,7 @@ fn each_is_refused_in_one_line() {
 #[test]
 fn every_command_has_its_help() {
     let place = Place::new();
-    for command in ["submit", "status", "list", "result", "watch", "history", "logs", "agents", "ping"] {
+    for command in ["submit", "status", "list", "result", "watch", "history", "logs", "agents", "ping", "dead"] {
         let answer = place.run(&[command, "--help"]);
         assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{command}");
         assert!(answer.stdout.contains("Examples:\n  trireme "), "{command}: {}", answer.stdout);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::sleep;
 use trireme::runtime::port::{
-    Acker, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, QueueDepth, Tag, Topology, Transport,
-    TransportError,
+    Acker, Browser, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, QueueDepth, Tag, Topology,
+    Transport, TransportError,
 };
 use trireme::transport::memory::MemoryTransport;
 use trireme::wire::address::{Exchange, Queue};
@@ -60,6 +60,11 @@ impl Transport for FaultyTransport {
         self.open().await?;
         let inner = self.inner.subscribe(queue, bindings).await?;
         Ok(Box::new(FaultyConsumer { agent: self.agent.clone(), inner, queue: queue.clone() }))
+    }
+
+    async fn browse(&self, queue: &Queue) -> Result<Box<dyn Browser>, TransportError> {
+        self.agent.pass().await;
+        self.inner.browse(queue).await
     }
 
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {

@@ -73,6 +73,8 @@ fn letters() -> Vec<(Address, Bytes, &'static str)> {
         (results(), envelope(alarm(&format!("project/{PROJECT}"))), "alarm_of_a_project"),
         (results(), envelope(alarm(&format!("phase/{PROJECT}/0"))), "no_such_phase"),
         (results(), envelope(alarm(&format!("phase/{PROJECT}/4294967295"))), "unknown_stream"),
+        // Of a project that nobody knows: the managers would have as little use for it.
+        (results(), envelope(alarm("phase/00000000-0000-0000-0000-0000000000bb/1")), "unknown_stream"),
         (results(), envelope(completion("7.1", json!(1), json!(null))), "unknown_stream"),
         (results(), envelope(completion("0.0", json!(1), json!(null))), "no_such_phase"),
         (results(), envelope(completion("1.4294967295", json!(1), json!(null))), "unknown_subtask"),

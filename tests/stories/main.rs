@@ -1,6 +1,9 @@
 //! Stories: what users and their peers do, from the first message to the last.
 
 mod bad_letters;
+mod bad_peers;
+mod dead_letters;
+mod dead_processes;
 mod drain;
 mod processes;
 mod team;

@@ -12,7 +12,8 @@ use serde_json::Value;
 use trireme::config::Settings;
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::postgres::Throwaway;
-use trireme::transport::rabbit::{Claim, claim};
+use trireme::transport::rabbit::{Claim, RabbitTransport, claim};
+use trireme::wire::address::Namespace;
 
 /// Until a project of these tests has to have ended, whatever was killed on the way.
 const DONE_WITHIN: Duration = Duration::from_secs(180);
@@ -110,6 +111,15 @@ impl Place {
         let path = self.folder.path().join("project.toml");
         std::fs::write(&path, text).expect("written");
         path
+    }
+
+    /// The broker as one more process sees it.
+    pub fn transport(&self) -> RabbitTransport {
+        RabbitTransport::new(self.claim.options.clone()).expect("the URL was read before")
+    }
+
+    pub fn namespace(&self) -> &Namespace {
+        self.claim.namespace()
     }
 
     fn log(&self) -> String {

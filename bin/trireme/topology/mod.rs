@@ -3,7 +3,6 @@
 
 mod shown;
 
-use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use trireme::wire::address::Address;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
-use crate::wiring;
+use crate::{consent, wiring};
 use shown::Shown;
 
 /// How long agents have to answer before the topology is taken away from under them.
@@ -120,27 +119,16 @@ async fn who_answers(shape: &Topology, transport: &RabbitTransport) -> Result<Ve
 
 /// Asks on the terminal; without one there is nobody to ask.
 async fn is_wanted(shape: &Topology, transport: &RabbitTransport, settings: &Settings) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let message = format!("deleting `{}` is not asked for on a terminal", shape.namespace);
-        return Err(Failure::usage(message).hint("give --yes"));
-    }
+    consent::check_terminal(&format!("deleting `{}`", shape.namespace))?;
     let messages: u64 = depths(shape, transport).await?.iter().flatten().map(|depth| u64::from(depth.ready)).sum();
     let question = format!(
-        "delete {} queues with {messages} message(s) and {} exchanges of `{}` at {}? [y/N] ",
+        "delete {} queues with {messages} message(s) and {} exchanges of `{}` at {}?",
         shape.queues.len(),
         shape.exchanges.len(),
         shape.namespace,
         masked(&settings.broker.url)
     );
-    let answer = tokio::task::spawn_blocking(move || {
-        let mut answer = String::new();
-        write!(io::stderr(), "{question}").and_then(|()| io::stdin().read_line(&mut answer)).map(|_| answer)
-    });
-    match answer.await {
-        Ok(Ok(answer)) => Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str())),
-        Ok(Err(error)) => Err(Failure::usage(format!("the terminal does not answer: {error}")).hint("give --yes")),
-        Err(error) => Err(Failure::bug(error.to_string())),
-    }
+    consent::ask(question).await
 }
 
 /// How full each queue is, in the order of the topology; none for one that there is not.

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Task, perform, refuse};
 use super::running::Receipt;
 use super::{OfferedSkill, Shop};
-use crate::runtime::letter::{self, Letter};
-use crate::runtime::port::{Confirmed, Delivery, Publisher};
+use crate::runtime::letter::{self, Aside, Letter};
+use crate::runtime::port::{Clock, Confirmed, Delivery, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
 use crate::wire::address::Queue;
 use crate::wire::content::RunningCommand;
@@ -56,7 +56,9 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
                 match taken {
                     Ok(Some(task)) => start(shop, skill, offered, room, task).await,
                     Ok(None) => {}
-                    Err((reason, body)) => set_aside(&*publisher, &delivery, &reason, body, &receipt).await?,
+                    Err((reason, body)) => {
+                        set_aside(&*publisher, &*shop.world.clock, &delivery, &reason, body, &receipt).await?;
+                    }
                 }
                 if shop.stop.is_draining() {
                     break;
@@ -132,13 +134,16 @@ async fn start(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc
 /// A command that can not be read or answered goes to the dead letters.
 async fn set_aside(
     publisher: &dyn Publisher,
+    clock: &dyn Clock,
     delivery: &Delivery,
     reason: &str,
     body: bytes::Bytes,
     receipt: &Receipt,
 ) -> Result<(), Ended> {
     tracing::warn!(reason, key = delivery.key, "a message was set aside");
-    let outgoing = letter::dead(&delivery.key, None, delivery.properties.message_id, reason, body);
+    let (exchange, id) = (letter::exchange(delivery), delivery.properties.message_id);
+    let aside = Aside { exchange, key: &delivery.key, id, reason, at: clock.now() };
+    let outgoing = letter::dead(&aside, None, body);
     match publisher.publish(outgoing).await?.await {
         Confirmed::Accepted => {
             receipt.settle().await;

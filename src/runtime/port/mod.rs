@@ -15,6 +15,6 @@ pub use store::{
     Append, Payload, PayloadKind, Snapshot, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
 };
 pub use transport::{
-    Acker, Binding, Confirmation, Confirmed, Consumer, Death, Delivery, ExchangeKind, Outgoing, Properties, Publisher,
-    QueueDepth, QueueSpec, Tag, Topology, Transport, TransportError,
+    Acker, Binding, Browser, Confirmation, Confirmed, Consumer, Death, Delivery, ExchangeKind, Origin, Outgoing,
+    Properties, Publisher, QueueDepth, QueueSpec, Tag, Topology, Transport, TransportError,
 };

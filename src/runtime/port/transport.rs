@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::wire::address::{Address, Exchange, Namespace, Queue};
-use crate::wire::{MessageId, ProjectId};
+use crate::wire::{MessageId, ProjectId, Timestamp};
 
 /// A broker, seen through one namespace. It never reconnects behind the caller's back: whatever breaks ends
 /// the consumers and publishers that it touches, and the caller opens new ones.
@@ -30,6 +30,9 @@ pub trait Transport: Send + Sync + 'static {
         bindings: &[(Exchange, String)],
     ) -> Result<Box<dyn Consumer>, TransportError>;
 
+    /// Looks through a declared queue that nobody consumes.
+    async fn browse(&self, queue: &Queue) -> Result<Box<dyn Browser>, TransportError>;
+
     /// A channel to publish on, with confirms.
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError>;
 
@@ -50,6 +53,21 @@ pub trait Consumer: Send {
     /// No more deliveries from here on: `next` gives those that already came, then an error. What is held can
     /// still be acked.
     async fn stop(&mut self) -> Result<(), TransportError>;
+}
+
+/// A look through a queue, one message after the other, so that few of them take memory here. Dropping it closes what it
+/// holds: what was not acked is in the queue again, a little later, and so is what came meanwhile.
+#[async_trait]
+pub trait Browser: Send + Sync {
+    /// The next of the messages that were ready when the first was asked for; none when there is no other. Never waits
+    /// for one to come.
+    async fn next(&mut self) -> Result<Option<Delivery>, TransportError>;
+
+    /// How many of them are behind the last one that was given.
+    fn left(&self) -> u32;
+
+    /// Takes a message out of the queue.
+    async fn ack(&self, tag: Tag) -> Result<(), TransportError>;
 }
 
 /// Says what became of deliveries.
@@ -104,6 +122,8 @@ pub struct Delivery {
     pub properties: Properties,
     /// Where and why it died, when it came as a dead letter: the newest of its deaths.
     pub death: Option<Death>,
+    /// How it came in, before it died for the first time.
+    pub origin: Option<Origin>,
     pub body: Bytes,
 }
 
@@ -114,6 +134,18 @@ pub struct Death {
     pub queue: String,
     /// `rejected`, `expired`, `maxlen` or `delivery_limit`.
     pub reason: String,
+}
+
+/// How a dead letter once came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The exchange that it was published to, by its full name.
+    pub exchange: String,
+    pub key: String,
+    /// The queue that it died in first, by its full name.
+    pub queue: String,
+    /// When it died last, where the broker says: to the second.
+    pub died_at: Option<Timestamp>,
 }
 
 /// A message to be sent.
@@ -143,6 +175,10 @@ pub struct Properties {
     pub again: bool,
     /// Header `x-reason`: why we put a letter among the dead.
     pub reason: Option<String>,
+    /// Header `x-origin`: the exchange that a letter came in through, by its full name, before we put it there.
+    pub origin: Option<String>,
+    /// Header `x-set-aside-at`: when we put it there, in milliseconds since 1970.
+    pub set_aside_at: Option<Timestamp>,
     /// Kept over a restart of the broker.
     pub persistent: bool,
 }

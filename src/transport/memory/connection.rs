@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::broker::Shared;
+use super::browser::MemoryBrowser;
 use super::consumer::MemoryConsumer;
 use super::core::Core;
 use super::publisher::{Line, LineId, MemoryPublisher};
-use crate::runtime::port::{Consumer, Publisher, QueueDepth, Topology, Transport, TransportError};
+use crate::runtime::port::{Browser, Consumer, Publisher, QueueDepth, Topology, Transport, TransportError};
 use crate::wire::address::{Exchange, Namespace, Queue};
 
 pub(super) struct Connection {
@@ -65,6 +66,11 @@ impl Transport for MemoryTransport {
     ) -> Result<Box<dyn Consumer>, TransportError> {
         let opened = self.act(|core, agent, now| core.subscribe(agent, queue, bindings, now))?;
         Ok(Box::new(MemoryConsumer::new(self.connection.clone(), opened)))
+    }
+
+    async fn browse(&self, queue: &Queue) -> Result<Box<dyn Browser>, TransportError> {
+        let opened = self.act(|core, agent, _| core.browse(agent, queue))?;
+        Ok(Box::new(MemoryBrowser::new(self.connection.clone(), opened)))
     }
 
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {

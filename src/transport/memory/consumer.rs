@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::channel::{ChannelId, Signal};
 use super::connection::Connection;
+use super::deliveries::Opened;
 use crate::runtime::port::{Acker, Consumer, Delivery, Tag, TransportError};
 
 pub(super) struct MemoryConsumer {
@@ -14,14 +15,24 @@ pub(super) struct MemoryConsumer {
 
 /// Knows its channel by id only: it does not keep the channel open.
 pub(super) struct MemoryAcker {
-    connection: Arc<Connection>,
-    id: ChannelId,
-    signal: Arc<Signal>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) id: ChannelId,
+    pub(super) signal: Arc<Signal>,
+}
+
+impl MemoryAcker {
+    pub(super) fn new(connection: Arc<Connection>, (id, signal): Opened) -> Self {
+        Self { connection, id, signal }
+    }
+
+    pub(super) fn close(&self, reason: &str) {
+        self.connection.broker.act(|core, now| core.close(self.id, reason, now));
+    }
 }
 
 impl MemoryConsumer {
-    pub(super) fn new(connection: Arc<Connection>, (id, signal): (ChannelId, Arc<Signal>)) -> Self {
-        Self { channel: Arc::new(MemoryAcker { connection, id, signal }) }
+    pub(super) fn new(connection: Arc<Connection>, opened: Opened) -> Self {
+        Self { channel: Arc::new(MemoryAcker::new(connection, opened)) }
     }
 }
 
@@ -56,8 +67,7 @@ impl Consumer for MemoryConsumer {
 
 impl Drop for MemoryConsumer {
     fn drop(&mut self) {
-        let MemoryAcker { connection, id, .. } = &*self.channel;
-        connection.broker.act(|core, now| core.close(*id, "the consumer was dropped", now));
+        self.channel.close("the consumer was dropped");
     }
 }
 

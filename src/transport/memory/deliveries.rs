@@ -55,6 +55,33 @@ impl Core {
         Ok(opened)
     }
 
+    /// A channel that takes messages when it asks for one: the queue has one consumer no more by it.
+    pub(super) fn browse(&mut self, agent: Arc<str>, queue: &Queue) -> Result<Opened, TransportError> {
+        let queue = self.queue_id(queue)?;
+        let id = ChannelId(self.fresh_id());
+        let channel = Channel::new(agent, queue, Window::Prefetch(usize::MAX));
+        let signal = channel.signal.clone();
+        self.channels.insert(id, channel);
+        Ok((id, signal))
+    }
+
+    /// The next message for a channel that asks for one, and how many are left: none when there is none. `None` when
+    /// the channel is gone.
+    pub(super) fn get(&mut self, id: ChannelId, now: Instant) -> Option<Option<(u64, Message, usize)>> {
+        let queue_id = self.channels.get(&id)?.queue;
+        // What is too old by now is not given to anybody.
+        self.hand_out(queue_id, now);
+        self.carry_letters(now);
+        let queue = self.queues.get_mut(&queue_id)?;
+        let Some(message) = queue.hand_out(id) else { return Some(None) };
+        let left = queue.ready_count();
+        let channel = self.channels.get_mut(&id)?;
+        channel.deliver(message);
+        let taken = channel.take(1).ok()?.pop();
+        self.changed();
+        Some(taken.map(|(tag, message)| (tag, message, left)))
+    }
+
     fn open(&mut self, agent: Arc<str>, queue: QueueId, window: Window, now: Instant) -> Opened {
         let id = ChannelId(self.fresh_id());
         let channel = Channel::new(agent, queue, window);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::queue::QueueId;
-use crate::runtime::port::{Death, Delivery, Properties, Tag};
+use crate::runtime::port::{Death, Delivery, Origin, Properties, Tag};
 use crate::wire::address::{Exchange, Namespace};
 
 /// What the sender gave. The copies of a message in several queues share it.
@@ -47,6 +47,8 @@ impl Reason {
 #[derive(Debug)]
 pub(super) struct Past {
     pub(super) death: Death,
+    /// The exchange that it was published to, and the queue that it died in first.
+    origin: (Exchange, String),
     trail: Vec<QueueId>,
 }
 
@@ -79,7 +81,11 @@ impl Message {
             trail.push(queue);
         }
         let death = Death { queue: name.to_owned(), reason: reason.as_str().to_owned() };
-        Self { exchange, returns: 0, past: Some(Arc::new(Past { death, trail })), expires: None, ..self }
+        let origin = match &self.past {
+            Some(past) => past.origin.clone(),
+            None => (self.exchange, name.to_owned()),
+        };
+        Self { exchange, returns: 0, past: Some(Arc::new(Past { death, origin, trail })), expires: None, ..self }
     }
 
     /// Whether it died in `queue` before and nobody rejected it since: the broker drops what goes in circles
@@ -92,6 +98,13 @@ impl Message {
         self.past.as_ref().map(|past| &past.death)
     }
 
+    fn origin(&self, namespace: &Namespace) -> Option<Origin> {
+        let (exchange, queue) = &self.past.as_ref()?.origin;
+        // There is no clock here that tells the time of day.
+        let (key, died_at) = (self.content.key.clone(), None);
+        Some(Origin { exchange: exchange.name(namespace), key, queue: queue.clone(), died_at })
+    }
+
     pub(super) fn into_delivery(self, tag: u64, namespace: &Namespace) -> Delivery {
         Delivery {
             tag: Tag(tag),
@@ -101,6 +114,7 @@ impl Message {
             returns: self.returns,
             properties: self.content.properties.clone(),
             death: self.death().cloned(),
+            origin: self.origin(namespace),
             body: self.content.body.clone(),
         }
     }

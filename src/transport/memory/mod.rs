@@ -20,6 +20,7 @@
 //! standstill of a queue with 32 dead letters that nobody takes (here they wait, and the others pass).
 
 mod broker;
+mod browser;
 mod channel;
 mod connection;
 mod consumer;

@@ -78,21 +78,28 @@ impl RabbitConsumer {
     }
 
     fn take(&self, delivery: lapin::message::Delivery) -> Delivery {
-        let tag = Tag(delivery.delivery_tag);
+        let (delivery, acker) = read(delivery);
         if !self.subscription {
-            self.unacked.lock().ackers.insert(tag, delivery.acker);
+            self.unacked.hold(delivery.tag, acker);
         }
-        Delivery {
-            tag,
-            exchange: delivery.exchange.into(),
-            key: delivery.routing_key.into(),
-            redelivered: delivery.redelivered,
-            returns: properties::returns(&delivery.properties),
-            properties: properties::from_amqp(&delivery.properties),
-            death: properties::death(&delivery.properties),
-            body: Bytes::from(delivery.data),
-        }
+        delivery
     }
+}
+
+/// What lapin was given, in the words of the port, and what acks it.
+pub(super) fn read(delivery: lapin::message::Delivery) -> (Delivery, lapin::Acker) {
+    let read = Delivery {
+        tag: Tag(delivery.delivery_tag),
+        exchange: delivery.exchange.into(),
+        key: delivery.routing_key.into(),
+        redelivered: delivery.redelivered,
+        returns: properties::returns(&delivery.properties),
+        properties: properties::from_amqp(&delivery.properties),
+        death: properties::death(&delivery.properties),
+        origin: properties::origin(&delivery.properties),
+        body: Bytes::from(delivery.data),
+    };
+    (read, delivery.acker)
 }
 
 #[async_trait]
@@ -155,7 +162,7 @@ impl Drop for RabbitConsumer {
 }
 
 /// The deliveries of one channel that nothing was said about yet.
-struct Unacked(Mutex<Held>);
+pub(super) struct Unacked(Mutex<Held>);
 
 struct Held {
     /// `None` once the consumer was dropped.
@@ -170,7 +177,7 @@ enum Verdict {
 }
 
 impl Unacked {
-    fn new(channel: Arc<Channel>) -> Self {
+    pub(super) fn new(channel: Arc<Channel>) -> Self {
         Self(Mutex::new(Held { channel: Some(channel), ackers: BTreeMap::new() }))
     }
 
@@ -178,7 +185,11 @@ impl Unacked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn close(&self) {
+    pub(super) fn hold(&self, tag: Tag, acker: lapin::Acker) {
+        self.lock().ackers.insert(tag, acker);
+    }
+
+    pub(super) fn close(&self) {
         let mut held = self.lock();
         held.channel = None;
         held.ackers.clear();

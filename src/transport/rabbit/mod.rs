@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! publish connection -- a confirm channel per publisher, each with one task that owns its unconfirmed messages
-//! consume connection -- a channel per consumer
+//! consume connection -- a channel per consumer and browser
 //! admin connection   -- a channel per question, because a wrong answer closes it
 //! ```
 //!
@@ -12,6 +12,7 @@
 
 mod admin;
 mod arguments;
+mod browser;
 mod connection;
 mod consumer;
 mod error;
@@ -26,9 +27,10 @@ use async_trait::async_trait;
 
 pub use namespaces::{Claim, NAMESPACES, claim};
 
-use crate::runtime::port::{Consumer, Publisher, QueueDepth, Topology, Transport, TransportError};
+use crate::runtime::port::{Browser, Consumer, Publisher, QueueDepth, Topology, Transport, TransportError};
 use crate::wire::address::{Exchange, Namespace, Queue};
 use admin::Admin;
+use browser::RabbitBrowser;
 use connection::{Connections, Purpose};
 use consumer::RabbitConsumer;
 use publisher::{Publishers, RabbitPublisher};
@@ -92,6 +94,11 @@ impl Transport for RabbitTransport {
         let channel = self.connections.channel(Purpose::Consume).await?;
         let bindings: Vec<_> = bindings.iter().map(|(from, key)| (from.name(&self.namespace), key.clone())).collect();
         Ok(Box::new(RabbitConsumer::subscribe(channel, &queue.name(&self.namespace), &bindings).await?))
+    }
+
+    async fn browse(&self, queue: &Queue) -> Result<Box<dyn Browser>, TransportError> {
+        let channel = self.connections.channel(Purpose::Consume).await?;
+        Ok(Box::new(RabbitBrowser::open(channel, &queue.name(&self.namespace)).await?))
     }
 
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {

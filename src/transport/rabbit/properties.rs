@@ -5,7 +5,8 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 
 use super::admin::short;
-use crate::runtime::port::{Death, Properties, TransportError};
+use crate::runtime::port::{Death, Origin, Properties, TransportError};
+use crate::wire::Timestamp;
 
 const PERSISTENT: u8 = 2;
 const TRANSIENT: u8 = 1;
@@ -53,6 +54,12 @@ fn headers(properties: &Properties, told: Option<&str>) -> FieldTable {
         let end = reason.floor_char_boundary(REASON_BYTES_MAX);
         headers.insert("x-reason".into(), AMQPValue::LongString(reason[..end].into()));
     }
+    if let Some(origin) = &properties.origin {
+        headers.insert("x-origin".into(), AMQPValue::LongString(origin.as_str().into()));
+    }
+    if let Some(Timestamp(ms)) = properties.set_aside_at {
+        headers.insert("x-set-aside-at".into(), AMQPValue::LongLongInt(ms));
+    }
     if let Some(told) = told {
         headers.insert("CC".into(), AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongString(told.into())])));
     }
@@ -60,17 +67,22 @@ fn headers(properties: &Properties, told: Option<&str>) -> FieldTable {
 }
 
 pub(super) fn from_amqp(amqp: &BasicProperties) -> Properties {
-    let text = |field: &Option<ShortString>| field.as_ref().map(|text| text.as_str().to_owned());
+    let field = |field: &Option<ShortString>| field.as_ref().map(|text| text.as_str().to_owned());
     let header = |name: &str| amqp.headers().as_ref().and_then(|headers| headers.inner().get(name));
     Properties {
         message_id: message_id(amqp),
         project: amqp.correlation_id().as_ref().and_then(|id| id.as_str().parse().ok()),
-        kind: text(amqp.kind()),
-        sender: text(amqp.app_id()),
-        reply_to: text(amqp.reply_to()),
+        kind: field(amqp.kind()),
+        sender: field(amqp.app_id()),
+        reply_to: field(amqp.reply_to()),
         attempt: header("attempt").and_then(number),
         again: matches!(header("x-again"), Some(AMQPValue::Boolean(true))),
         reason: header("x-reason").and_then(string),
+        origin: header("x-origin").and_then(string),
+        set_aside_at: match header("x-set-aside-at") {
+            Some(AMQPValue::LongLongInt(ms)) => Some(Timestamp(*ms)),
+            _ => None,
+        },
         persistent: *amqp.delivery_mode() == Some(PERSISTENT),
     }
 }
@@ -88,10 +100,43 @@ pub(super) fn returns(amqp: &BasicProperties) -> u32 {
 
 /// The newest of its deaths: the broker puts it first.
 pub(super) fn death(amqp: &BasicProperties) -> Option<Death> {
+    let deaths = deaths(amqp)?;
+    let newest = deaths.first()?;
+    Some(Death { queue: text(newest, "queue")?, reason: text(newest, "reason")? })
+}
+
+/// How it came in before its first death. A death of the same kind in the same queue is counted, and moves to the
+/// front of the list: the first is the one that the broker names, and not always the last in the list.
+pub(super) fn origin(amqp: &BasicProperties) -> Option<Origin> {
+    let deaths = deaths(amqp)?;
+    let named = |field: &str| string(amqp.headers().as_ref()?.inner().get(field)?);
+    let (queue, reason) = (named("x-first-death-queue"), named("x-first-death-reason"));
+    let is_first = |death: &&FieldTable| text(death, "queue") == queue && text(death, "reason") == reason;
+    let first = deaths.iter().copied().find(is_first).or(deaths.last().copied())?;
+    let died_at = match deaths.first()?.inner().get("time") {
+        Some(AMQPValue::Timestamp(seconds)) => i64::try_from(*seconds).ok().and_then(|s| s.checked_mul(1000)),
+        _ => None,
+    };
+    let key = match first.inner().get("routing-keys") {
+        Some(AMQPValue::FieldArray(keys)) => keys.as_slice().first().and_then(string)?,
+        _ => return None,
+    };
+    let died_at = died_at.map(Timestamp);
+    Some(Origin { exchange: text(first, "exchange")?, key, queue: text(first, "queue")?, died_at })
+}
+
+/// What the broker wrote down of each death; none when it is no dead letter.
+fn deaths<'a>(amqp: &'a BasicProperties) -> Option<Vec<&'a FieldTable>> {
     let AMQPValue::FieldArray(deaths) = amqp.headers().as_ref()?.inner().get("x-death")? else { return None };
-    let AMQPValue::FieldTable(newest) = deaths.as_slice().first()? else { return None };
-    let field = |name: &str| newest.inner().get(name).and_then(string);
-    Some(Death { queue: field("queue")?, reason: field("reason")? })
+    let table = |death: &'a AMQPValue| match death {
+        AMQPValue::FieldTable(table) => Some(table),
+        _ => None,
+    };
+    deaths.as_slice().iter().map(table).collect()
+}
+
+fn text(table: &FieldTable, field: &str) -> Option<String> {
+    table.inner().get(field).and_then(string)
 }
 
 fn string(value: &AMQPValue) -> Option<String> {
@@ -136,7 +181,7 @@ mod tests {
         };
         for value in values() {
             let mut headers = FieldTable::default();
-            for name in ["attempt", "x-again", "x-reason", "x-delivery-count", "x-death", "CC"] {
+            for name in ["attempt", "x-again", "x-reason", "x-origin", "x-delivery-count", "x-death", "CC"] {
                 headers.insert(name.into(), value.clone());
             }
             let amqp = BasicProperties::default()
@@ -145,7 +190,7 @@ mod tests {
                 .with_message_id("no uuid".into())
                 .with_correlation_id("".into());
             assert_eq!(from_amqp(&amqp), Properties::default(), "{value:?}");
-            assert_eq!((returns(&amqp), death(&amqp)), (0, None), "{value:?}");
+            assert_eq!((returns(&amqp), death(&amqp), origin(&amqp)), (0, None, None), "{value:?}");
         }
     }
 

@@ -9,7 +9,7 @@ use trireme::transport::memory::MemoryBroker;
 use trireme::wire::address::Namespace;
 
 use super::broker::{Broker, Connected, suite_topology};
-use super::cases::{acking, dying, publishing, routing, topology};
+use super::cases::{acking, browsing, dying, publishing, routing, topology};
 
 struct Memory {
     broker: MemoryBroker,
@@ -121,6 +121,31 @@ async fn a_single_active_consumer_hands_over() {
 #[tokio::test]
 async fn a_queue_that_is_deleted_ends_its_consumer() {
     run(acking::a_queue_that_is_deleted_ends_its_consumer).await;
+}
+
+#[tokio::test]
+async fn a_look_takes_what_is_there_and_says_when_none_is_left() {
+    run(browsing::a_look_takes_what_is_there_and_says_when_none_is_left).await;
+}
+
+#[tokio::test]
+async fn what_was_looked_at_is_back_unless_it_was_acked() {
+    run(browsing::what_was_looked_at_is_back_unless_it_was_acked).await;
+}
+
+#[tokio::test]
+async fn a_look_ends_when_others_have_taken_the_rest() {
+    run(browsing::a_look_ends_when_others_have_taken_the_rest).await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_can_not_be_looked_through() {
+    run(browsing::what_is_not_there_can_not_be_looked_through).await;
+}
+
+#[tokio::test]
+async fn a_letter_tells_how_it_once_came_in() {
+    run(browsing::a_letter_tells_how_it_once_came_in).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 pub mod acking;
+pub mod browsing;
 pub mod dying;
 pub mod publishing;
 pub mod routing;

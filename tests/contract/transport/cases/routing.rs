@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use trireme::runtime::port::{Confirmed, Consumer, Delivery, Outgoing, Properties, Transport};
 use trireme::wire::address::{Address, Exchange, Queue};
-use trireme::wire::{MessageId, ProjectId};
+use trireme::wire::{MessageId, ProjectId, Timestamp};
 use uuid::Uuid;
 
 use crate::transport::broker::*;
@@ -102,6 +102,8 @@ pub async fn properties_survive(broker: &dyn Broker) {
         attempt: Some(u32::MAX),
         again: true,
         reason: Some("mögliche Gründe: \u{1F6A3}\n".into()),
+        origin: Some("suite.skills".into()),
+        set_aside_at: Some(Timestamp(-1)),
         persistent: true,
     };
     let body: Vec<u8> = (0..=255).cycle().take(300_000).collect();

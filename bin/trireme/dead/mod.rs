@@ -1,0 +1,122 @@
+//! `trireme dead`: the messages that nobody could handle. They are shown, sent on their way again, or dropped; nothing
+//! else ever takes one out of its queue.
+
+mod redrive;
+mod shown;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use trireme::config::Settings;
+use trireme::runtime::dead::{DeadLetters, Named, Redriver};
+use trireme::runtime::port::SystemClock;
+use trireme::transport::rabbit::RabbitTransport;
+
+use crate::failure::{Failure, Status};
+use crate::output::Output;
+use crate::{consent, wiring};
+
+#[derive(clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  trireme dead list
+  trireme dead list --json | jq -r '.[] | select(.reason == \"unknown_stream\") | .id'
+  trireme dead show 5b0c
+  trireme dead redrive 5b0c
+  trireme dead redrive --skill Download --rate 10
+  trireme dead drop 5b0c
+
+Whoever looks holds the letters until it is done; somebody else who looks at that moment sees those that are left.")]
+pub enum Command {
+    /// The dead letters, by the time of their death
+    List(ListArguments),
+    /// One letter with its message
+    Show(ShowArguments),
+    /// Send letters on their way again: for a command its subtask is retried, anything else goes where it once went
+    Redrive(redrive::Arguments),
+    /// Forget a letter for ever
+    Drop(DropArguments),
+}
+
+#[derive(clap::Args)]
+pub struct ListArguments {
+    /// How many at the most
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+#[derive(clap::Args)]
+pub struct ShowArguments {
+    /// The letter's id, or its beginning: 4 characters or more that no other letter's id begins with
+    #[arg(value_name = "N")]
+    letter: String,
+}
+
+#[derive(clap::Args)]
+pub struct DropArguments {
+    /// The letter's id, or its beginning: 4 characters or more that no other letter's id begins with
+    #[arg(value_name = "N")]
+    letter: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub async fn run(command: Command, settings: &Settings, output: &Output) -> Result<Status, Failure> {
+    let transport = wiring::rabbit(settings, "dead")?;
+    let done = act(command, settings, &transport, output).await;
+    // What is held is back in its queue by this.
+    transport.close().await;
+    done
+}
+
+async fn act(
+    command: Command,
+    settings: &Settings,
+    transport: &RabbitTransport,
+    output: &Output,
+) -> Result<Status, Failure> {
+    let namespace = &settings.broker.namespace;
+    let mut letters = DeadLetters::open(transport, namespace.clone()).await?;
+    match command {
+        Command::List(arguments) => shown::list(&mut letters, arguments.limit, output).await,
+        Command::Show(arguments) => {
+            let named = letters.find(&arguments.letter).await?;
+            shown::show(&named, output)
+        }
+        Command::Drop(arguments) => drop_one(&mut letters, &arguments, output).await,
+        Command::Redrive(arguments) => {
+            let redriver = Redriver::connect(transport, namespace.clone(), Arc::new(SystemClock)).await?;
+            redrive::run(arguments, &mut letters, &redriver, output).await
+        }
+    }
+}
+
+async fn drop_one(letters: &mut DeadLetters, arguments: &DropArguments, output: &Output) -> Result<Status, Failure> {
+    if !arguments.yes {
+        consent::check_terminal("dropping a dead letter")?;
+    }
+    let named = letters.find(&arguments.letter).await?;
+    let held = named.count() - named.left_alone;
+    if !arguments.yes && !consent::ask(format!("drop {} for ever?", shown::in_words(&named))).await? {
+        output.note("nothing was dropped");
+        return Ok(Status::Done);
+    }
+    for letter in &named.letters {
+        letters.remove(letter).await?;
+    }
+    if output.is_json() {
+        output.json(&json!({ "id": named.id, "dropped": held }))?;
+    } else {
+        output.line(&format!("dropped {}", named.id));
+    }
+    say_left_alone(&named, output);
+    Ok(Status::Done)
+}
+
+/// Of very many letters of one id some are left.
+fn say_left_alone(named: &Named, output: &Output) {
+    if named.left_alone > 0 {
+        output.note(&format!("{} more letters have this id: do it once more", named.left_alone));
+    }
+}
