@@ -56,7 +56,7 @@ fn each_is_refused_in_one_line() {
         (
             "a dependency that does not exist",
             "p.toml",
-            plan(&[("alpha", ""), ("b", "dependencies = [\"alfa\"]")]).into_bytes(),
+            plan(&[("alpha", ""), ("b", "dependencies = [\"alpa\"]")]).into_bytes(),
         ),
         ("a dependency on itself", "p.toml", plan(&[("a", "dependencies = [\"a\"]")]).into_bytes()),
         (
@@ -94,6 +94,22 @@ fn each_is_refused_in_one_line() {
         })
         .collect();
     insta::assert_snapshot!("bad_files", refusals);
+}
+
+/// Managers may have another playbook for it; here all that will come of it is known.
+#[test]
+fn a_dependency_beside_a_goal_without_subtasks_is_refused_before_anything_runs() {
+    let place = Place::new();
+    let open = "[[goals]]\nname = \"open\"\ndescription = \"is planned by nobody\"\n";
+    place.write("p.toml", plan(&[("alpha", ""), ("b", "dependencies = [\"alpa\"]")]) + open);
+    let answer = place.run(&["run", "p.toml"]);
+    assert_eq!(
+        (answer.status, answer.stderr.as_str()),
+        (
+            2,
+            "error: `p.toml`: goal `g`: subtask `b` depends on `alpa`, which does not exist\nhint: did you mean `alpha`?\n"
+        )
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use trireme::config::{Performer, Settings};
 use trireme::domain::BadInput;
 use trireme::domain::bad_input::quote;
+use trireme::domain::check::check;
 use trireme::domain::project::fingerprint;
 use trireme::planner::document::Format;
 use trireme::planner::{Known, Library, ProjectFile, preview};
@@ -58,6 +59,7 @@ impl Wish {
         let request = file.request();
         // What the playbook or the fallback adds is looked at too.
         let goals = preview(planners, &request).map_err(|error| BadInput::new(error.message).at(place()))?;
+        check(&goals).map_err(|bad| bad.at(place()))?;
         let whole = ProjectFile { goals: Some(goals), ..file };
         whole.check_names(&names).map_err(|bad| bad.at(place()))?;
         check_performed(whole.goals.as_deref().unwrap_or_default(), settings).map_err(|bad| bad.at(place()))?;
