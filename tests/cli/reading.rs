@@ -241,6 +241,21 @@ async fn a_project_is_found_by_a_beginning_that_is_its_own() {
 }
 
 #[tokio::test]
+async fn a_project_to_be_resumed_is_named_as_everywhere_else() {
+    let place = Place::new();
+    fill(place.path()).await;
+    let resume = |id: &str| place.run(&["run", "--resume", id, "--store", "sqlite:trireme.db", "--json"]);
+    // It has ended: it is reported as it is.
+    let reported = resume(&ENDED.to_uppercase());
+    assert_eq!(reported.status, 1, "{}", reported.stderr);
+    let mut refusals = String::new();
+    for id in ["aaaa", "bbbb", "aaa", "0b5e1a6e-7b1c-4a53-9d8e-2f1c3a4b5c6d"] {
+        refusals += &resume(id).refusal(&format!("run --resume {id}"));
+    }
+    insta::assert_snapshot!("not_resumed", refusals);
+}
+
+#[tokio::test]
 async fn another_project_under_the_same_id_is_refused() {
     let place = Place::new();
     fill(place.path()).await;

@@ -31,7 +31,7 @@ impl Place {
         let url = &settings.store.url;
         // What is to be resumed is there: a store is not made for it.
         let missing = url.strip_prefix("sqlite:").filter(|path| !Path::new(path).exists());
-        if let (Some(_), Some(path)) = (arguments.resume, missing) {
+        if let (Some(_), Some(path)) = (&arguments.resume, missing) {
             return Err(Failure::usage(format!("there is no store {}", quote(path))));
         }
         let store = trireme::store::open(url).await?;

@@ -17,9 +17,9 @@ use trireme::wire::content::NewProject;
 use trireme::wire::{GoalPlan, ProjectId};
 use uuid::Uuid;
 
-use super::Arguments;
 use crate::failure::Failure;
-use crate::{reading, submit};
+use crate::reading::{self, Named};
+use crate::submit;
 
 pub enum Wish {
     New { id: ProjectId, request: NewProject },
@@ -27,20 +27,8 @@ pub enum Wish {
 }
 
 impl Wish {
-    pub fn read(
-        arguments: &Arguments,
-        library: &Library,
-        planners: &[Arc<dyn Planner>],
-        settings: &Settings,
-    ) -> Result<Self, Failure> {
-        match (&arguments.file, arguments.resume) {
-            (Some(path), _) => Self::of_file(path, library, planners, settings),
-            (None, Some(id)) => Ok(Self::Resume { id }),
-            (None, None) => Err(Failure::usage("there is nothing to run").hint("name a project file")),
-        }
-    }
-
-    fn of_file(
+    /// The new project that a file asks for.
+    pub fn of_file(
         path: &Path,
         library: &Library,
         planners: &[Arc<dyn Planner>],
@@ -64,6 +52,11 @@ impl Wish {
         whole.check_names(&names).map_err(|bad| bad.at(place()))?;
         check_performed(whole.goals.as_deref().unwrap_or_default(), settings).map_err(|bad| bad.at(place()))?;
         Ok(Self::New { id: whole.id.unwrap_or_else(|| ProjectId(Uuid::now_v7())), request })
+    }
+
+    /// The project of the store that a person names so.
+    pub async fn resume(named: &str, store: &dyn Store) -> Result<Self, Failure> {
+        Ok(Self::Resume { id: Named::new(named).find(store).await? })
     }
 
     pub fn id(&self) -> ProjectId {
