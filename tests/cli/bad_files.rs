@@ -27,6 +27,7 @@ fn each_is_refused_in_one_line() {
         ("10,000 levels of JSON", "p.json", deep_json.into_bytes()),
         ("a NUL in a name", "p.toml", b"name = \"a\\u0000b\"".to_vec()),
         ("a NUL in JSON", "p.json", b"{\"name\": \"a\\u0000b\"}".to_vec()),
+        ("a NUL in an input", "p.toml", plan(&[("a", "input = { x = [{ y = \"\\u0000\" }] }")]).into_bytes()),
         ("a line break in a name", "p.toml", b"name = \"a\\nb\"".to_vec()),
         ("no name", "p.toml", b"description = \"d\"".to_vec()),
         ("an empty name", "p.toml", b"name = \" \"".to_vec()),
