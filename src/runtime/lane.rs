@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::commit::{Desk, PANICKED};
-use super::letter::{self, Letter};
+use super::letter::{self, Letter, Opened};
 use super::port::{Acker, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Store, Tag};
 use super::port::{StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
@@ -133,18 +133,16 @@ impl<R: Role> Lane<R> {
         let mut work = Vec::with_capacity(batch.len());
         for (at, delivery) in (first..).zip(&batch) {
             self.held.push_back(Held::new(delivery.tag));
-            for part in letter::open(delivery) {
-                match part {
-                    Err(unreadable) => {
-                        let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
-                        self.set_aside(at, &delivery.key, None, &reason, unreadable.bytes).await?;
-                    }
-                    Ok(letter) => match self.desk.read(&letter) {
-                        Ok(message) => work.push((at, letter, message)),
-                        Err(Unfit::Handled) => {}
-                        Err(Unfit::WrongStore(why)) => return Err(LaneError::WrongStore(why)),
-                        Err(Unfit::Misdirected(reason)) => self.set_letter_aside(at, &letter, reason).await?,
-                    },
+            let Opened { letters, unreadable } = letter::open(delivery);
+            for part in unreadable {
+                self.set_aside(at, &delivery.key, None, &part.header(), part.bytes).await?;
+            }
+            for letter in letters {
+                match self.desk.read(&letter) {
+                    Ok(message) => work.push((at, letter, message)),
+                    Err(Unfit::Handled) => {}
+                    Err(Unfit::WrongStore(why)) => return Err(LaneError::WrongStore(why)),
+                    Err(Unfit::Misdirected(reason)) => self.set_letter_aside(at, &letter, reason).await?,
                 }
             }
         }

@@ -25,15 +25,29 @@ impl Letter {
     }
 }
 
-/// The envelopes of a delivery in their order.
-pub(crate) fn open(delivery: &Delivery) -> Vec<Result<Letter, Unreadable>> {
-    let letter = |envelope| Letter {
-        envelope,
-        key: delivery.key.clone(),
-        again: delivery.redelivered || delivery.properties.again,
-        death: delivery.death.clone(),
-    };
-    codec::decode(&delivery.body).into_iter().map(|part| part.map(letter)).collect()
+/// What a delivery brought.
+#[derive(Default)]
+pub(crate) struct Opened {
+    /// In their order.
+    pub(crate) letters: Vec<Letter>,
+    /// What can not be read, in one piece for each reason.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+pub(crate) fn open(delivery: &Delivery) -> Opened {
+    let (mut letters, mut unreadable) = (Vec::new(), Vec::new());
+    for part in codec::decode(&delivery.body) {
+        match part {
+            Ok(envelope) => letters.push(Letter {
+                envelope,
+                key: delivery.key.clone(),
+                again: delivery.redelivered || delivery.properties.again,
+                death: delivery.death.clone(),
+            }),
+            Err(part) => unreadable.push(part),
+        }
+    }
+    Opened { letters, unreadable: codec::gather(unreadable) }
 }
 
 /// What cannot be handled here, on its way to the dead letters. What came as a dead letter is told to nobody,

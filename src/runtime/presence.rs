@@ -220,7 +220,7 @@ impl Post {
                 }
                 letters = inbox.next(64) => {
                     for delivery in letters? {
-                        for letter in letter::open(&delivery).into_iter().flatten() {
+                        for letter in letter::open(&delivery).letters {
                             self.on_letter(&*publisher, letter).await?;
                         }
                     }

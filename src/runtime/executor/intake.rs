@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Task, perform, refuse};
 use super::running::Receipt;
 use super::{OfferedSkill, Shop};
-use crate::runtime::letter::{self, Letter};
+use crate::runtime::letter::{self, Letter, Opened};
 use crate::runtime::port::{Confirmed, Delivery, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
 use crate::wire::address::Queue;
@@ -43,17 +43,14 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
         for delivery in deliveries {
-            let parts = letter::open(&delivery);
-            let receipt = Receipt::new(acker.clone(), delivery.tag, parts.len(), broken.clone());
-            for part in parts {
-                let taken = match part {
-                    Ok(letter) => task_of(shop, &letter, &delivery, &receipt),
-                    Err(unreadable) => {
-                        let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
-                        Err((reason, unreadable.bytes))
-                    }
-                };
-                match taken {
+            let Opened { letters, unreadable } = letter::open(&delivery);
+            let parts = letters.len() + unreadable.len();
+            let receipt = Receipt::new(acker.clone(), delivery.tag, parts, broken.clone());
+            for part in unreadable {
+                set_aside(&*publisher, &delivery, &part.header(), part.bytes, &receipt).await?;
+            }
+            for letter in letters {
+                match task_of(shop, &letter, &delivery, &receipt) {
                     Ok(Some(task)) => start(shop, skill, offered, room, task).await,
                     Ok(None) => {}
                     Err((reason, body)) => set_aside(&*publisher, &delivery, &reason, body, &receipt).await?,
