@@ -26,7 +26,9 @@ use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use super::stop::Stop;
 use crate::domain::decision::Effect;
 use crate::domain::phase::Why;
-use crate::wire::{MessageId, StreamId};
+use crate::wire::address::{Address, PROJECT_KEY, TOLD_MANAGERS};
+use crate::wire::content::Alarm;
+use crate::wire::{Content, MessageId, StreamId};
 
 /// So many deliveries are decided together: enough that a commit is shared, few enough that it is short.
 const BATCH_MAX: usize = 256;
@@ -34,6 +36,9 @@ const BATCH_MAX: usize = 256;
 const HELD_MAX: usize = 2_048;
 /// How long a refused alarm waits before it is tried again in place.
 const PUBLISH_AGAIN: Duration = Duration::from_secs(1);
+
+/// The reason in the header of a refused message whose refusal could not be decided.
+const REFUSAL_PANICKED: &str = "it was refused, and the decision about that panicked";
 
 /// Why a lane ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -242,13 +247,53 @@ impl<R: Role> Lane<R> {
             tracing::warn!(%stream, ?effect, message = %id, %why, "a publish was refused");
             let input = self.desk.role.refused(effect, id, why);
             let message = Message { stream, cause, input, result: None, log: None };
-            for (stream, effect) in self.desk.commit_own(message).await? {
+            let Some(effects) = self.desk.commit_own(message).await? else {
+                self.give_up(Sent { stream, effect, cause, id }).await?;
+                continue;
+            };
+            for (stream, effect) in effects {
                 if !self.held[0].sent.contains(&(stream, effect)) {
                     self.send(0, cause, stream, effect).await?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// A refused publish whose decision panicked goes the way of a message that nobody can handle: to the dead letters,
+/// told to whoever the broker would have told of its death. So its stream goes on, or ends, by a decision of another
+/// kind; and what came as a dead letter is told to nobody, so that this ends.
+impl<R: Role> Lane<R> {
+    async fn give_up(&mut self, sent: Sent) -> Result<(), LaneError> {
+        let Sent { stream, effect, cause, id } = sent;
+        if !self.desk.is_current(stream, cause, effect).await? {
+            // The stream went on meanwhile, and nobody waits for it.
+            return Ok(());
+        }
+        let letter = match self.desk.render(stream, effect).await {
+            Ok(Rendered { outgoing: Outgoing { address, body, .. }, .. }) => {
+                let told = address.told.unwrap_or_else(|| TOLD_MANAGERS.to_owned());
+                letter::dead(&address.key, Some(told), Some(id), REFUSAL_PANICKED, body)
+            }
+            Err(RenderError::Unsendable { .. }) => self.end_of_phase(sent)?,
+            Err(RenderError::Store(error)) => return Err(error.into()),
+        };
+        self.publish(0, None, letter).await
+    }
+
+    /// For what has no message of its own: the phase's alarm, dead. Managers end the phase with it.
+    fn end_of_phase(&self, Sent { stream, effect, id, .. }: Sent) -> Result<Outgoing, LaneError> {
+        let phase = match effect {
+            Effect::StartPhase { phase } => StreamId::Phase(stream.project(), phase),
+            _ => stream,
+        };
+        let now = self.desk.now();
+        let alarm = Content::Alarm(Alarm { stream: phase, number: 0, not_before: now });
+        let to = Address::dead(PROJECT_KEY);
+        let sent = self.desk.role.pen().must_arrive(id, to, stream.project(), alarm, now);
+        let body = sent.map_err(|error| StoreError::Unusable(format!("a letter can not be written: {error}")))?.body;
+        Ok(letter::dead(PROJECT_KEY, Some(TOLD_MANAGERS.to_owned()), Some(id), REFUSAL_PANICKED, body))
     }
 }
 
@@ -292,11 +337,13 @@ fn publish_later(publisher: Arc<dyn Publisher>, outgoing: Outgoing) -> Confirmat
 
 /// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened or woken.
 fn told(letter: &Letter) -> Option<String> {
-    use crate::wire::Content;
     let is_phase = match &letter.envelope.content {
         Content::StartProjectPhase(_) => true,
         Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)),
         _ => false,
     };
-    (is_phase && letter.death.is_none()).then(|| crate::wire::address::TOLD_MANAGERS.to_owned())
+    (is_phase && letter.death.is_none()).then(|| TOLD_MANAGERS.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,9 @@ use crate::wire::address::Address;
 use crate::wire::codec::{self, Unreadable};
 use crate::wire::{AgentId, Content, Envelope, MessageId, ProjectId, Timestamp};
 
+/// The last word of the name of the exchange of the dead.
+const DEAD: &str = "dead";
+
 /// One envelope as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {
@@ -14,7 +17,7 @@ pub(crate) struct Letter {
     pub(crate) key: String,
     /// Handled inputs are to have their effects again.
     pub(crate) again: bool,
-    /// It came as a dead letter.
+    /// It came as a dead letter: the broker's, or one that was set aside and told.
     pub(crate) death: Option<Death>,
 }
 
@@ -42,12 +45,19 @@ pub(crate) fn open(delivery: &Delivery) -> Opened {
                 envelope,
                 key: delivery.key.clone(),
                 again: delivery.redelivered || delivery.properties.again,
-                death: delivery.death.clone(),
+                death: delivery.death.clone().or_else(|| set_aside(delivery)),
             }),
             Err(part) => unreadable.push(part),
         }
     }
     Opened { letters, unreadable: codec::gather(unreadable) }
+}
+
+/// Why a delivery was set aside by one of us, when it came by the exchange of the dead.
+fn set_aside(delivery: &Delivery) -> Option<Death> {
+    let came_dead = delivery.exchange.rsplit('.').next() == Some(DEAD);
+    let reason = || delivery.properties.reason.clone().unwrap_or_else(|| "set aside".into());
+    came_dead.then(|| Death { queue: String::new(), reason: reason() })
 }
 
 /// What cannot be handled here, on its way to the dead letters. What came as a dead letter is told to nobody,

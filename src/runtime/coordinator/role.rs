@@ -240,6 +240,10 @@ impl Role for CoordinatorRole {
         None
     }
 
+    fn pen(&self) -> &Pen {
+        &self.pen
+    }
+
     fn refused(&self, effect: Effect, id: MessageId, why: Why) -> Input {
         Input::Refused(Refusal { effect, id, why })
     }

@@ -187,6 +187,10 @@ impl Role for ManagerRole {
         self.pen.must_arrive(id, address, project, letter.envelope.content.clone(), now).ok()
     }
 
+    fn pen(&self) -> &Pen {
+        &self.pen
+    }
+
     fn refused(&self, effect: Effect, id: MessageId, why: Why) -> Input {
         Input::Refused(Refusal { effect, id, why })
     }
