@@ -45,7 +45,8 @@ pub struct Arguments {
     /// Overwrite files that exist in DIR
     #[arg(long, requires = "out")]
     force: bool,
-    /// Keep the project there, so that it can be resumed: sqlite:PATH or postgres://...; without it nothing is kept
+    /// Keep the project there, so that it can be resumed: sqlite:PATH or postgres://...; without it nothing is kept once
+    /// its results are written
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Go on with a project that is in the store: its id, or its beginning
@@ -114,7 +115,9 @@ pub async fn run(
     };
     match ended {
         Ended::Whole => {
-            show::ending(store.as_ref(), wish.id(), arguments.out.as_deref(), arguments.force, output).await
+            let dir = arguments.out.as_deref();
+            let shown = show::ending(store.as_ref(), wish.id(), dir, arguments.force, output).await;
+            shown.map_err(|failure| place.not_shown(wish.id(), dir.is_some(), failure))
         }
         Ended::Failed(failure) => Err(failure),
         Ended::Interrupted => {
