@@ -151,6 +151,10 @@ impl<R: Role> Lane<R> {
                 }
             }
         }
+        // An alarm is a look at the clock: a stream that only waits does not make its owner busy.
+        if work.iter().any(|(_, letter, _)| !matches!(letter.envelope.content, Content::Alarm(_))) {
+            self.desk.role.at_work();
+        }
         let verdicts = self.desk.commit(&work).await?;
         for outgoing in verdicts.notices {
             // Best effort: nobody waits for it.

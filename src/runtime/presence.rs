@@ -56,6 +56,8 @@ pub(crate) struct Post {
     /// Somebody came, left or said something new.
     heard: Notify,
     since: tokio::time::Instant,
+    /// When something was last brought that an owner is to decide.
+    worked: Mutex<Option<tokio::time::Instant>>,
     /// The parts that have consumed; all of them once, and the agent is ready.
     consuming: Mutex<BTreeSet<String>>,
     parts: usize,
@@ -73,6 +75,7 @@ impl Post {
             others: Mutex::default(),
             heard: Notify::new(),
             since: tokio::time::Instant::now(),
+            worked: Mutex::default(),
             consuming: Mutex::default(),
             // And the inbox.
             parts: parts + 1,
@@ -91,6 +94,21 @@ impl Post {
     pub(crate) fn update(&self, change: impl FnOnce(&mut Facts)) {
         change(&mut lock(&self.facts));
         self.changed.notify_one();
+    }
+
+    /// Something was brought that is to be decided. An owner at work is told of when it had been idle.
+    pub(crate) fn at_work(&self) {
+        let was_busy = self.is_at_work();
+        *lock(&self.worked) = Some(tokio::time::Instant::now());
+        if !was_busy {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whether an owner decided something within the last heartbeat: the streams that it holds move. Those that wait
+    /// for a slow subtask do not, and their owner has nothing to do.
+    fn is_at_work(&self) -> bool {
+        lock(&self.worked).is_some_and(|worked| worked.elapsed() < self.world.timing.heartbeat)
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -122,10 +140,10 @@ impl Post {
     /// What this agent says of itself now.
     fn presence(&self) -> Presence {
         let facts = self.facts();
-        let status = match (facts.broken, facts.busy) {
+        let status = match (facts.broken, facts.busy > 0 || self.is_at_work()) {
             (true, _) => AgentStatus::Error,
-            (false, 0) => AgentStatus::Idle,
-            (false, _) => AgentStatus::Busy,
+            (false, false) => AgentStatus::Idle,
+            (false, true) => AgentStatus::Busy,
         };
         Presence {
             agent_id: self.identity.agent_id.clone(),

@@ -77,6 +77,9 @@ pub(crate) trait Role: Send {
     /// What is sent in the place of a message whose decision panicked; none: it goes to the dead letters.
     fn after_panic(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing>;
 
+    /// Something was brought that is to be decided.
+    fn at_work(&self);
+
     /// Who writes its letters.
     fn pen(&self) -> &Pen;
 

@@ -7,6 +7,7 @@ use crate::domain::phase::{self, Answer, AnswerBody, Context, DeadCommand, Event
 use crate::runtime::letter::{Letter, Pen};
 use crate::runtime::options::World;
 use crate::runtime::port::{Outgoing, Payload, PayloadKind, Snapshot, Summary};
+use crate::runtime::presence::Post;
 use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::Address;
 use crate::wire::content::{Alarm, Layer, ProjectStatusUpdate};
@@ -20,6 +21,7 @@ use super::window::{Share, Window};
 pub(crate) struct CoordinatorRole {
     pub(super) world: World,
     pub(super) pen: Pen,
+    pub(super) post: Arc<Post>,
     pub(super) window: Arc<Window>,
     pub(super) share: Share,
     pub(super) results: Results,
@@ -238,6 +240,10 @@ impl Role for CoordinatorRole {
 
     fn after_panic(&self, _: &Letter, _: Timestamp) -> Option<Outgoing> {
         None
+    }
+
+    fn at_work(&self) {
+        self.post.at_work();
     }
 
     fn pen(&self) -> &Pen {

@@ -140,6 +140,8 @@ impl Role for Panicking {
         None
     }
 
+    fn at_work(&self) {}
+
     fn pen(&self) -> &Pen {
         &self.pen
     }
