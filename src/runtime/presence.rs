@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::letter::{self, Letter, Pen};
-use super::options::{Identity, World};
+use super::options::{Ground, Identity};
 use super::port::Publisher;
 use super::stop::Stop;
 use super::supervise::{Ended, Fatal, supervise};
@@ -47,7 +48,9 @@ pub(crate) struct Facts {
 /// One agent's place among the others.
 pub(crate) struct Post {
     identity: Identity,
-    world: World,
+    ground: Ground,
+    /// The store that it works on, where it works on one.
+    store_id: Option<Uuid>,
     /// When it fires, this agent is leaving.
     stop: Stop,
     facts: Mutex<Facts>,
@@ -65,10 +68,18 @@ pub(crate) struct Post {
 
 impl Post {
     /// The place of an agent that consumes through so many `parts`.
-    pub(crate) fn new(identity: Identity, world: World, facts: Facts, parts: usize, stop: Stop) -> Self {
+    pub(crate) fn new(
+        identity: Identity,
+        ground: Ground,
+        store_id: Option<Uuid>,
+        facts: Facts,
+        parts: usize,
+        stop: Stop,
+    ) -> Self {
         Self {
             identity,
-            world,
+            ground,
+            store_id,
             stop,
             facts: Mutex::new(facts),
             changed: Notify::new(),
@@ -108,7 +119,7 @@ impl Post {
     /// Whether an owner decided something within the last heartbeat: the streams that it holds move. Those that wait
     /// for a slow subtask do not, and their owner has nothing to do.
     fn is_at_work(&self) -> bool {
-        lock(&self.worked).is_some_and(|worked| worked.elapsed() < self.world.timing.heartbeat)
+        lock(&self.worked).is_some_and(|worked| worked.elapsed() < self.ground.timing.heartbeat)
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -130,9 +141,9 @@ impl Post {
 
     /// The others that are alive as far as heartbeats tell.
     pub(crate) fn alive(&self) -> Vec<Presence> {
-        let patience = self.world.timing.heartbeat * MISSED_MAX;
+        let patience = self.ground.timing.heartbeat * MISSED_MAX;
         let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        let now = self.world.clock.now();
+        let now = self.ground.clock.now();
         let others = lock(&self.others);
         others.values().filter(|other| !other.leaving && now.ms_since(other.last_seen) <= patience).cloned().collect()
     }
@@ -156,8 +167,8 @@ impl Post {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: self.identity.host.clone(),
             pid: self.identity.pid,
-            last_seen: self.world.clock.now(),
-            store_id: (self.identity.layer != Layer::Execution).then_some(self.world.store_id),
+            last_seen: self.ground.clock.now(),
+            store_id: self.store_id,
             holds: facts.holds,
             waits_for: facts.waits_for,
             commands: facts.commands,
@@ -180,10 +191,9 @@ impl Post {
 
     /// This agent must not go on when one that was there before it works on another store.
     fn check_store(&self, other: &Presence) -> Result<(), Ended> {
-        let own = self.world.store_id;
-        let is_fresh = self.identity.layer != Layer::Execution && self.since.elapsed() < FRESH;
-        match other.store_id {
-            Some(theirs) if is_fresh && !other.leaving && theirs != own => {
+        let is_fresh = self.since.elapsed() < FRESH;
+        match (self.store_id, other.store_id) {
+            (Some(own), Some(theirs)) if is_fresh && !other.leaving && theirs != own => {
                 Err(Ended::Fatal(Fatal::WrongStore(format!(
                     "agent `{}` on `{}` works on the store {theirs}, this process on {own}",
                     other.agent_id, other.host
@@ -208,7 +218,7 @@ impl Post {
     /// is finished.
     pub(crate) async fn beside(&self, work: impl Future<Output = Result<(), Fatal>>) -> Result<(), Fatal> {
         let done = Stop::new();
-        let inbox = supervise("the agent's inbox", &self.world.clock, &done, || self.session(&done));
+        let inbox = supervise("the agent's inbox", &self.ground.clock, &done, || self.session(&done));
         let work = async {
             let ended = work.await;
             done.drain();
@@ -221,8 +231,8 @@ impl Post {
         let id = &self.identity.agent_id;
         let bindings = [agent_key(id), layer_key(self.identity.layer), ALL_KEY.to_owned()];
         let bindings = bindings.map(|key| (Exchange::Agents, key));
-        let mut inbox = self.world.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
-        let publisher = self.world.transport.publisher().await?;
+        let mut inbox = self.ground.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
+        let publisher = self.ground.transport.publisher().await?;
         self.consumes("the inbox");
         // Who is there already? The answers fill the roster before the first heartbeats come.
         self.send(&*publisher, Address::everybody(), Content::Ping(Ping::default())).await?;
@@ -245,7 +255,7 @@ impl Post {
                 }
                 () = tokio::time::sleep_until(next) => {
                     self.tell(&*publisher).await?;
-                    next = tokio::time::Instant::now() + self.world.timing.heartbeat;
+                    next = tokio::time::Instant::now() + self.ground.timing.heartbeat;
                     self.heard.notify_one();
                 }
                 () = self.changed.notified() => next = next.min(tokio::time::Instant::now() + TELL_PAUSE),
@@ -273,7 +283,7 @@ impl Post {
                     if is_answer {
                         self.check_store(&presence)?;
                     }
-                    self.hear(presence, self.world.clock.now());
+                    self.hear(presence, self.ground.clock.now());
                 }
             }
             other => tracing::debug!(sender, kind = other.name(), "a message for this agent has no meaning here"),
@@ -291,9 +301,9 @@ impl Post {
     }
 
     async fn send(&self, publisher: &dyn Publisher, to: Address, content: Content) -> Result<(), Ended> {
-        let id = MessageId(self.world.clock.fresh_id());
-        let nobody = ProjectId(uuid::Uuid::nil());
-        if let Some(outgoing) = self.pen().best_effort(id, to, nobody, content, self.world.clock.now()) {
+        let id = MessageId(self.ground.clock.fresh_id());
+        let nobody = ProjectId(Uuid::nil());
+        if let Some(outgoing) = self.pen().best_effort(id, to, nobody, content, self.ground.clock.now()) {
             drop(publisher.publish(outgoing).await?);
         }
         Ok(())

@@ -26,11 +26,11 @@ pub(super) async fn serve(shop: &Arc<Shop>, skill: &str) -> Result<(), Fatal> {
     let Some(offered) = shop.skills.get(skill) else { return Ok(()) };
     let room = Arc::new(Semaphore::new(offered.options.concurrency as usize));
     let what = format!("skill {skill}");
-    supervise(&what, &shop.world.clock, &shop.stop, || session(shop, skill, offered, &room)).await
+    supervise(&what, &shop.ground.clock, &shop.stop, || session(shop, skill, offered, &room)).await
 }
 
 async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc<Semaphore>) -> Result<(), Ended> {
-    let transport = &shop.world.transport;
+    let transport = &shop.ground.transport;
     let mut consumer = transport.consume(&Queue::Skill(skill.to_owned()), offered.options.prefetch).await?;
     let publisher = transport.publisher().await?;
     shop.post.consumes(skill);

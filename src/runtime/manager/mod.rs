@@ -21,7 +21,7 @@ const MANAGEMENT_PREFETCH: u16 = 500;
 
 /// Runs a manager until it is told to stop.
 pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fatal> {
-    let post = Arc::new(Post::new(identity, world.clone(), Facts::default(), 2, stop.clone()));
+    let post = Arc::new(Post::new(identity, world.ground(), Some(world.store_id), Facts::default(), 2, stop.clone()));
     let lanes = async {
         let done = tokio::try_join!(
             serve(&world, &post, Queue::Requests, REQUESTS_PREFETCH, &stop),
