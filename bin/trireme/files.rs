@@ -53,7 +53,29 @@ pub fn check(dir: &Path, force: bool) -> Result<(), Failure> {
     if dir.exists() && !dir.is_dir() {
         return Err(Failure::usage(format!("{} is no folder", shown(dir))));
     }
-    check_place(dir, &[REPORT.to_owned()], force)
+    check_place(dir, &[REPORT.to_owned()], force)?;
+    try_to_write(dir)
+}
+
+/// Makes a folder with a file where the first ones are going to be, and removes both: rights, a full or read-only
+/// file system, all say so before any work is done for it.
+fn try_to_write(dir: &Path) -> Result<(), Failure> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let there = dir.ancestors().find(|place| place.exists()).unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let probe = tempfile::Builder::new().prefix(".trireme-").tempdir_in(there).and_then(|folder| {
+        File::create(folder.path().join("file"))?.write_all(b"x")?;
+        folder.close()
+    });
+    probe.map_err(|error| failed(dir, &[], &plain(error)))
+}
+
+/// Without the path of something that nobody asked for.
+fn plain(error: io::Error) -> io::Error {
+    error
+        .raw_os_error()
+        .or_else(|| error.get_ref()?.source()?.downcast_ref::<io::Error>()?.raw_os_error())
+        .map_or(error.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// The files by their paths below the folder.

@@ -48,6 +48,10 @@ pub async fn open_soon(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
 }
 
 impl Named {
+    pub fn new(project: &str) -> Self {
+        Self { project: project.to_owned() }
+    }
+
     /// Its id. A whole one is taken as it is.
     pub async fn find(&self, store: &dyn Store) -> Result<ProjectId, Failure> {
         let text = self.project.trim();

@@ -57,7 +57,8 @@ impl Team {
         agents.spawn(async move { (Layer::Management, run.await) });
         let run = coordinator::run(world(COORDINATOR), identity(COORDINATOR, Layer::Coordination)?, owners.clone());
         agents.spawn(async move { (Layer::Coordination, run.await) });
-        let run = executor::run(world(EXECUTOR), identity(EXECUTOR, Layer::Execution)?, offered, workers.clone());
+        let run =
+            executor::run(world(EXECUTOR).ground(), identity(EXECUTOR, Layer::Execution)?, offered, workers.clone());
         agents.spawn(async move { (Layer::Execution, run.await) });
         Ok(Self { broker, agents, owners, workers })
     }

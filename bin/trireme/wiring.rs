@@ -11,7 +11,7 @@ use trireme::runner;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
 use trireme::runtime::port::{Planner, Store, StoreIdentity, SystemClock, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
-use trireme::runtime::{SkillOptions, Timing, World};
+use trireme::runtime::{Ground, SkillOptions, Timing, World};
 use trireme::store;
 use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
 
@@ -26,8 +26,8 @@ pub fn rabbit(settings: &Settings, connection_name: &str) -> Result<RabbitTransp
     })?)
 }
 
-/// The world of a worker on this transport and the store of the settings, with the topology declared.
-pub async fn worker(settings: &Settings, transport: Arc<dyn Transport>) -> Result<World, Failure> {
+/// The world of an owner on this transport and the store of the settings, with the topology declared.
+pub async fn owner(settings: &Settings, transport: Arc<dyn Transport>) -> Result<World, Failure> {
     let store = store::open(&settings.store.url).await?;
     let identity = store.identity(settings.broker.partitions).await?;
     if identity.partitions != settings.broker.partitions {
@@ -42,6 +42,13 @@ pub async fn worker(settings: &Settings, transport: Arc<dyn Transport>) -> Resul
     let world = world(settings, planners, transport, store, identity);
     world.transport.declare(&topology(&world.topology)).await?;
     Ok(world)
+}
+
+/// What an executor stands on. It opens no store, so it can not know into how many partitions the projects are dealt,
+/// and leaves their queues to the owners.
+pub async fn executor(settings: &Settings, transport: Arc<dyn Transport>) -> Result<Ground, Failure> {
+    transport.declare(&topology(&TopologyOptions { partitions: 0, ..settings.topology() })).await?;
+    Ok(Ground { transport, clock: Arc::new(SystemClock), timing: timing(settings) })
 }
 
 /// The world of an agent on this transport and store; what the store's projects are dealt into counts.
@@ -60,11 +67,16 @@ pub fn world(
         planners: planners.into(),
         skills: Arc::new(settings.skills.iter().map(|(name, skill)| (name.clone(), options(skill))).collect()),
         topology: Arc::new(TopologyOptions { partitions, ..settings.topology() }),
-        timing: Timing {
-            heartbeat: settings.agents.heartbeat,
-            grace: settings.agents.grace,
-            start_within: settings.attempts.start_within,
-        },
+        timing: timing(settings),
+    }
+}
+
+fn timing(settings: &Settings) -> Timing {
+    Timing {
+        heartbeat: settings.agents.heartbeat,
+        grace: settings.agents.grace,
+        start_within: settings.attempts.start_within,
+        ..Timing::default()
     }
 }
 

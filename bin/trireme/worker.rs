@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use trireme::config::{Given, Settings};
-use trireme::runtime::executor::ExecutorOptions;
-use trireme::runtime::{Identity, Stop, World, coordinator, executor, manager};
+use trireme::runtime::port::Transport;
+use trireme::runtime::{Identity, Stop, coordinator, executor, manager};
 use trireme::wire::AgentId;
 use trireme::wire::content::Layer;
 use uuid::Uuid;
@@ -49,20 +49,34 @@ impl ExecutorArguments {
 
 /// Runs a manager or a coordinator until it is told to stop.
 pub async fn run(layer: Layer, arguments: Arguments, settings: &Settings) -> Result<Status, Failure> {
-    serve(layer, arguments, settings, None).await
+    serve(layer, arguments, settings, async |transport, identity, stop: Stop| {
+        let Some(world) = unless_stopped(&stop, wiring::owner(settings, transport)).await? else { return Ok(()) };
+        match layer {
+            Layer::Management => manager::run(world, identity, stop).await?,
+            Layer::Coordination => coordinator::run(world, identity, stop).await?,
+            Layer::Execution | Layer::Client => return Err(Failure::bug("no owner is of this layer")),
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Runs an executor until it is told to stop.
 pub async fn run_executor(arguments: ExecutorArguments, settings: &Settings) -> Result<Status, Failure> {
     let offered = wiring::offered(settings, arguments.skills.as_deref())?;
-    serve(Layer::Execution, arguments.agent, settings, Some(offered)).await
+    serve(Layer::Execution, arguments.agent, settings, async |transport, identity, stop: Stop| {
+        let Some(ground) = unless_stopped(&stop, wiring::executor(settings, transport)).await? else { return Ok(()) };
+        Ok(executor::run(ground, identity, offered, stop).await?)
+    })
+    .await
 }
 
+/// Connects an agent and has it `act`; says goodbye to the broker unless it is to leave at once.
 async fn serve(
     layer: Layer,
     arguments: Arguments,
     settings: &Settings,
-    offered: Option<ExecutorOptions>,
+    act: impl AsyncFnOnce(Arc<dyn Transport>, Identity, Stop) -> Result<(), Failure>,
 ) -> Result<Status, Failure> {
     let stop = process::stop_on_signals()?;
     if arguments.with_parent {
@@ -70,33 +84,20 @@ async fn serve(
     }
     let identity = identity(layer, arguments)?;
     let transport = Arc::new(wiring::rabbit(settings, identity.agent_id.as_str())?);
-    let world = tokio::select! {
-        biased;
-        // Nothing is held yet: there is nothing to finish.
-        () = stop.draining() => return Ok(Status::Done),
-        world = wiring::worker(settings, transport.clone()) => world?,
-    };
-    let done = act(layer, world, identity, offered, stop.clone()).await;
+    let done = act(transport.clone(), identity, stop.clone()).await;
     if !stop.is_leaving() {
         transport.close().await;
     }
     done.map(|()| Status::Done)
 }
 
-async fn act(
-    layer: Layer,
-    world: World,
-    identity: Identity,
-    offered: Option<ExecutorOptions>,
-    stop: Stop,
-) -> Result<(), Failure> {
-    match (layer, offered) {
-        (Layer::Management, _) => manager::run(world, identity, stop).await?,
-        (Layer::Coordination, _) => coordinator::run(world, identity, stop).await?,
-        (Layer::Execution, Some(offered)) => executor::run(world, identity, offered, stop).await?,
-        (Layer::Execution, None) | (Layer::Client, _) => return Err(Failure::bug("no worker of this layer")),
+/// What `ready` gives; none when the stop is told first: nothing is held yet, there is nothing to finish.
+async fn unless_stopped<T>(stop: &Stop, ready: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, Failure> {
+    tokio::select! {
+        biased;
+        () = stop.draining() => Ok(None),
+        ready = ready => ready.map(Some),
     }
-    Ok(())
 }
 
 fn identity(layer: Layer, arguments: Arguments) -> Result<Identity, Failure> {

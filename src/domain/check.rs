@@ -231,11 +231,21 @@ impl<'a> Graph<'a> {
         let bad = self.bad(goal, subtask, &format!("depends on {}, which does not exist", quote(name)));
         match self.is_a_copy(name) {
             Some(at) => bad.or_else(format!("{} stands for all its copies", quote(&self.nodes[at].1.name))),
-            None => bad.or_perhaps(
-                nearest::nearest(name, self.by_name.keys().copied())
-                    .map(|near| format!("did you mean {}?", quote(near))),
-            ),
+            None => bad.or_perhaps(self.meant(subtask, name)),
         }
+    }
+
+    /// What was probably meant by a name that nobody has: one of the phase, else one of another phase.
+    fn meant(&self, subtask: &SubtaskPlan, name: &str) -> Option<String> {
+        let here = self.by_name.keys().copied().filter(|known| *known != subtask.name);
+        if nearest::nearest(name, here.clone()).is_none() {
+            let elsewhere = self.project.iter().filter(|other| other.priority != self.priority);
+            let all = elsewhere.flat_map(|other| other.subtasks.iter().flatten()).map(|other| other.name.as_str());
+            if let Some(near) = nearest::nearest(name, all) {
+                return Some(format!("did you mean {}? it is in another phase", quote(near)));
+            }
+        }
+        nearest::hint(name, here)
     }
 
     /// The nodes that can never start: what is left when everything that can run has run.

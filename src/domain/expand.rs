@@ -8,7 +8,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::bad_input::quote;
 use super::check::SUBTASKS_MAX;
+use super::nearest;
 use super::retry::Retry;
 use crate::wire::{GoalPlan, Raw, SubtaskPlan};
 
@@ -127,6 +129,13 @@ impl Spec {
     }
 }
 
+/// A dependency that is not in the phase, and the one of `known` that was probably meant.
+fn missing<'a>(subtask: &SubtaskPlan, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let others = known.filter(|known| *known != subtask.name);
+    let hint = nearest::hint(name, others).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("subtask {} depends on {}, which is not in its phase{hint}", quote(&subtask.name), quote(name))
+}
+
 fn copy_name(name: &str, number: u32) -> String {
     format!("{name} {number}")
 }
@@ -187,9 +196,7 @@ pub fn expand(
     }
     for ((_, subtask), spec) in planned.zip(&mut specs) {
         for name in &subtask.dependencies {
-            let span = *spans
-                .get(name.as_str())
-                .ok_or_else(|| format!("subtask `{}` depends on `{name}`, which is not in its phase", subtask.name))?;
+            let span = *spans.get(name.as_str()).ok_or_else(|| missing(subtask, name, spans.keys().copied()))?;
             if span == spec.span() {
                 return Err(format!("subtask `{}` depends on itself", subtask.name));
             }
@@ -378,7 +385,14 @@ mod tests {
         let refused = |subtasks| expanded(subtasks).expect_err("a bad plan");
         let copy = refused(vec![subtask("a", &[], Some(3)), subtask("b", &["a 2"], None)]);
         assert!(copy.contains("`a 2`, which is not in its phase"), "{copy}");
-        assert!(refused(vec![subtask("a", &["b"], None)]).contains("`b`, which is not in its phase"));
+        assert_eq!(
+            refused(vec![subtask("join", &["alpa"], None), subtask("alpha", &[], None)]),
+            "subtask `join` depends on `alpa`, which is not in its phase (did you mean `alpha`?)"
+        );
+        assert_eq!(
+            refused(vec![subtask("join", &["zebra"], None), subtask("alpha", &[], None)]),
+            "subtask `join` depends on `zebra`, which is not in its phase (known are `alpha`)"
+        );
         assert!(refused(vec![subtask("a", &["a"], None)]).contains("depends on itself"));
         assert!(refused(vec![subtask("a", &[], None), subtask("a", &[], None)]).contains("there twice"));
         assert!(refused(vec![subtask("a", &[], Some(0))]).contains("repeat = 0"));

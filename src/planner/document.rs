@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::nul;
 use crate::domain::BadInput;
 use crate::domain::bad_input::quote;
 
@@ -68,10 +69,10 @@ pub fn parse(text: &str, format: Format) -> Result<Map<String, Value>, BadInput>
         Format::Toml => parse_toml(text)?,
         Format::Json => parse_json(text)?,
     };
-    match (has_nul(&tree), tree) {
-        (true, _) => Err(BadInput::new("a text in it has a NUL character")),
-        (false, Value::Object(map)) => Ok(map),
-        (false, _) => Err(BadInput::new("it is no object")),
+    match (nul::find(&tree), tree) {
+        (Some(place), _) => Err(BadInput::new(format!("{place} has a NUL character"))),
+        (None, Value::Object(map)) => Ok(map),
+        (None, _) => Err(BadInput::new("it is no object")),
     }
 }
 
@@ -122,16 +123,6 @@ fn from_toml(value: toml::Value) -> Result<Value, BadInput> {
             table.into_iter().map(|(key, value)| Ok((key, from_toml(value)?))).collect::<Result<_, BadInput>>()?,
         ),
     })
-}
-
-/// The depth of the tree is bounded by its parser.
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
 }
 
 /// JSON in which a key that is written twice is an error, as it is in TOML: one of the two would get lost.
@@ -226,8 +217,8 @@ mod tests {
         assert_eq!(refused("{\"a\": 1, \"a\": 2}", Format::Json), "line 1, column 16: the key `a` is there twice");
         assert!(refused("a = 1\na = 2\n", Format::Toml).starts_with("line 2, column 1: duplicate key"));
         assert_eq!(refused("[1]", Format::Json), "it is no object");
-        assert_eq!(refused("{\"a\": \"\\u0000\"}", Format::Json), "a text in it has a NUL character");
-        assert_eq!(refused("a = \"\\u0000\"", Format::Toml), "a text in it has a NUL character");
+        assert_eq!(refused("{\"a\": \"\\u0000\"}", Format::Json), "`a` has a NUL character");
+        assert_eq!(refused("a = \"\\u0000\"", Format::Toml), "`a` has a NUL character");
         assert_eq!(refused("a = [{ b = nan }]", Format::Toml), "the number `NaN` can not be sent");
     }
 

@@ -208,7 +208,7 @@ fn read_subtask(goal: &str, at: usize, map: &Map<String, Value>) -> Result<Subta
 }
 
 /// How a part is called in a complaint: by its name, or by its number when it has none.
-fn called(what: &str, at: usize, map: &Map<String, Value>) -> String {
+pub(super) fn called(what: &str, at: usize, map: &Map<String, Value>) -> String {
     match map.get("name").and_then(Value::as_str) {
         Some(name) => format!("{what} {}", quote(name)),
         None => format!("{what} {}", at + 1),

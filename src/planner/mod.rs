@@ -25,6 +25,7 @@ pub mod fallback;
 pub mod file;
 pub mod input;
 pub mod library;
+mod nul;
 pub mod plan;
 pub mod playbook;
 pub mod preview;

@@ -89,7 +89,7 @@ impl Client {
     pub async fn completion(&mut self) -> Result<ProjectCompletion, TransportError> {
         loop {
             for delivery in self.inbox.next(1).await? {
-                for letter in letter::open(&delivery).into_iter().flatten() {
+                for letter in letter::open(&delivery).letters {
                     if let Content::ProjectCompletion(completion) = letter.envelope.content {
                         return Ok(completion);
                     }
@@ -111,7 +111,7 @@ impl Client {
         while enough.is_none_or(|enough| answers.answered.len() < enough) {
             let Ok(deliveries) = tokio::time::timeout_at(until, self.inbox.next(64)).await else { break };
             for delivery in deliveries? {
-                for letter in letter::open(&delivery).into_iter().flatten() {
+                for letter in letter::open(&delivery).letters {
                     if let Content::Pong(pong) = letter.envelope.content {
                         answers.take(pong);
                     }

@@ -15,7 +15,7 @@ use super::letter::Letter;
 use super::port::{Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::domain::decision::{Decision, Effect};
-use crate::wire::{Raw, StreamId, Timestamp};
+use crate::wire::{MessageId, Raw, StreamId, Timestamp};
 
 /// A store that does not answer is asked again for this long; then the deliveries are left to somebody whose
 /// store does.
@@ -127,14 +127,27 @@ impl<R: Role> Desk<R> {
         Ok(verdicts)
     }
 
-    /// Decides and commits an input that this process gives itself; what it caused is to be sent in any case.
+    /// Decides and commits an input that this process gives itself; what it caused is to be sent in any case. None
+    /// when the decision panicked.
     pub(crate) async fn commit_own(
         &mut self,
         message: Message<R::Input>,
-    ) -> Result<Vec<(StreamId, Effect)>, StoreError> {
+    ) -> Result<Option<Vec<(StreamId, Effect)>>, StoreError> {
         let mut verdicts = Verdicts::default();
         self.commit_items(&[(0, true, &message)], CONFLICTS_MAX, &mut verdicts).await?;
-        Ok(verdicts.effects.into_iter().map(|(_, stream, effect)| (stream, effect)).collect())
+        let effects = verdicts.effects.into_iter().map(|(_, stream, effect)| (stream, effect)).collect();
+        Ok(verdicts.panicked.is_empty().then_some(effects))
+    }
+
+    /// Whether what `cause` had sent still waits for this effect to arrive.
+    pub(crate) async fn is_current(
+        &mut self,
+        stream: StreamId,
+        cause: MessageId,
+        effect: Effect,
+    ) -> Result<bool, StoreError> {
+        self.load([stream]).await?;
+        Ok(self.states.get(&stream).is_some_and(|hot| self.role.effects(&hot.state, cause).contains(&effect)))
     }
 
     /// The message of an effect of a stream that was just committed.

@@ -19,14 +19,16 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::commit::{Desk, PANICKED};
-use super::letter::{self, Aside, Letter};
+use super::letter::{self, Aside, Letter, Opened};
 use super::port::{Acker, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Store, Tag};
 use super::port::{StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use super::stop::Stop;
 use crate::domain::decision::Effect;
 use crate::domain::phase::Why;
-use crate::wire::{MessageId, StreamId};
+use crate::wire::address::{Address, PROJECT_KEY, TOLD_MANAGERS};
+use crate::wire::content::Alarm;
+use crate::wire::{Content, MessageId, StreamId};
 
 /// So many deliveries are decided together: enough that a commit is shared, few enough that it is short.
 const BATCH_MAX: usize = 256;
@@ -34,6 +36,9 @@ const BATCH_MAX: usize = 256;
 const HELD_MAX: usize = 2_048;
 /// How long a refused alarm waits before it is tried again in place.
 const PUBLISH_AGAIN: Duration = Duration::from_secs(1);
+
+/// The reason in the header of a refused message whose refusal could not be decided.
+const REFUSAL_PANICKED: &str = "it was refused, and the decision about that panicked";
 
 /// Why a lane ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -133,23 +138,25 @@ impl<R: Role> Lane<R> {
         let mut work = Vec::with_capacity(batch.len());
         for (at, delivery) in (first..).zip(&batch) {
             self.held.push_back(Held::new(delivery.tag));
-            for part in letter::open(delivery) {
-                match part {
-                    Err(unreadable) => {
-                        let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
-                        self.set_aside(at, delivery, &reason, unreadable.bytes).await?;
+            let Opened { letters, unreadable } = letter::open(delivery);
+            for part in unreadable {
+                self.set_aside(at, delivery, &part.header(), part.bytes).await?;
+            }
+            for letter in letters {
+                match self.desk.read(&letter) {
+                    Ok(mut message) => {
+                        self.desk.prepare(&mut message).await?;
+                        work.push((at, letter, message));
                     }
-                    Ok(letter) => match self.desk.read(&letter) {
-                        Ok(mut message) => {
-                            self.desk.prepare(&mut message).await?;
-                            work.push((at, letter, message));
-                        }
-                        Err(Unfit::Handled) => {}
-                        Err(Unfit::WrongStore(why)) => return Err(LaneError::WrongStore(why)),
-                        Err(Unfit::Misdirected(reason)) => self.set_letter_aside(at, &letter, reason).await?,
-                    },
+                    Err(Unfit::Handled) => {}
+                    Err(Unfit::WrongStore(why)) => return Err(LaneError::WrongStore(why)),
+                    Err(Unfit::Misdirected(reason)) => self.set_letter_aside(at, &letter, reason).await?,
                 }
             }
+        }
+        // An alarm is a look at the clock: a stream that only waits does not make its owner busy.
+        if work.iter().any(|(_, letter, _)| !matches!(letter.envelope.content, Content::Alarm(_))) {
+            self.desk.role.at_work();
         }
         let verdicts = self.desk.commit(&work).await?;
         for outgoing in verdicts.notices {
@@ -199,7 +206,7 @@ impl<R: Role> Lane<R> {
         let id = letter.envelope.message_id;
         tracing::warn!(message = %id, kind = letter.envelope.content.name(), reason, "a message was set aside");
         let (exchange, key) = (&letter.exchange, &letter.key);
-        let aside = Aside { exchange, key, id: Some(id), reason, at: self.desk.now() };
+        let aside = Aside { exchange: Some(exchange), key, id: Some(id), reason, at: self.desk.now() };
         let outgoing = letter::dead(&aside, told(letter, reason), letter.body());
         self.publish(at, None, outgoing).await
     }
@@ -213,7 +220,7 @@ impl<R: Role> Lane<R> {
     ) -> Result<(), LaneError> {
         let (exchange, key) = (letter::exchange(delivery), delivery.key.as_str());
         tracing::warn!(reason, key, "a message that can not be read was set aside");
-        let aside = Aside { exchange, key, id: None, reason, at: self.desk.now() };
+        let aside = Aside { exchange: Some(exchange), key, id: None, reason, at: self.desk.now() };
         self.publish(at, None, letter::dead(&aside, None, body)).await
     }
 
@@ -250,13 +257,59 @@ impl<R: Role> Lane<R> {
             tracing::warn!(%stream, ?effect, message = %id, %why, "a publish was refused");
             let input = self.desk.role.refused(effect, id, why);
             let message = Message { stream, cause, input, result: None, log: None };
-            for (stream, effect) in self.desk.commit_own(message).await? {
+            let Some(effects) = self.desk.commit_own(message).await? else {
+                self.give_up(Sent { stream, effect, cause, id }).await?;
+                continue;
+            };
+            for (stream, effect) in effects {
                 if !self.held[0].sent.contains(&(stream, effect)) {
                     self.send(0, cause, stream, effect).await?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// A refused publish whose decision panicked goes the way of a message that nobody can handle: to the dead letters,
+/// told to whoever the broker would have told of its death. So its stream goes on, or ends, by a decision of another
+/// kind; and what came as a dead letter is told to nobody, so that this ends.
+impl<R: Role> Lane<R> {
+    async fn give_up(&mut self, sent: Sent) -> Result<(), LaneError> {
+        let Sent { stream, effect, cause, id } = sent;
+        if !self.desk.is_current(stream, cause, effect).await? {
+            // The stream went on meanwhile, and nobody waits for it.
+            return Ok(());
+        }
+        let letter = match self.desk.render(stream, effect).await {
+            Ok(Rendered { outgoing: Outgoing { address, body, .. }, .. }) => {
+                let told = address.told.unwrap_or_else(|| TOLD_MANAGERS.to_owned());
+                self.given_up(&address.key, told, id, body)
+            }
+            Err(RenderError::Unsendable { .. }) => self.end_of_phase(sent)?,
+            Err(RenderError::Store(error)) => return Err(error.into()),
+        };
+        self.publish(0, None, letter).await
+    }
+
+    /// For what has no message of its own: the phase's alarm, dead. Managers end the phase with it.
+    fn end_of_phase(&self, Sent { stream, effect, id, .. }: Sent) -> Result<Outgoing, LaneError> {
+        let phase = match effect {
+            Effect::StartPhase { phase } => StreamId::Phase(stream.project(), phase),
+            _ => stream,
+        };
+        let now = self.desk.now();
+        let alarm = Content::Alarm(Alarm { stream: phase, number: 0, not_before: now });
+        let to = Address::dead(PROJECT_KEY);
+        let sent = self.desk.role.pen().must_arrive(id, to, stream.project(), alarm, now);
+        let body = sent.map_err(|error| StoreError::Unusable(format!("a letter can not be written: {error}")))?.body;
+        Ok(self.given_up(PROJECT_KEY, TOLD_MANAGERS.to_owned(), id, body))
+    }
+
+    fn given_up(&self, key: &str, told: String, id: MessageId, body: bytes::Bytes) -> Outgoing {
+        // It never was in an exchange: the broker refused it.
+        let aside = Aside { exchange: None, key, id: Some(id), reason: REFUSAL_PANICKED, at: self.desk.now() };
+        letter::dead(&aside, Some(told), body)
     }
 }
 
@@ -308,5 +361,8 @@ fn told(letter: &Letter, reason: &str) -> Option<String> {
         Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)) && reason == PANICKED,
         _ => false,
     };
-    (is_news && !letter.was_dead).then(|| crate::wire::address::TOLD_MANAGERS.to_owned())
+    (is_news && !letter.was_dead).then(|| TOLD_MANAGERS.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

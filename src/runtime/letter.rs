@@ -16,7 +16,7 @@ pub(crate) struct Letter {
     pub(crate) exchange: String,
     /// Handled inputs are to have their effects again.
     pub(crate) again: bool,
-    /// The newest of its deaths: an alarm has died of age.
+    /// The newest of its deaths (an alarm has died of age), or that it was set aside and told.
     pub(crate) death: Option<Death>,
     /// It came through the exchange of the dead, from the broker or from an agent that set it aside.
     pub(crate) was_dead: bool,
@@ -33,20 +33,40 @@ impl Letter {
     }
 }
 
-/// The envelopes of a delivery in their order.
-pub(crate) fn open(delivery: &Delivery) -> Vec<Result<Letter, Unreadable>> {
+/// What a delivery brought.
+#[derive(Default)]
+pub(crate) struct Opened {
+    /// In their order.
+    pub(crate) letters: Vec<Letter>,
+    /// What can not be read, in one piece for each reason.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+pub(crate) fn open(delivery: &Delivery) -> Opened {
     let parts = codec::decode(&delivery.body);
     let whole = (parts.len() == 1).then(|| delivery.body.clone());
-    let letter = |envelope| Letter {
-        envelope,
-        key: delivery.key.clone(),
-        exchange: exchange(delivery).to_owned(),
-        again: delivery.redelivered || delivery.properties.again,
-        death: delivery.death.clone(),
-        was_dead: came_through_the_dead(delivery),
-        whole: whole.clone(),
-    };
-    parts.into_iter().map(|part| part.map(letter)).collect()
+    let (mut letters, mut unreadable) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Ok(envelope) => letters.push(Letter {
+                envelope,
+                key: delivery.key.clone(),
+                exchange: exchange(delivery).to_owned(),
+                again: delivery.redelivered || delivery.properties.again,
+                death: delivery.death.clone().or_else(|| set_aside(delivery)),
+                was_dead: came_through_the_dead(delivery),
+                whole: whole.clone(),
+            }),
+            Err(part) => unreadable.push(part),
+        }
+    }
+    Opened { letters, unreadable: codec::gather(unreadable) }
+}
+
+/// Why a delivery was set aside by one of us, when it came by the exchange of the dead.
+fn set_aside(delivery: &Delivery) -> Option<Death> {
+    let reason = || delivery.properties.reason.clone().unwrap_or_else(|| "set aside".into());
+    came_through_the_dead(delivery).then(|| Death { queue: String::new(), reason: reason() })
 }
 
 /// The exchange that a delivery was first published to. What comes as a dead letter came in through another one; and of
@@ -66,7 +86,8 @@ fn came_through_the_dead(delivery: &Delivery) -> bool {
 
 /// A letter that is set aside: where it came from, and why it goes no further.
 pub(crate) struct Aside<'a> {
-    pub(crate) exchange: &'a str,
+    /// None when it never got into one.
+    pub(crate) exchange: Option<&'a str>,
     pub(crate) key: &'a str,
     pub(crate) id: Option<MessageId>,
     pub(crate) reason: &'a str,
@@ -81,7 +102,7 @@ pub(crate) fn dead(aside: &Aside<'_>, told: Option<String>, body: Bytes) -> Outg
         properties: Properties {
             message_id: aside.id,
             reason: Some(aside.reason.to_owned()),
-            origin: Some(aside.exchange.to_owned()),
+            origin: aside.exchange.map(str::to_owned),
             set_aside_at: Some(aside.at),
             persistent: true,
             ..Properties::default()

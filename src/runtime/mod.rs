@@ -19,6 +19,6 @@ mod letter;
 mod presence;
 mod role;
 
-pub use options::{Identity, SkillOptions, Timing, World};
+pub use options::{Ground, Identity, SkillOptions, Timing, World};
 pub use stop::Stop;
 pub use supervise::Fatal;

@@ -22,7 +22,15 @@ pub struct Identity {
     pub pid: u32,
 }
 
-/// The world of a process: its ports, and what all layers agree on.
+/// What every agent stands on; an executor needs no more.
+#[derive(Clone)]
+pub struct Ground {
+    pub transport: Arc<dyn Transport>,
+    pub clock: Arc<dyn Clock>,
+    pub timing: Timing,
+}
+
+/// The world of an owner of streams: its ports, and what all owners agree on.
 #[derive(Clone)]
 pub struct World {
     pub transport: Arc<dyn Transport>,
@@ -34,6 +42,12 @@ pub struct World {
     pub skills: Arc<BTreeMap<String, SkillOptions>>,
     pub topology: Arc<TopologyOptions>,
     pub timing: Timing,
+}
+
+impl World {
+    pub fn ground(&self) -> Ground {
+        Ground { transport: self.transport.clone(), clock: self.clock.clone(), timing: self.timing }
+    }
 }
 
 /// What is known of a skill wherever its subtasks are planned or run.

@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::letter::{self, Letter, Pen};
-use super::options::{Identity, World};
+use super::options::{Ground, Identity};
 use super::port::Publisher;
 use super::stop::Stop;
 use super::supervise::{Ended, Fatal, supervise};
@@ -47,7 +48,9 @@ pub(crate) struct Facts {
 /// One agent's place among the others.
 pub(crate) struct Post {
     identity: Identity,
-    world: World,
+    ground: Ground,
+    /// The store that it works on, where it works on one.
+    store_id: Option<Uuid>,
     /// When it fires, this agent is leaving.
     stop: Stop,
     facts: Mutex<Facts>,
@@ -58,6 +61,8 @@ pub(crate) struct Post {
     since: tokio::time::Instant,
     /// Since when the inbox is open without a gap.
     listening_since: Mutex<Timestamp>,
+    /// When something was last brought that an owner is to decide.
+    worked: Mutex<Option<tokio::time::Instant>>,
     /// The parts that have consumed; all of them once, and the agent is ready.
     consuming: Mutex<BTreeSet<String>>,
     parts: usize,
@@ -65,10 +70,18 @@ pub(crate) struct Post {
 
 impl Post {
     /// The place of an agent that consumes through so many `parts`.
-    pub(crate) fn new(identity: Identity, world: World, facts: Facts, parts: usize, stop: Stop) -> Self {
+    pub(crate) fn new(
+        identity: Identity,
+        ground: Ground,
+        store_id: Option<Uuid>,
+        facts: Facts,
+        parts: usize,
+        stop: Stop,
+    ) -> Self {
         Self {
             identity,
-            world,
+            ground,
+            store_id,
             stop,
             facts: Mutex::new(facts),
             changed: Notify::new(),
@@ -76,6 +89,7 @@ impl Post {
             heard: Notify::new(),
             since: tokio::time::Instant::now(),
             listening_since: Mutex::default(),
+            worked: Mutex::default(),
             consuming: Mutex::default(),
             // And the inbox.
             parts: parts + 1,
@@ -94,6 +108,21 @@ impl Post {
     pub(crate) fn update(&self, change: impl FnOnce(&mut Facts)) {
         change(&mut lock(&self.facts));
         self.changed.notify_one();
+    }
+
+    /// Something was brought that is to be decided. An owner at work is told of when it had been idle.
+    pub(crate) fn at_work(&self) {
+        let was_busy = self.is_at_work();
+        *lock(&self.worked) = Some(tokio::time::Instant::now());
+        if !was_busy {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whether an owner decided something within the last heartbeat: the streams that it holds move. Those that wait
+    /// for a slow subtask do not, and their owner has nothing to do.
+    fn is_at_work(&self) -> bool {
+        lock(&self.worked).is_some_and(|worked| worked.elapsed() < self.ground.timing.heartbeat)
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -120,9 +149,9 @@ impl Post {
 
     /// The others that are alive as far as heartbeats tell.
     pub(crate) fn alive(&self) -> Vec<Presence> {
-        let patience = self.world.timing.heartbeat * MISSED_MAX;
+        let patience = self.ground.timing.heartbeat * MISSED_MAX;
         let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        let now = self.world.clock.now();
+        let now = self.ground.clock.now();
         let others = lock(&self.others);
         others.values().filter(|other| !other.leaving && now.ms_since(other.last_seen) <= patience).cloned().collect()
     }
@@ -130,10 +159,10 @@ impl Post {
     /// What this agent says of itself now.
     fn presence(&self) -> Presence {
         let facts = self.facts();
-        let status = match (facts.broken, facts.busy) {
+        let status = match (facts.broken, facts.busy > 0 || self.is_at_work()) {
             (true, _) => AgentStatus::Error,
-            (false, 0) => AgentStatus::Idle,
-            (false, _) => AgentStatus::Busy,
+            (false, false) => AgentStatus::Idle,
+            (false, true) => AgentStatus::Busy,
         };
         Presence {
             agent_id: self.identity.agent_id.clone(),
@@ -146,8 +175,8 @@ impl Post {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: self.identity.host.clone(),
             pid: self.identity.pid,
-            last_seen: self.world.clock.now(),
-            store_id: (self.identity.layer != Layer::Execution).then_some(self.world.store_id),
+            last_seen: self.ground.clock.now(),
+            store_id: self.store_id,
             holds: facts.holds,
             waits_for: facts.waits_for,
             commands: facts.commands,
@@ -170,10 +199,9 @@ impl Post {
 
     /// This agent must not go on when one that was there before it works on another store.
     fn check_store(&self, other: &Presence) -> Result<(), Ended> {
-        let own = self.world.store_id;
-        let is_fresh = self.identity.layer != Layer::Execution && self.since.elapsed() < FRESH;
-        match other.store_id {
-            Some(theirs) if is_fresh && !other.leaving && theirs != own => {
+        let is_fresh = self.since.elapsed() < FRESH;
+        match (self.store_id, other.store_id) {
+            (Some(own), Some(theirs)) if is_fresh && !other.leaving && theirs != own => {
                 Err(Ended::Fatal(Fatal::WrongStore(format!(
                     "agent `{}` on `{}` works on the store {theirs}, this process on {own}",
                     other.agent_id, other.host
@@ -198,7 +226,7 @@ impl Post {
     /// is finished.
     pub(crate) async fn beside(&self, work: impl Future<Output = Result<(), Fatal>>) -> Result<(), Fatal> {
         let done = Stop::new();
-        let inbox = supervise("the agent's inbox", &self.world.clock, &done, || self.session(&done));
+        let inbox = supervise("the agent's inbox", &self.ground.clock, &done, || self.session(&done));
         let work = async {
             let ended = work.await;
             done.drain();
@@ -211,10 +239,10 @@ impl Post {
         let id = &self.identity.agent_id;
         let bindings = [agent_key(id), layer_key(self.identity.layer), ALL_KEY.to_owned()];
         let bindings = bindings.map(|key| (Exchange::Agents, key));
-        let mut inbox = self.world.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
-        let publisher = self.world.transport.publisher().await?;
+        let mut inbox = self.ground.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
+        let publisher = self.ground.transport.publisher().await?;
         self.consumes("the inbox");
-        *lock(&self.listening_since) = self.world.clock.now();
+        *lock(&self.listening_since) = self.ground.clock.now();
         // Who is there already? The answers fill the roster before the first heartbeats come.
         self.send(&*publisher, Address::everybody(), Content::Ping(Ping::default())).await?;
         let (mut next, mut told_leaving) = (tokio::time::Instant::now(), false);
@@ -229,14 +257,14 @@ impl Post {
                 }
                 letters = inbox.next(64) => {
                     for delivery in letters? {
-                        for letter in letter::open(&delivery).into_iter().flatten() {
+                        for letter in letter::open(&delivery).letters {
                             self.on_letter(&*publisher, letter).await?;
                         }
                     }
                 }
                 () = tokio::time::sleep_until(next) => {
                     self.tell(&*publisher).await?;
-                    next = tokio::time::Instant::now() + self.world.timing.heartbeat;
+                    next = tokio::time::Instant::now() + self.ground.timing.heartbeat;
                     self.heard.notify_one();
                 }
                 () = self.changed.notified() => next = next.min(tokio::time::Instant::now() + TELL_PAUSE),
@@ -264,7 +292,7 @@ impl Post {
                     if is_answer {
                         self.check_store(&presence)?;
                     }
-                    self.hear(presence, self.world.clock.now());
+                    self.hear(presence, self.ground.clock.now());
                 }
             }
             other => tracing::debug!(sender, kind = other.name(), "a message for this agent has no meaning here"),
@@ -282,9 +310,9 @@ impl Post {
     }
 
     async fn send(&self, publisher: &dyn Publisher, to: Address, content: Content) -> Result<(), Ended> {
-        let id = MessageId(self.world.clock.fresh_id());
-        let nobody = ProjectId(uuid::Uuid::nil());
-        if let Some(outgoing) = self.pen().best_effort(id, to, nobody, content, self.world.clock.now()) {
+        let id = MessageId(self.ground.clock.fresh_id());
+        let nobody = ProjectId(Uuid::nil());
+        if let Some(outgoing) = self.pen().best_effort(id, to, nobody, content, self.ground.clock.now()) {
             drop(publisher.publish(outgoing).await?);
         }
         Ok(())

@@ -60,15 +60,18 @@ pub struct Listed {
     pub counts: Counts,
 }
 
-impl From<Summary> for Listed {
-    fn from(summary: Summary) -> Self {
+impl Listed {
+    /// From a project's own row and those of its phases. Its own counts what phases have reported, and they report
+    /// when they end: theirs are what is true now.
+    fn of(own: Summary, phases: &[Summary]) -> Self {
+        let live = phases.iter().map(|phase| phase.counts).reduce(|sum, counts| sum.plus(&counts));
         Self {
-            project_id: summary.stream.project(),
-            name: summary.name,
-            status: summary.status,
-            submitted_at: summary.submitted_at,
-            finished_at: summary.finished_at,
-            counts: summary.counts,
+            project_id: own.stream.project(),
+            name: own.name,
+            status: own.status,
+            submitted_at: own.submitted_at,
+            finished_at: own.finished_at,
+            counts: live.unwrap_or(own.counts),
         }
     }
 }
@@ -77,7 +80,13 @@ impl From<Summary> for Listed {
 pub async fn list(store: &dyn Store, status: Option<Status>, limit: u32) -> Result<Vec<Listed>, StoreError> {
     let query = SummaryQuery { status, limit: Some(limit), ..SummaryQuery::default() };
     let rows = store.summaries(&query).await?;
-    Ok(rows.into_iter().filter(|row| matches!(row.stream, StreamId::Project(_))).map(Listed::from).collect())
+    let of_project = rows.chunk_by(|one, other| one.stream.project() == other.stream.project());
+    let listed = of_project.filter_map(|rows| match rows {
+        [own, phases @ ..] if matches!(own.stream, StreamId::Project(_)) => Some(Listed::of(own.clone(), phases)),
+        // A phase whose project's row is not there yet.
+        _ => None,
+    });
+    Ok(listed.collect())
 }
 
 /// One event of a project, in the words of the stream.

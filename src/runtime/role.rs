@@ -5,7 +5,7 @@ use std::future::Future;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::letter::Letter;
+use super::letter::{Letter, Pen};
 use super::port::{Outgoing, Payload, Snapshot, StoreError, Summary};
 use crate::domain::decision::{Decision, Effect};
 use crate::domain::phase::Why;
@@ -81,6 +81,12 @@ pub(crate) trait Role: Send {
 
     /// What is sent in the place of a message whose decision panicked; none: it goes to the dead letters.
     fn after_panic(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing>;
+
+    /// Something was brought that is to be decided.
+    fn at_work(&self);
+
+    /// Who writes its letters.
+    fn pen(&self) -> &Pen;
 
     /// The input that says that a publish was refused.
     fn refused(&self, effect: Effect, id: MessageId, why: Why) -> Self::Input;

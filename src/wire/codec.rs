@@ -7,6 +7,7 @@
 //! would leave that attempt running for ever.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,33 @@ pub struct Unreadable {
     pub bytes: Bytes,
 }
 
+impl Unreadable {
+    /// What stands in a dead letter's header.
+    pub fn header(&self) -> String {
+        format!("{}: {}", self.reason.as_str(), self.detail)
+    }
+}
+
+/// The same in few pieces: those that have one reason together, their bytes as one body that can be read like any
+/// other. A body of thousands is to become a handful of letters.
+pub fn gather(unreadable: Vec<Unreadable>) -> Vec<Unreadable> {
+    let mut by_reason: BTreeMap<Reason, Vec<Unreadable>> = BTreeMap::new();
+    for part in unreadable {
+        by_reason.entry(part.reason).or_default().push(part);
+    }
+    let together = |(reason, parts): (Reason, Vec<Unreadable>)| {
+        let mut detail = parts.first().map(|first| first.detail.clone()).unwrap_or_default();
+        if parts.len() > 1 {
+            detail += &format!(" (the first of {})", parts.len());
+        }
+        let bodies: Vec<Bytes> = parts.into_iter().map(|part| part.bytes).collect();
+        Unreadable { reason, detail, bytes: join(&bodies) }
+    };
+    by_reason.into_iter().map(together).collect()
+}
+
 /// The reasons as they stand in a dead letter's header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     NotJson,
     NotAnEnvelope,

@@ -27,6 +27,7 @@ fn each_is_refused_in_one_line() {
         ("10,000 levels of JSON", "p.json", deep_json.into_bytes()),
         ("a NUL in a name", "p.toml", b"name = \"a\\u0000b\"".to_vec()),
         ("a NUL in JSON", "p.json", b"{\"name\": \"a\\u0000b\"}".to_vec()),
+        ("a NUL in an input", "p.toml", plan(&[("a", "input = { x = [{ y = \"\\u0000\" }] }")]).into_bytes()),
         ("a line break in a name", "p.toml", b"name = \"a\\nb\"".to_vec()),
         ("no name", "p.toml", b"description = \"d\"".to_vec()),
         ("an empty name", "p.toml", b"name = \" \"".to_vec()),
@@ -56,7 +57,7 @@ fn each_is_refused_in_one_line() {
         (
             "a dependency that does not exist",
             "p.toml",
-            plan(&[("alpha", ""), ("b", "dependencies = [\"alfa\"]")]).into_bytes(),
+            plan(&[("alpha", ""), ("b", "dependencies = [\"alpa\"]")]).into_bytes(),
         ),
         ("a dependency on itself", "p.toml", plan(&[("a", "dependencies = [\"a\"]")]).into_bytes()),
         (
@@ -94,6 +95,22 @@ fn each_is_refused_in_one_line() {
         })
         .collect();
     insta::assert_snapshot!("bad_files", refusals);
+}
+
+/// Managers may have another playbook for it; here all that will come of it is known.
+#[test]
+fn a_dependency_beside_a_goal_without_subtasks_is_refused_before_anything_runs() {
+    let place = Place::new();
+    let open = "[[goals]]\nname = \"open\"\ndescription = \"is planned by nobody\"\n";
+    place.write("p.toml", plan(&[("alpha", ""), ("b", "dependencies = [\"alpa\"]")]) + open);
+    let answer = place.run(&["run", "p.toml"]);
+    assert_eq!(
+        (answer.status, answer.stderr.as_str()),
+        (
+            2,
+            "error: `p.toml`: goal `g`: subtask `b` depends on `alpa`, which does not exist\nhint: did you mean `alpha`?\n"
+        )
+    );
 }
 
 #[test]

@@ -137,6 +137,35 @@ async fn status_and_list_have_their_shapes() {
     assert_eq!(listed(&["list", "--json", "--limit", "1"]), [OTHER], "the newest first");
 }
 
+/// A project's own row counts what its phases have reported, and a phase reports when it ends.
+#[tokio::test]
+async fn list_counts_what_is_running_now() {
+    let place = Place::new();
+    fill(place.path()).await;
+    let store = store::open(&format!("sqlite:{}", place.path().join("trireme.db").display())).await.expect("a store");
+    let row = |phase, status, counts| Append {
+        summary: Some(Summary {
+            stream: StreamId::Phase(id(OTHER), phase),
+            name: "shop".into(),
+            status,
+            counts,
+            submitted_at: SUBMITTED.plus_ms(1_000),
+            finished_at: None,
+        }),
+        events: phase_events(id(OTHER), SUBMITTED),
+        ..Append::assertion(StreamId::Phase(id(OTHER), phase), 0)
+    };
+    let ended = Counts { total: 2, completed: 2, ..Counts::default() };
+    let open = Counts { total: 5, completed: 1, running: 3, idle: 1, ..Counts::default() };
+    store.append(vec![row(1, Status::Completed, ended), row(2, Status::Busy, open)]).await.expect("written");
+    let listed = place.run(&["list", "--json", "--limit", "1"]).json();
+    assert_eq!((&listed[0]["project_id"], listed.as_array().map(Vec::len)), (&json!(OTHER), Some(1)));
+    let counts: Counts = serde_json::from_str(&listed[0]["counts"].to_string()).expect("counts");
+    assert_eq!(counts, ended.plus(&open));
+    let shown = place.run(&["list"]).stdout;
+    assert!(shown.contains("3 of 7 completed, 3 running, 1 idle"), "{shown}");
+}
+
 #[tokio::test]
 async fn results_are_shown_and_written() {
     let place = Place::new();
@@ -209,6 +238,21 @@ async fn a_project_is_found_by_a_beginning_that_is_its_own() {
         refusals += &answer.refusal(&arguments.join(" "));
     }
     insta::assert_snapshot!("not_found", refusals);
+}
+
+#[tokio::test]
+async fn a_project_to_be_resumed_is_named_as_everywhere_else() {
+    let place = Place::new();
+    fill(place.path()).await;
+    let resume = |id: &str| place.run(&["run", "--resume", id, "--store", "sqlite:trireme.db", "--json"]);
+    // It has ended: it is reported as it is.
+    let reported = resume(&ENDED.to_uppercase());
+    assert_eq!(reported.status, 1, "{}", reported.stderr);
+    let mut refusals = String::new();
+    for id in ["aaaa", "bbbb", "aaa", "0b5e1a6e-7b1c-4a53-9d8e-2f1c3a4b5c6d"] {
+        refusals += &resume(id).refusal(&format!("run --resume {id}"));
+    }
+    insta::assert_snapshot!("not_resumed", refusals);
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl Terms {
         match agent.layer {
             Layer::Management => manager::run(world, identity, stop).await,
             Layer::Coordination => coordinator::run(world, identity, stop).await,
-            Layer::Execution => executor::run(world, identity, self.executor(agent, place), stop).await,
+            Layer::Execution => executor::run(world.ground(), identity, self.executor(agent, place), stop).await,
             Layer::Client => unreachable!("clients are not of the team"),
         }
     }

@@ -124,6 +124,36 @@ async fn what_nobody_can_read_lies_among_the_dead_and_work_goes_on() {
         assert!(found.starts_with(reason), "{shown}: {found}");
         assert!(team.is_whole(), "{shown}");
     }
+    // Thousands in one body are a handful of letters, and none of their bytes is lost; the good one among them is
+    // taken: it is nobody's too, and so comes alone.
+    let known = envelope(completion("7.1", json!(1), json!(null)));
+    let bad: Vec<String> = (0..3_000).map(|at| format!("{{\"number\":{at}}}")).collect();
+    let odd: Vec<Bytes> = (0..2_000).map(|at| envelope(json!({ "type": "Sing", "number": at }))).collect();
+    let odd: Vec<&str> = odd.iter().map(|bytes| std::str::from_utf8(bytes).expect("text")).collect();
+    for address in [Address::results(&format!("p.{partition}")), Address::skill("noop", 0)] {
+        let body = format!("[{},{},{}]", bad.join(","), std::str::from_utf8(&known).expect("text"), odd.join(","));
+        let outgoing = Outgoing { address, mandatory: true, properties: Properties::default(), body: body.into() };
+        assert_eq!(publisher.publish(outgoing).await.expect("published").await, Confirmed::Accepted);
+        let mut letters = Vec::new();
+        while letters.len() < 3 {
+            let more = tokio::time::timeout(Duration::from_secs(30), dead.next(10)).await;
+            letters.extend(more.expect("in time").expect("open"));
+        }
+        dead.acker().ack(letters[2].tag, true).await.expect("acked");
+        let mut found: Vec<_> = letters.iter().map(|l| l.properties.reason.clone().unwrap_or_default()).collect();
+        found.sort();
+        assert!(found[0].starts_with("not_an_envelope: ") && found[0].ends_with(" (the first of 3000)"), "{found:?}");
+        assert!(found[1].starts_with("not_for_an_executor") || found[1].starts_with("unknown_stream"), "{found:?}");
+        assert!(found[2].starts_with("unknown_type: ") && found[2].ends_with(" (the first of 2000)"), "{found:?}");
+        for (all, reason) in [(&bad.join(","), "not_an_envelope"), (&odd.join(","), "unknown_type")] {
+            let of = |l: &&trireme::runtime::port::Delivery| {
+                l.properties.reason.as_ref().is_some_and(|found| found.starts_with(reason))
+            };
+            let letter = letters.iter().find(of).expect("one of each");
+            assert_eq!(letter.body, format!("[{all}]"));
+        }
+    }
+    assert!(team.is_whole());
     // A phase of another store: with a manager on ours alive, it is the letter that is wrong.
     let body = Bytes::from_static(include_bytes!("../wire/records/StartProjectPhase.json"));
     let address = Address { told: None, ..Address::phases(partition) };

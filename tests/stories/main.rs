@@ -2,6 +2,7 @@
 
 mod bad_letters;
 mod bad_peers;
+mod busy;
 mod dead_letters;
 mod dead_processes;
 mod drain;

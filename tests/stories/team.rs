@@ -46,7 +46,7 @@ impl Team {
         };
         let skills = ["noop", "sleep"].map(|kind| (kind.to_owned(), offered(kind)));
         let executor = executor::run(
-            team.world("e").await,
+            team.world("e").await.ground(),
             identity("e", Layer::Execution),
             ExecutorOptions { slots: 4, skills: BTreeMap::from(skills) },
             team.stop.clone(),

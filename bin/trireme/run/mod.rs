@@ -16,7 +16,6 @@ use trireme::runtime::client::Client;
 use trireme::runtime::port::{Clock, Store, SystemClock, Transport};
 use trireme::runtime::recover::recover;
 use trireme::runtime::{Stop, reader};
-use trireme::wire::ProjectId;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
@@ -31,7 +30,7 @@ use wish::Wish;
 Examples:
   trireme run examples/ecommerce.toml --out made
   trireme run examples/ecommerce.toml --store sqlite:shop.db
-  trireme run --resume 0192d3c4-... --store sqlite:shop.db
+  trireme run --resume 0192d3c4 --store sqlite:shop.db
 
 The same project `id` in the file is the same project: with --store an unfinished one is gone on with, and a finished
 one is reported as it is. The exit status is 0 when the project completed, 1 when it ended in ERROR or CANCELLED, and
@@ -46,12 +45,13 @@ pub struct Arguments {
     /// Overwrite files that exist in DIR
     #[arg(long, requires = "out")]
     force: bool,
-    /// Keep the project there, so that it can be resumed: sqlite:PATH or postgres://...; without it nothing is kept
+    /// Keep the project there, so that it can be resumed: sqlite:PATH or postgres://...; without it nothing is kept once
+    /// its results are written
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Go on with a project that is in the store
+    /// Go on with a project that is in the store: its id, or its beginning
     #[arg(long, value_name = "ID", requires = "store")]
-    resume: Option<ProjectId>,
+    resume: Option<String>,
     /// How many subtasks run at once
     #[arg(long, value_name = "N")]
     slots: Option<String>,
@@ -82,13 +82,18 @@ pub async fn run(
     let stop = process::stop_on_signals()?;
     let library = Arc::new(Library::load(settings.playbooks.folder.as_deref())?);
     let planners = planner::planners_with(library.clone());
-    let wish = Wish::read(&arguments, &library, &planners, settings)?;
+    let new = arguments.file.as_ref().map(|path| Wish::of_file(path, &library, &planners, settings)).transpose()?;
     let offered = wiring::offered(settings, None)?;
     if let Some(dir) = &arguments.out {
         files::check(dir, arguments.force)?;
     }
     let place = Place::open(&arguments, settings).await?;
     let store = place.store.clone();
+    let wish = match (new, &arguments.resume) {
+        (Some(new), _) => new,
+        (None, Some(named)) => Wish::resume(named, store.as_ref()).await?,
+        (None, None) => return Err(Failure::usage("there is nothing to run").hint("name a project file")),
+    };
     let is_known = wish.check(store.as_ref()).await?;
     let ended = match reader::project(store.as_ref(), wish.id(), false).await? {
         Some(view) if view.status.is_ended() => Ended::Whole,
@@ -110,7 +115,9 @@ pub async fn run(
     };
     match ended {
         Ended::Whole => {
-            show::ending(store.as_ref(), wish.id(), arguments.out.as_deref(), arguments.force, output).await
+            let dir = arguments.out.as_deref();
+            let shown = show::ending(store.as_ref(), wish.id(), dir, arguments.force, output).await;
+            shown.map_err(|failure| place.not_shown(wish.id(), dir.is_some(), failure))
         }
         Ended::Failed(failure) => Err(failure),
         Ended::Interrupted => {

@@ -15,12 +15,15 @@ use super::Arguments;
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 
+/// The private store, in a folder of its own.
+const PRIVATE: &str = "run.db";
+
 pub struct Place {
     pub store: Arc<dyn Store>,
     /// The URL of a store that stays.
     kept: Option<String>,
     /// Removed with what is in it when this is dropped.
-    _private: Option<TempDir>,
+    private: Option<TempDir>,
 }
 
 impl Place {
@@ -31,11 +34,11 @@ impl Place {
         let url = &settings.store.url;
         // What is to be resumed is there: a store is not made for it.
         let missing = url.strip_prefix("sqlite:").filter(|path| !Path::new(path).exists());
-        if let (Some(_), Some(path)) = (arguments.resume, missing) {
+        if let (Some(_), Some(path)) = (&arguments.resume, missing) {
             return Err(Failure::usage(format!("there is no store {}", quote(path))));
         }
         let store = trireme::store::open(url).await?;
-        Ok(Self { store, kept: Some(masked(url)), _private: None })
+        Ok(Self { store, kept: Some(masked(url)), private: None })
     }
 
     async fn private() -> Result<Self, Failure> {
@@ -44,12 +47,29 @@ impl Place {
             Failure::unreachable(format!("there is no place for a store: {error}")).hint("TMPDIR names another folder")
         })?;
         let options = SqliteOptions { synchronous: Synchronous::Normal, ..SqliteOptions::default() };
-        let store = SqliteStore::open(folder.path().join("run.db"), options).await?;
-        Ok(Self { store: Arc::new(store), kept: None, _private: Some(folder) })
+        let store = SqliteStore::open(folder.path().join(PRIVATE), options).await?;
+        Ok(Self { store: Arc::new(store), kept: None, private: Some(folder) })
     }
 
     pub fn is_kept(&self) -> bool {
         self.kept.is_some()
+    }
+
+    /// What is said when a project has ended and its results could not be written: where they are, and the command that
+    /// has them. A private store stays for it.
+    pub fn not_shown(self, id: ProjectId, is_for_files: bool, failure: Failure) -> Failure {
+        let url = match (self.kept, self.private) {
+            (Some(url), _) => url,
+            (None, Some(folder)) => format!("sqlite:{}", folder.keep().join(PRIVATE).display()),
+            (None, None) => return failure,
+        };
+        let mut words = vec!["trireme", "run", "--resume"];
+        let id = id.to_string();
+        words.extend([id.as_str(), "--store", url.as_str()]);
+        let command = words.into_iter().map(quoted).collect::<Vec<_>>().join(" ");
+        let where_to = if is_for_files { " --out DIR" } else { "" };
+        let message = format!("{}; the results are kept in {}", failure.message, quote(&url));
+        Failure { message, ..failure }.hint(format!("they are written with: {command}{where_to}"))
     }
 
     /// What is said after Ctrl-C: how to go on, or that there is nothing to go on with.

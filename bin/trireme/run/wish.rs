@@ -7,6 +7,7 @@ use std::sync::Arc;
 use trireme::config::{Performer, Settings};
 use trireme::domain::BadInput;
 use trireme::domain::bad_input::quote;
+use trireme::domain::check::check;
 use trireme::domain::project::fingerprint;
 use trireme::planner::document::Format;
 use trireme::planner::{Known, Library, ProjectFile, preview};
@@ -16,9 +17,9 @@ use trireme::wire::content::NewProject;
 use trireme::wire::{GoalPlan, ProjectId};
 use uuid::Uuid;
 
-use super::Arguments;
 use crate::failure::Failure;
-use crate::{reading, submit};
+use crate::reading::{self, Named};
+use crate::submit;
 
 pub enum Wish {
     New { id: ProjectId, request: NewProject },
@@ -26,20 +27,8 @@ pub enum Wish {
 }
 
 impl Wish {
-    pub fn read(
-        arguments: &Arguments,
-        library: &Library,
-        planners: &[Arc<dyn Planner>],
-        settings: &Settings,
-    ) -> Result<Self, Failure> {
-        match (&arguments.file, arguments.resume) {
-            (Some(path), _) => Self::of_file(path, library, planners, settings),
-            (None, Some(id)) => Ok(Self::Resume { id }),
-            (None, None) => Err(Failure::usage("there is nothing to run").hint("name a project file")),
-        }
-    }
-
-    fn of_file(
+    /// The new project that a file asks for.
+    pub fn of_file(
         path: &Path,
         library: &Library,
         planners: &[Arc<dyn Planner>],
@@ -58,10 +47,16 @@ impl Wish {
         let request = file.request();
         // What the playbook or the fallback adds is looked at too.
         let goals = preview(planners, &request).map_err(|error| BadInput::new(error.message).at(place()))?;
+        check(&goals).map_err(|bad| bad.at(place()))?;
         let whole = ProjectFile { goals: Some(goals), ..file };
         whole.check_names(&names).map_err(|bad| bad.at(place()))?;
         check_performed(whole.goals.as_deref().unwrap_or_default(), settings).map_err(|bad| bad.at(place()))?;
         Ok(Self::New { id: whole.id.unwrap_or_else(|| ProjectId(Uuid::now_v7())), request })
+    }
+
+    /// The project of the store that a person names so.
+    pub async fn resume(named: &str, store: &dyn Store) -> Result<Self, Failure> {
+        Ok(Self::Resume { id: Named::new(named).find(store).await? })
     }
 
     pub fn id(&self) -> ProjectId {

@@ -72,7 +72,7 @@ pub async fn run(
 async fn try_once(settings: &Settings) -> Result<(), Failure> {
     wiring::offered(settings, None)?;
     let transport = Arc::new(wiring::rabbit(settings, "up")?);
-    wiring::worker(settings, transport.clone()).await?;
+    wiring::owner(settings, transport.clone()).await?;
     transport.close().await;
     Ok(())
 }

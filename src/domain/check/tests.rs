@@ -69,6 +69,15 @@ fn dependencies_exist_in_the_same_phase_and_go_forward() {
         "goal `Two`: subtask `a` depends on `draw schema`, which is in another phase (goal `Design`, priority 1, \
          not 2) (goals of a lower priority number end before this one starts: leave the dependency out)"
     );
+    assert_eq!(
+        refused(&[design(), goal("Two", 2, vec![subtask("a", &["draw shema"]), subtask("b", &[])])]),
+        "goal `Two`: subtask `a` depends on `draw shema`, which does not exist (did you mean `draw schema`? it is in \
+         another phase)"
+    );
+    assert_eq!(
+        refused(&[goal("One", 1, vec![subtask("a", &["zebra"]), subtask("b", &[])])]),
+        "goal `One`: subtask `a` depends on `zebra`, which does not exist (known are `b`)"
+    );
     assert_eq!(refused(&[goal("One", 1, vec![subtask("a", &["a"])])]), "goal `One`: subtask `a` depends on itself");
     assert_eq!(
         refused(&[goal("One", 1, vec![subtask("a", &["b", "b"]), subtask("b", &[])])]),

@@ -82,7 +82,7 @@ fn each_fault_of_a_file_has_its_line() {
     for (line, expected) in [
         (refused("description = 'x'"), "`name` is missing"),
         (refused("name = ''"), "a project has an empty name"),
-        (refused("name = \"a\\u0000\""), "a text in it has a NUL character"),
+        (refused("name = \"a\\u0000\""), "`name` has a NUL character"),
         (refused("name = 3"), "`name` is `3`, not a text"),
         (refused("nmae = 'x'"), "unknown key `nmae` (did you mean `name`?)"),
         (

@@ -28,7 +28,8 @@ use window::Window;
 pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fatal> {
     let window = Arc::new(Window::default());
     let lanes = world.topology.partitions as usize;
-    let post = Arc::new(Post::new(identity, world.clone(), Facts::default(), lanes, stop.clone()));
+    let post =
+        Arc::new(Post::new(identity, world.ground(), Some(world.store_id), Facts::default(), lanes, stop.clone()));
     let partitions: Vec<_> = (0..world.topology.partitions)
         .map(|number| Partition::new(number, world.clone(), post.clone(), window.clone(), stop.clone()))
         .collect();

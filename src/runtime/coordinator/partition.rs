@@ -58,6 +58,7 @@ impl Partition {
         let role = CoordinatorRole {
             world: world.clone(),
             pen: self.post.pen(),
+            post: self.post.clone(),
             window: self.window.clone(),
             share: Share::default(),
             results: Results::default(),

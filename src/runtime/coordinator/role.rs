@@ -8,6 +8,7 @@ use crate::domain::phase::{self, Context, Event, Input, Offer, Phase, Refusal, T
 use crate::runtime::letter::{Letter, Pen};
 use crate::runtime::options::World;
 use crate::runtime::port::{Outgoing, Payload, PayloadKind, Snapshot, StoreError, Summary};
+use crate::runtime::presence::Post;
 use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::Address;
 use crate::wire::content::{Alarm, ProjectStatusUpdate};
@@ -21,6 +22,7 @@ use super::{notices, planning, reading};
 pub(crate) struct CoordinatorRole {
     pub(super) world: World,
     pub(super) pen: Pen,
+    pub(super) post: Arc<Post>,
     pub(super) window: Arc<Window>,
     pub(super) share: Share,
     pub(super) results: Results,
@@ -170,6 +172,14 @@ impl Role for CoordinatorRole {
 
     fn after_panic(&self, _: &Letter, _: Timestamp) -> Option<Outgoing> {
         None
+    }
+
+    fn at_work(&self) {
+        self.post.at_work();
+    }
+
+    fn pen(&self) -> &Pen {
+        &self.pen
     }
 
     fn refused(&self, effect: Effect, id: MessageId, why: Why) -> Input {

@@ -27,7 +27,7 @@ pub(crate) struct Task {
 
 /// Runs the attempt and hands its answer to the outbox; nothing when it was given up without one.
 pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) {
-    let clock = &shop.world.clock;
+    let clock = &shop.ground.clock;
     if clock.now() > task.command.not_after {
         let failure = Failure::new(FailureKind::Timeout, "the command came too late to begin");
         return finish(shop, task, Report::failed(failure), None).await;
@@ -68,7 +68,7 @@ pub(crate) async fn refuse(shop: &Arc<Shop>, task: Task, failure: Failure) {
 }
 
 async fn finish(shop: &Arc<Shop>, task: Task, report: Report, started_at: Option<crate::wire::Timestamp>) {
-    let times = Times { started_at, finished_at: shop.world.clock.now() };
+    let times = Times { started_at, finished_at: shop.ground.clock.now() };
     let pen = shop.post.pen();
     let Some(answer) = answer(&pen, task.id, &task.reply_to, &task.command, report, times) else {
         tracing::error!(command = %task.id, "an answer could not be written");

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Task, perform, refuse};
 use super::running::Receipt;
 use super::{OfferedSkill, Shop};
-use crate::runtime::letter::{self, Aside, Letter};
+use crate::runtime::letter::{self, Aside, Letter, Opened};
 use crate::runtime::port::{Clock, Confirmed, Delivery, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
 use crate::wire::address::Queue;
@@ -26,11 +26,11 @@ pub(super) async fn serve(shop: &Arc<Shop>, skill: &str) -> Result<(), Fatal> {
     let Some(offered) = shop.skills.get(skill) else { return Ok(()) };
     let room = Arc::new(Semaphore::new(offered.options.concurrency as usize));
     let what = format!("skill {skill}");
-    supervise(&what, &shop.world.clock, &shop.stop, || session(shop, skill, offered, &room)).await
+    supervise(&what, &shop.ground.clock, &shop.stop, || session(shop, skill, offered, &room)).await
 }
 
 async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc<Semaphore>) -> Result<(), Ended> {
-    let transport = &shop.world.transport;
+    let transport = &shop.ground.transport;
     let mut consumer = transport.consume(&Queue::Skill(skill.to_owned()), offered.options.prefetch).await?;
     let publisher = transport.publisher().await?;
     shop.post.consumes(skill);
@@ -42,22 +42,20 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
             () = broken.cancelled() => return Err(Ended::Broken("an ack did not go through".into())),
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
+        let clock = &*shop.ground.clock;
         for delivery in deliveries {
-            let parts = letter::open(&delivery);
-            let receipt = Receipt::new(acker.clone(), delivery.tag, parts.len(), broken.clone());
-            for part in parts {
-                let taken = match part {
-                    Ok(letter) => task_of(shop, &letter, &delivery, &receipt),
-                    Err(unreadable) => {
-                        let reason = format!("{}: {}", unreadable.reason.as_str(), unreadable.detail);
-                        Err((reason, unreadable.bytes))
-                    }
-                };
-                match taken {
+            let Opened { letters, unreadable } = letter::open(&delivery);
+            let parts = letters.len() + unreadable.len();
+            let receipt = Receipt::new(acker.clone(), delivery.tag, parts, broken.clone());
+            for part in unreadable {
+                set_aside(&*publisher, clock, &delivery, &part.header(), part.bytes, &receipt).await?;
+            }
+            for letter in letters {
+                match task_of(shop, &letter, &delivery, &receipt) {
                     Ok(Some(task)) => start(shop, skill, offered, room, task).await,
                     Ok(None) => {}
                     Err((reason, body)) => {
-                        set_aside(&*publisher, &*shop.world.clock, &delivery, &reason, body, &receipt).await?;
+                        set_aside(&*publisher, clock, &delivery, &reason, body, &receipt).await?;
                     }
                 }
                 if shop.stop.is_draining() {
@@ -142,7 +140,7 @@ async fn set_aside(
 ) -> Result<(), Ended> {
     tracing::warn!(reason, key = delivery.key, "a message was set aside");
     let (exchange, id) = (letter::exchange(delivery), delivery.properties.message_id);
-    let aside = Aside { exchange, key: &delivery.key, id, reason, at: clock.now() };
+    let aside = Aside { exchange: Some(exchange), key: &delivery.key, id, reason, at: clock.now() };
     let outgoing = letter::dead(&aside, None, body);
     match publisher.publish(outgoing).await?.await {
         Confirmed::Accepted => {

@@ -18,7 +18,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::options::{Identity, SkillOptions, World};
+use super::options::{Ground, Identity, SkillOptions};
 use super::port::Runner;
 use super::presence::{Facts, Post};
 use super::stop::Stop;
@@ -45,7 +45,7 @@ pub struct OfferedSkill {
 
 /// What the parts of one executor share.
 pub(crate) struct Shop {
-    pub(crate) world: World,
+    pub(crate) ground: Ground,
     pub(crate) post: Post,
     pub(crate) skills: BTreeMap<String, OfferedSkill>,
     /// One permit an attempt that runs.
@@ -57,19 +57,19 @@ pub(crate) struct Shop {
     pub(crate) stop: Stop,
 }
 
-/// Runs an executor until it is told to stop.
-pub async fn run(world: World, identity: Identity, options: ExecutorOptions, stop: Stop) -> Result<(), Fatal> {
+/// Runs an executor until it is told to stop. It works on no store: what it knows comes with its commands.
+pub async fn run(ground: Ground, identity: Identity, options: ExecutorOptions, stop: Stop) -> Result<(), Fatal> {
     let facts = Facts { skills: options.skills.keys().cloned().collect(), slots: options.slots, ..Facts::default() };
     let (outbox, finished) = Outbox::new();
     let shop = Arc::new(Shop {
-        post: Post::new(identity, world.clone(), facts, options.skills.len(), stop.clone()),
+        post: Post::new(identity, ground.clone(), None, facts, options.skills.len(), stop.clone()),
         skills: options.skills,
         slots: Arc::new(Semaphore::new(options.slots as usize)),
         running: Running::default(),
         attempts: TaskTracker::new(),
         outbox,
         stop: stop.clone(),
-        world,
+        ground,
     });
     let work = async {
         let intakes = try_join_all(shop.skills.keys().map(|skill| intake::serve(&shop, skill)));
@@ -81,7 +81,7 @@ pub async fn run(world: World, identity: Identity, options: ExecutorOptions, sto
     };
     let done = tokio::select! {
         biased;
-        () = stop.out_of_time(shop.world.timing.grace) => Ok(()),
+        () = stop.out_of_time(shop.ground.timing.grace) => Ok(()),
         done = shop.post.beside(work) => done,
     };
     // Whatever still runs is ended; its commands go back to the broker with the channel, and are not charged.

@@ -61,8 +61,8 @@ pub(super) async fn serve(shop: &Arc<Shop>, finished: FinishedOnes) -> Result<()
     let desk = tokio::sync::Mutex::new(Desk { receiver: finished.receiver, waiting: BTreeMap::new() });
     // It outlives a drain: it ends with the process, when everything is answered.
     let never = crate::runtime::stop::Stop::new();
-    supervise("the outbox", &shop.world.clock, &never, || async {
-        let publisher = shop.world.transport.publisher().await?;
+    supervise("the outbox", &shop.ground.clock, &never, || async {
+        let publisher = shop.ground.transport.publisher().await?;
         desk.lock().await.session(shop, &*publisher).await
     })
     .await

@@ -4,6 +4,8 @@
 
 mod role;
 
+use std::sync::Arc;
+
 use super::lane::Lane;
 use super::options::{Identity, World};
 use super::presence::{Facts, Post};
@@ -19,7 +21,7 @@ const MANAGEMENT_PREFETCH: u16 = 500;
 
 /// Runs a manager until it is told to stop.
 pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fatal> {
-    let post = Post::new(identity, world.clone(), Facts::default(), 2, stop.clone());
+    let post = Arc::new(Post::new(identity, world.ground(), Some(world.store_id), Facts::default(), 2, stop.clone()));
     let lanes = async {
         let done = tokio::try_join!(
             serve(&world, &post, Queue::Requests, REQUESTS_PREFETCH, &stop),
@@ -34,13 +36,13 @@ pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fat
     }
 }
 
-async fn serve(world: &World, post: &Post, queue: Queue, prefetch: u16, stop: &Stop) -> Result<(), Fatal> {
+async fn serve(world: &World, post: &Arc<Post>, queue: Queue, prefetch: u16, stop: &Stop) -> Result<(), Fatal> {
     let what = format!("{queue:?}");
     supervise(&what, &world.clock, stop, || async {
         let mut consumer = world.transport.consume(&queue, prefetch).await?;
         let publisher = world.transport.publisher().await?;
         post.consumes(&what);
-        let role = ManagerRole { world: world.clone(), pen: post.pen() };
+        let role = ManagerRole { world: world.clone(), pen: post.pen(), post: post.clone() };
         let mut lane = Lane::new(role, world.store.clone(), world.clock.clone(), publisher, &*consumer);
         lane.run(&mut *consumer, stop).await.map_err(Ended::from)
     })

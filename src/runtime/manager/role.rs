@@ -1,11 +1,14 @@
 //! The project machine in its place: what comes to a manager, and what it sends.
 
+use std::sync::Arc;
+
 use crate::domain::decision::{Decision, Effect};
 use crate::domain::phase::{Refusal, Why};
 use crate::domain::project::{self, Context, DeadPhase, Event, Input, PhaseReport, Project, Request};
 use crate::runtime::letter::{Letter, Pen};
 use crate::runtime::options::World;
 use crate::runtime::port::{Outgoing, Payload, PlannedGoals, Snapshot, Summary};
+use crate::runtime::presence::Post;
 use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::{Address, Tier};
 use crate::wire::content::{Alarm, FinalReport, Layer, NewProject, ProjectCompletion, StartProjectPhase};
@@ -15,6 +18,7 @@ use crate::wire::{AgentId, Content, Envelope, MessageId, ProjectId, Status, Stre
 pub(crate) struct ManagerRole {
     pub(super) world: World,
     pub(super) pen: Pen,
+    pub(super) post: Arc<Post>,
 }
 
 impl Role for ManagerRole {
@@ -185,6 +189,14 @@ impl Role for ManagerRole {
         let id = MessageId(self.world.clock.fresh_id());
         let address = Address::project_alarm(Tier::LONGEST);
         self.pen.must_arrive(id, address, project, letter.envelope.content.clone(), now).ok()
+    }
+
+    fn at_work(&self) {
+        self.post.at_work();
+    }
+
+    fn pen(&self) -> &Pen {
+        &self.pen
     }
 
     fn refused(&self, effect: Effect, id: MessageId, why: Why) -> Input {

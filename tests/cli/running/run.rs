@@ -66,6 +66,51 @@ async fn a_project_ends_without_any_broker_and_leaves_nothing_behind() {
     assert_eq!(again.status, Some(2), "what was made before is not written over");
 }
 
+/// Nothing can be made in there by anybody, and nothing of the project runs.
+#[tokio::test]
+async fn a_folder_that_can_not_be_written_is_refused_before_any_work() {
+    let home = Home::new();
+    home.write("held.toml", HELD);
+    home.write("file", "");
+    for (dir, why) in [
+        ("/proc/made", "error: `/proc/made` can not be written: "),
+        ("file/made", "error: `file/made"),
+        ("file", "error: `file` is no folder"),
+    ] {
+        let refused = home.run(&["run", "held.toml", "--out", dir]).await;
+        assert_eq!(refused.status, Some(2), "{dir}: {}", refused.stderr);
+        assert!(refused.stderr.starts_with(why), "{dir}: {}", refused.stderr);
+        assert_eq!(refused.stderr.lines().count(), 1, "{dir}: {}", refused.stderr);
+        assert!(!exists(&home.path("began")), "{dir}: its work began");
+    }
+}
+
+#[tokio::test]
+async fn results_that_can_not_be_written_at_the_end_are_kept_and_can_be_had() {
+    let home = Home::new();
+    let mut gate = home.gate();
+    std::fs::create_dir(home.path("tmp")).expect("a folder");
+    let tmp = home.path("tmp").display().to_string();
+    let home = home.with("TMPDIR", &tmp);
+    home.write("held.toml", HELD);
+    let running = home.start(&["run", "held.toml", "--out", "made"]);
+    gate.began().await;
+    // Somebody is quicker.
+    home.write("made", "in the way");
+    gate.let_one_end().await;
+    let refused = running.end().await;
+    assert_eq!(refused.status, Some(2), "{}", refused.stderr);
+    let complaint = refused.complaint();
+    assert!(complaint.starts_with("error: `made` is no folder; the results are kept in `sqlite:"), "{complaint}");
+    let command = complaint.split("they are written with: trireme ").nth(1).expect("a command").trim();
+    let words: Vec<&str> = command.split(' ').map(|word| if word == "DIR" { "elsewhere" } else { word }).collect();
+    let had = home.run(&words).await;
+    assert_eq!(had.status, Some(0), "{command}: {}", had.stderr);
+    let report = std::fs::read_to_string(home.path("elsewhere/report.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["counts"]["completed"], 23);
+}
+
 #[tokio::test]
 async fn a_failed_project_is_an_exit_status_of_one() {
     let home = Home::new();
@@ -85,7 +130,7 @@ async fn killed_in_the_middle_and_resumed_it_ends_whole_and_nothing_is_recorded_
     running.signal(Signal::KILL);
     assert_eq!(running.end().await.status, None);
 
-    let mut resumed = home.start(&["run", "--resume", ID, "--store", "sqlite:kept.db", "--json"]);
+    let mut resumed = home.start(&["run", "--resume", &ID[..6], "--store", "sqlite:kept.db", "--json"]);
     let second = gate.began().await;
     assert_ne!(orphan, second);
     // One for the orphan, which nobody listens to any more.

@@ -42,13 +42,31 @@ async fn a_worker_on_another_store_than_its_peers_refuses_to_go_on() {
     assert_eq!(refused.status, Some(3), "{}", refused.stderr);
     assert!(refused.complaint().starts_with("error: agent `first` on "), "{}", refused.stderr);
     assert!(refused.stderr.ends_with("hint: all agents of a namespace need the same `store.url`\n"));
-    // An executor has no state, and so no store to differ in.
-    let mut executor = home.start(&["executor", "--skills", "noop"]);
-    executor.says("ready").await;
-    executor.signal(Signal::TERM);
-    assert_eq!(executor.end().await.status, Some(0));
     manager.signal(Signal::TERM);
     assert_eq!(manager.end().await.status, Some(0));
+    claim.release().await;
+}
+
+/// An executor has no state: it works where the store can not be reached, and makes none.
+#[tokio::test]
+async fn an_executor_needs_no_store() {
+    let claim = namespace().await;
+    let home = Home::at(&claim).with("TRIREME_STORE__URL", "postgres://nobody@127.0.0.1:1/nowhere");
+    let mut executor = home.start(&["executor", "--skills", "noop"]);
+    // It is the first to come, and makes what it needs at the broker.
+    executor.says("ready").await;
+    let home = home.with("TRIREME_STORE__URL", "sqlite:owners.db");
+    let mut owners = [home.start(&["manager"]), home.start(&["coordinator"])];
+    for owner in &mut owners {
+        owner.says("ready").await;
+    }
+    home.write("p.toml", "name = \"p\"\n[[goals]]\nname = \"g\"\n[[goals.subtasks]]\nname = \"s\"\nskill = \"noop\"\n");
+    let done = home.run(&["submit", "p.toml", "--wait", "--json"]).await;
+    assert_eq!((done.status, &done.json()["counts"]["completed"]), (Some(0), &1.into()), "{}", done.stderr);
+    for agent in owners.into_iter().chain([executor]) {
+        agent.signal(Signal::TERM);
+        assert_eq!(agent.end().await.status, Some(0));
+    }
     claim.release().await;
 }
 
