@@ -58,14 +58,19 @@ pub fn world(
         store_id: id,
         clock: Arc::new(SystemClock),
         planners: planners.into(),
-        skills: Arc::new(settings.skills.iter().map(|(name, skill)| (name.clone(), options(skill))).collect()),
+        skills: Arc::new(skills(settings)),
         topology: Arc::new(TopologyOptions { partitions, ..settings.topology() }),
         timing: Timing {
             heartbeat: settings.agents.heartbeat,
             grace: settings.agents.grace,
             start_within: settings.attempts.start_within,
+            answer_within: settings.attempts.answer_within,
         },
     }
+}
+
+fn skills(settings: &Settings) -> BTreeMap<String, SkillOptions> {
+    settings.skills.iter().map(|(name, skill)| (name.clone(), options(skill, &settings.skills))).collect()
 }
 
 /// What an executor offers: the `wanted` skills, else every configured one that is not external.
@@ -99,16 +104,12 @@ pub fn offered(settings: &Settings, wanted: Option<&[String]>) -> Result<Executo
                 BadInput::new(format!("`[skills.{name}]`: {message}")).or_perhaps(hint)
             })?,
         };
-        skills.insert(name.clone(), OfferedSkill { options: options(skill), runner });
+        skills.insert(name.clone(), OfferedSkill { options: options(skill, &settings.skills), runner });
     }
     Ok(ExecutorOptions { slots: settings.agents.slots, skills })
 }
 
-fn options(skill: &Skill) -> SkillOptions {
-    SkillOptions {
-        concurrency: skill.concurrency,
-        prefetch: skill.prefetch,
-        timeout: skill.timeout,
-        max_attempts: skill.max_attempts,
-    }
+/// `all` are the settings' skills: a fallback's own terms are found there.
+fn options(skill: &Skill, all: &BTreeMap<String, Skill>) -> SkillOptions {
+    SkillOptions { concurrency: skill.concurrency, prefetch: skill.prefetch, defaults: skill.defaults(all) }
 }

@@ -43,16 +43,13 @@ pub struct SkillOptions {
     pub concurrency: u32,
     /// How many commands of it an executor holds: a stop gives back what it has not begun.
     pub prefetch: u16,
-    /// How long an attempt may run.
-    pub timeout: Duration,
-    /// How many charged failures end a subtask.
-    pub max_attempts: u32,
+    /// What holds for its subtasks where they do not say it themselves; its fallback's terms are resolved in it.
+    pub defaults: SkillDefaults,
 }
 
 impl SkillOptions {
     pub fn defaults(&self) -> SkillDefaults {
-        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        SkillDefaults::new(timeout_ms, self.max_attempts)
+        self.defaults.clone()
     }
 }
 
@@ -65,6 +62,8 @@ pub struct Timing {
     pub grace: Duration,
     /// How long a command may wait to begin before it is dispatched anew.
     pub start_within: Duration,
+    /// How long after its time is up an attempt may take to be answered, before its executor counts as gone.
+    pub answer_within: Duration,
 }
 
 impl Default for Timing {
@@ -73,6 +72,7 @@ impl Default for Timing {
             heartbeat: Duration::from_secs(5),
             grace: Duration::from_secs(30),
             start_within: Duration::from_secs(600),
+            answer_within: Duration::from_secs(30),
         }
     }
 }
