@@ -65,7 +65,7 @@ pub fn world(
         store_id: id,
         clock: Arc::new(SystemClock),
         planners: planners.into(),
-        skills: Arc::new(settings.skills.iter().map(|(name, skill)| (name.clone(), options(skill))).collect()),
+        skills: Arc::new(skills(settings)),
         topology: Arc::new(TopologyOptions { partitions, ..settings.topology() }),
         timing: timing(settings),
     }
@@ -76,8 +76,12 @@ fn timing(settings: &Settings) -> Timing {
         heartbeat: settings.agents.heartbeat,
         grace: settings.agents.grace,
         start_within: settings.attempts.start_within,
-        ..Timing::default()
+        answer_within: settings.attempts.answer_within,
     }
+}
+
+fn skills(settings: &Settings) -> BTreeMap<String, SkillOptions> {
+    settings.skills.iter().map(|(name, skill)| (name.clone(), options(skill, &settings.skills))).collect()
 }
 
 /// What an executor offers: the `wanted` skills, else every configured one that is not external.
@@ -111,17 +115,17 @@ pub fn offered(settings: &Settings, wanted: Option<&[String]>) -> Result<Executo
                 BadInput::new(format!("`[skills.{name}]`: {message}")).or_perhaps(hint)
             })?,
         };
-        skills.insert(name.clone(), OfferedSkill { options: options(skill), runner });
+        skills.insert(name.clone(), OfferedSkill { options: options(skill, &settings.skills), runner });
     }
     Ok(ExecutorOptions { slots: settings.agents.slots, skills })
 }
 
-fn options(skill: &Skill) -> SkillOptions {
+/// `all` are the settings' skills: a fallback's own terms are found there.
+fn options(skill: &Skill, all: &BTreeMap<String, Skill>) -> SkillOptions {
     SkillOptions {
         concurrency: skill.concurrency,
         prefetch: skill.prefetch,
         is_external: skill.performer == Performer::External,
-        timeout: skill.timeout,
-        max_attempts: skill.max_attempts,
+        defaults: skill.defaults(all),
     }
 }

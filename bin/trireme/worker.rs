@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use trireme::config::{Given, Settings};
+use trireme::config::{Given, Mode, Settings};
+use trireme::planner::duration;
 use trireme::runtime::port::Transport;
 use trireme::runtime::{Identity, Stop, coordinator, executor, manager};
 use trireme::wire::AgentId;
@@ -64,11 +65,28 @@ pub async fn run(layer: Layer, arguments: Arguments, settings: &Settings) -> Res
 /// Runs an executor until it is told to stop.
 pub async fn run_executor(arguments: ExecutorArguments, settings: &Settings) -> Result<Status, Failure> {
     let offered = wiring::offered(settings, arguments.skills.as_deref())?;
+    for skill in offered.skills.keys() {
+        warn_if_too_long(settings, skill);
+    }
     serve(Layer::Execution, arguments.agent, settings, async |transport, identity, stop: Stop| {
         let Some(ground) = unless_stopped(&stop, wiring::executor(settings, transport)).await? else { return Ok(()) };
         Ok(executor::run(ground, identity, offered, stop).await?)
     })
     .await
+}
+
+/// A command that is held for longer than the broker allows comes back before it is answered.
+fn warn_if_too_long(settings: &Settings, skill: &str) {
+    let (most, terms) = (settings.broker.consumer_timeout, settings.skills.get(skill));
+    if let Some(terms) = terms.filter(|terms| terms.mode == Mode::Held && terms.timeout > most) {
+        let (timeout, most) = (duration::print(terms.timeout), duration::print(most));
+        tracing::warn!(
+            skill,
+            timeout,
+            consumer_timeout = most,
+            "an attempt may take longer than the broker lets a command be held; hint: set `mode = \"leased\"`"
+        );
+    }
 }
 
 /// Connects an agent and has it `act`; says goodbye to the broker unless it is to leave at once.

@@ -97,6 +97,12 @@ impl Layers {
         self.entries.push(Entry { key: key.into(), value, source: source.into() });
     }
 
+    /// A text that is `unset` when nothing sets it.
+    pub fn text(&mut self, key: &str, unset: &str) -> Result<String, BadInput> {
+        let read = |value: &Value| value.as_str().map(str::to_owned);
+        self.read(key, "a text", Some(unset.into()), read, |text: &String| Value::String(text.clone()))
+    }
+
     pub fn optional_text(&mut self, key: &str) -> Result<Option<String>, BadInput> {
         let read = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(|text| Some(text.to_owned()));
         self.read(key, "a text", Some(None), read, |text| text.clone().map_or(Value::Null, Value::String))
@@ -106,8 +112,7 @@ impl Layers {
     pub fn parsed<T>(&mut self, key: &str, parse: impl Fn(String) -> Result<T, String>) -> Result<T, BadInput> {
         let read = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(Into::into);
         let text = self.read(key, "a text", None, read, |text: &String| Value::String(text.clone()))?;
-        let source = self.entries.last().map_or(DEFAULT, |entry| &entry.source);
-        parse(text).map_err(|error| BadInput::new(format!("`{key}` from {}: {error}", quote(source))))
+        parse(text).map_err(|error| BadInput::new(format!("`{key}` from {}: {error}", self.source(key))))
     }
 
     /// A URL with one of these beginnings.
@@ -120,18 +125,36 @@ impl Layers {
 
     /// `unset` is what a key without a default is when nothing sets it.
     pub fn integer(&mut self, key: &str, unset: Option<u32>, bounds: RangeInclusive<u32>) -> Result<u32, BadInput> {
-        let fits = |number: u64| u32::try_from(number).ok().filter(|number| bounds.contains(number));
-        let read = |value: &Value| value.as_u64().and_then(fits);
-        let wanted = format!("a whole number from {} to {}", bounds.start(), bounds.end());
-        self.read(key, &wanted, unset, read, |number| Value::from(*number))
+        let (wanted, fits) = integers(bounds);
+        self.read(key, &wanted, unset, fits, |number| Value::from(*number))
+    }
+
+    pub fn optional_integer(&mut self, key: &str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, BadInput> {
+        let (wanted, fits) = integers(bounds);
+        self.read(key, &wanted, Some(None), |value| fits(value).map(Some), |number| Value::from(*number))
     }
 
     /// `unset` is what a key without a default is when nothing sets it.
     pub fn duration(&mut self, key: &str, unset: Option<Duration>, most: Duration) -> Result<Duration, BadInput> {
-        let wanted = format!("a duration such as \"250ms\", \"90s\" or \"5m\", at most \"{}\"", duration::print(most));
-        let fits = |text: &str| duration::parse(text).filter(|duration| *duration <= most);
-        let read = |value: &Value| value.as_str().and_then(fits);
-        self.read(key, &wanted, unset, read, |value| Value::String(duration::print(*value)))
+        let (wanted, fits) = durations(most);
+        self.read(key, &wanted, unset, fits, |value| duration::print(*value).into())
+    }
+
+    pub fn optional_duration(&mut self, key: &str, most: Duration) -> Result<Option<Duration>, BadInput> {
+        let (wanted, fits) = durations(most);
+        self.read(key, &wanted, Some(None), |value| fits(value).map(Some), |value| value.map(duration::print).into())
+    }
+
+    /// A list of texts; in a variable commas part them. `unset` is what it is when nothing sets it.
+    pub fn texts(&mut self, key: &str, unset: Vec<String>) -> Result<Vec<String>, BadInput> {
+        let read = |value: &Value| value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect();
+        self.read(key, "a list of texts", Some(unset), read, |texts: &Vec<String>| texts.clone().into())
+    }
+
+    /// Where what was read of `key` is from.
+    pub fn source(&self, key: &str) -> String {
+        let entry = self.entries.iter().rev().find(|entry| entry.key == key);
+        quote(entry.map_or(DEFAULT, |entry| &entry.source))
     }
 
     /// Reads a key, and writes down what it is.
@@ -149,14 +172,33 @@ impl Layers {
         // What is handed over as a text has no origin: the file.
         let origin = found.origin().map(String::from);
         let found: Value = found.try_deserialize().map_err(not_merged)?;
-        // Variables and options are texts whatever they mean: a number there is one in digits.
-        let number = || found.as_str().filter(|_| origin.is_some())?.parse().ok().map(Value::Number);
-        let value = if found.is_null() { unset } else { read(&found).or_else(|| read(&number()?)) };
+        // Variables and options are texts whatever they mean.
+        let meant = || found.as_str().filter(|_| origin.is_some()).into_iter().flat_map(meanings);
+        let value =
+            if found.is_null() { unset } else { read(&found).or_else(|| meant().find_map(|value| read(&value))) };
         let source = origin.as_deref().unwrap_or(&self.file_name).to_owned();
         let value = value.ok_or_else(|| bad(key, &found, &quote(&source), wanted))?;
         self.note(key, show(&value), source);
         Ok(value)
     }
+}
+
+/// What a text of a variable or an option may stand for: a number in digits, a list with commas.
+fn meanings(text: &str) -> impl Iterator<Item = Value> {
+    let list = text.split(',').map(|part| Value::from(part.trim())).collect();
+    text.parse().ok().map(Value::Number).into_iter().chain([list])
+}
+
+fn integers(bounds: RangeInclusive<u32>) -> (String, impl Fn(&Value) -> Option<u32>) {
+    let wanted = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+    let fits = move |number: u64| u32::try_from(number).ok().filter(|number| bounds.contains(number));
+    (wanted, move |value| value.as_u64().and_then(&fits))
+}
+
+fn durations(most: Duration) -> (String, impl Fn(&Value) -> Option<Duration>) {
+    let wanted = format!("a duration such as \"250ms\", \"90s\" or \"5m\", at most \"{}\"", duration::print(most));
+    let fits = move |text: &str| duration::parse(text).filter(|duration| *duration <= most);
+    (wanted, move |value| value.as_str().and_then(&fits))
 }
 
 /// `set` is what beats the file: keys, each with what sets it and its value. A later one beats an earlier one.

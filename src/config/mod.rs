@@ -10,6 +10,7 @@
 mod layers;
 mod secret;
 mod skills;
+mod terms;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ use crate::wire::address::Namespace;
 pub use layers::{Entry, Given};
 pub use secret::masked;
 pub use skills::{Performer, Skill};
+pub use terms::{Mode, OtherSkill};
 
 use layers::Layers;
 
@@ -61,6 +63,8 @@ pub struct Broker {
     pub requests_max: u32,
     /// How often a command may come back from dying executors before it is given up.
     pub skill_delivery_limit: u32,
+    /// How long the broker lets a delivery be held; it can not be asked.
+    pub consumer_timeout: Duration,
 }
 
 /// `[store]`: where projects are remembered.
@@ -88,6 +92,8 @@ pub struct Attempts {
     pub timeout: Duration,
     /// How long a command may wait to begin before it is dispatched anew.
     pub start_within: Duration,
+    /// How long after its time is up an attempt may take to be answered, before its executor counts as gone.
+    pub answer_within: Duration,
 }
 
 /// `[playbooks]`: plans for projects of some kind.
@@ -138,6 +144,7 @@ impl Settings {
             partitions: layers.integer("broker.partitions", None, 1..=PARTITIONS_MAX)?,
             requests_max: layers.integer("broker.requests_max", None, 1..=REQUESTS_MAX)?,
             skill_delivery_limit: layers.integer("broker.skill_delivery_limit", None, 1..=DELIVERY_LIMIT_MAX)?,
+            consumer_timeout: layers.duration("broker.consumer_timeout", None, TIMEOUT_MAX)?,
         };
         let store = Store { url: layers.url("store.url", &["sqlite:", "postgres://", "postgresql://"])? };
         let agents = Agents {
@@ -148,6 +155,7 @@ impl Settings {
         let attempts = Attempts {
             timeout: layers.duration("attempts.timeout", None, TIMEOUT_MAX)?,
             start_within: layers.duration("attempts.start_within", None, TIMEOUT_MAX)?,
+            answer_within: layers.duration("attempts.answer_within", None, TIMEOUT_MAX)?,
         };
         let playbooks = Playbooks { folder: layers.optional_text("playbooks.folder")?.map(PathBuf::from) };
         let log = Log {

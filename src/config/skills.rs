@@ -8,17 +8,35 @@ use config::ValueKind;
 use serde_json::{Map, Value};
 
 use super::layers::Layers;
+use super::terms::{self, Mode, OtherSkill};
 use super::{Agents, Attempts, SLOTS_MAX, TIMEOUT_MAX};
 use crate::domain::bad_input::{BadInput, quote};
 use crate::domain::check::ATTEMPTS_MAX;
+use crate::domain::expand::{Fallback, SkillDefaults};
 use crate::domain::nearest;
+use crate::domain::retry::Retry;
 use crate::wire::address::check_skill;
 
 /// The skills that are always there, performed by the runners of the same name.
 pub const ALWAYS: [&str; 2] = ["noop", "sleep"];
 /// The runner of a skill that other programs perform: its queue is declared, and nothing of ours consumes it.
 const EXTERNAL: &str = "external";
-const KEYS: [&str; 5] = ["runner", "concurrency", "prefetch", "timeout", "max_attempts"];
+const KEYS: [&str; 14] = [
+    "runner",
+    "concurrency",
+    "prefetch",
+    "timeout",
+    "max_attempts",
+    "backoff",
+    "backoff_factor",
+    "backoff_max",
+    "retry_on",
+    "queue_wait",
+    "mode",
+    "lease",
+    "fallback",
+    "fallback_after",
+];
 /// Charged failures that end a subtask, unless its plan or its skill says otherwise.
 const ATTEMPTS: u32 = 3;
 /// A `noop` takes no time: the more of them one round trip brings, the better.
@@ -31,12 +49,48 @@ pub struct Skill {
     pub performer: Performer,
     /// How many subtasks of this skill an executor runs at once; `agents.slots` by default.
     pub concurrency: u32,
-    /// How many commands an executor holds at once; `concurrency` by default, so that none waits behind it.
+    /// How many commands an executor holds at once; `concurrency` by default, so that none waits behind it. Leased
+    /// ones are taken one at a time.
     pub prefetch: u16,
     /// How long one attempt may run, unless the plan says otherwise.
     pub timeout: Duration,
     /// How many charged failures end a subtask, unless the plan says otherwise.
     pub max_attempts: u32,
+    /// Which failures are tried again, and how long that waits, unless the plan says otherwise.
+    pub retry: Retry,
+    /// How long a command may wait to begin before that is charged as a failure.
+    pub queue_wait: Option<Duration>,
+    pub mode: Mode,
+    /// The skill that is asked when this one has failed.
+    pub fallback: Option<OtherSkill>,
+}
+
+impl Skill {
+    /// What holds for its subtasks where they do not say it themselves. `all` has its fallback.
+    pub fn defaults(&self, all: &BTreeMap<String, Self>) -> SkillDefaults {
+        let fallback = self.fallback.as_ref().and_then(|other| Some((other, all.get(&other.skill)?)));
+        SkillDefaults {
+            timeout_ms: milliseconds(self.timeout),
+            max_attempts: self.max_attempts,
+            retry: self.retry.clone(),
+            queue_wait_ms: self.queue_wait.map(milliseconds),
+            lease_ms: self.mode.lease().map(milliseconds),
+            fallback: fallback.map(|(other, terms)| Fallback {
+                after: other.after,
+                skill: other.skill.clone(),
+                timeout_ms: milliseconds(terms.timeout),
+                max_attempts: terms.max_attempts,
+                retry: terms.retry.clone(),
+                queue_wait_ms: terms.queue_wait.map(milliseconds),
+                lease_ms: terms.mode.lease().map(milliseconds),
+            }),
+        }
+    }
+}
+
+/// Durations of settings are far below what 64 bits have.
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Who performs a skill.
@@ -58,10 +112,17 @@ pub fn defaults(file: &Map<String, Value>) -> BTreeMap<String, ValueKind> {
 }
 
 pub fn read(layers: &mut Layers, agents: &Agents, attempts: &Attempts) -> Result<BTreeMap<String, Skill>, BadInput> {
-    sections(layers.file())
+    let skills: BTreeMap<String, Skill> = sections(layers.file())
         .into_iter()
         .map(|(name, section)| Ok((name.clone(), read_one(layers, &name, &section, agents, attempts)?)))
-        .collect()
+        .collect::<Result<_, BadInput>>()?;
+    let names = || skills.keys().map(String::as_str);
+    for (name, skill) in &skills {
+        if let Some(other) = &skill.fallback {
+            terms::check_fallback(layers, name, other, names())?;
+        }
+    }
+    Ok(skills)
 }
 
 fn sections(file: &Map<String, Value>) -> BTreeMap<String, Value> {
@@ -88,15 +149,35 @@ fn read_one(
         .ok_or_else(|| BadInput::new(format!("`skills.{name}.runner` from `default`: skill `{name}` has no runner")))?;
     let performer = read_performer(layers, name, kind, section)?;
     let concurrency = layers.integer(&key("concurrency"), Some(agents.slots), 1..=SLOTS_MAX)?;
-    let prefetch = if name == "noop" { NOOP_PREFETCH.max(concurrency) } else { concurrency };
-    let prefetch = layers.integer(&key("prefetch"), Some(prefetch), 1..=PREFETCH_MAX)?;
+    let mode = terms::read_mode(layers, name, agents.heartbeat)?;
     Ok(Skill {
         performer,
         concurrency,
-        prefetch: u16::try_from(prefetch).unwrap_or(u16::MAX),
+        prefetch: read_prefetch(layers, name, mode, concurrency)?,
         timeout: layers.duration(&key("timeout"), Some(attempts.timeout), TIMEOUT_MAX)?,
         max_attempts: layers.integer(&key("max_attempts"), Some(ATTEMPTS), 1..=ATTEMPTS_MAX)?,
+        retry: terms::read_retry(layers, name)?,
+        queue_wait: layers.optional_duration(&key("queue_wait"), TIMEOUT_MAX)?,
+        mode,
+        fallback: terms::read_fallback(layers, name)?,
     })
+}
+
+/// A leased command leaves the prefetch window when it begins: with a wider one the next would wait behind it.
+fn read_prefetch(layers: &mut Layers, name: &str, mode: Mode, concurrency: u32) -> Result<u16, BadInput> {
+    let key = format!("skills.{name}.prefetch");
+    let prefetch = match mode {
+        Mode::Held => {
+            let unset = if name == "noop" { NOOP_PREFETCH.max(concurrency) } else { concurrency };
+            layers.integer(&key, Some(unset), 1..=PREFETCH_MAX)?
+        }
+        Mode::Leased { .. } if layers.optional_integer(&key, 1..=PREFETCH_MAX)?.is_some() => {
+            let what = "has no effect on a leased skill: an executor takes one command at a time";
+            return Err(BadInput::new(format!("`{key}` from {} {what}", layers.source(&key))));
+        }
+        Mode::Leased { .. } => 1,
+    };
+    Ok(u16::try_from(prefetch).unwrap_or(u16::MAX))
 }
 
 /// The runner's own table is the only one that a skill may have; what is in it is the runner's to judge.

@@ -5,6 +5,9 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
+use crate::domain::expand::{Fallback, SkillDefaults};
+use crate::domain::retry::Retry;
+use crate::wire::FailureKind;
 
 fn resolve(file: &str, variables: &[(&str, &str)], given: Vec<Given>) -> Result<Settings, BadInput> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -133,7 +136,7 @@ fn each_fault_of_a_setting_has_its_line() {
         ),
         (
             refused("[skills.x]\nrunner = 'external'\n[skills.x.command]\nargv = ['true']", &[]),
-            "unknown key `skills.x.command` in `my.toml` (known are `runner`, `concurrency`, `prefetch`, `timeout`, `max_attempts`)",
+            "unknown key `skills.x.command` in `my.toml` (known are `runner`, `concurrency`, `prefetch`, `timeout`, `max_attempts`, `backoff`, `backoff_factor`, `backoff_max`, `retry_on`, `queue_wait`, `mode`, `lease`, `fallback`, `fallback_after`)",
         ),
         (
             refused("[skills.x]\nrunner = 'noop'\nmax_attempts = 0", &[]),
@@ -145,6 +148,88 @@ fn each_fault_of_a_setting_has_its_line() {
     }
     let none = Settings::resolve(Some(Path::new("/no/such/file")), [], Vec::new()).expect_err("no file");
     assert!(none.message.starts_with("`/no/such/file` can not be read: No such file"), "{none}");
+}
+
+/// What a skill says of its attempts comes to what its subtasks are planned with; its fallback's own terms too, and
+/// nothing of a fallback's fallback.
+#[test]
+fn a_skill_says_how_its_attempts_are_tried_again_kept_and_passed_on() {
+    let file = "[skills.long]\nrunner = 'noop'\ntimeout = '2h'\nmode = 'leased'\nqueue_wait = '1m'\nbackoff = '3s'\n\
+                backoff_factor = 4\nbackoff_max = '1h'\nretry_on = ['crashed']\nfallback = 'short'\nfallback_after = 2\n\
+                [skills.short]\nrunner = 'external'\ntimeout = '5s'\nmax_attempts = 9\nfallback = 'long'";
+    let variables = [("TRIREME_SKILLS__SHORT__RETRY_ON", "timeout, permanent"), ("TRIREME_SKILLS__LONG__LEASE", "1m")];
+    let settings = resolve(file, &variables, Vec::new()).expect("good settings");
+    let short = Retry { on: vec![FailureKind::Timeout, FailureKind::Permanent], ..Retry::default() };
+    let expected = SkillDefaults {
+        timeout_ms: 7_200_000,
+        max_attempts: 3,
+        retry: Retry { first_ms: 3_000, factor: 4, max_ms: 3_600_000, on: vec![FailureKind::Crashed] },
+        queue_wait_ms: Some(60_000),
+        lease_ms: Some(60_000),
+        fallback: Some(Fallback {
+            after: Some(2),
+            skill: "short".into(),
+            timeout_ms: 5_000,
+            max_attempts: 9,
+            retry: short.clone(),
+            queue_wait_ms: None,
+            lease_ms: None,
+        }),
+    };
+    assert_eq!(settings.skills["long"].defaults(&settings.skills), expected);
+    assert_eq!(settings.skills["noop"].defaults(&settings.skills), SkillDefaults::new(300_000, 3));
+    assert_eq!(settings.skills["short"].retry, short);
+    let of = |key| entry(&settings, key);
+    assert_eq!(of("skills.short.retry_on"), (&json!(["timeout", "permanent"]), "TRIREME_SKILLS__SHORT__RETRY_ON"));
+    assert_eq!(of("skills.noop.retry_on"), (&json!(["transient", "timeout", "crashed"]), "default"));
+    assert_eq!((of("skills.long.lease").0, of("skills.short.lease").0), (&json!("1m"), &Value::Null));
+    assert_eq!((of("skills.noop.backoff").0, of("skills.noop.mode").0), (&json!("1s"), &json!("held")));
+}
+
+#[test]
+fn terms_that_can_not_be_meant_are_refused() {
+    let skill = |keys: &str| refused(&format!("[skills.x]\nrunner = 'noop'\n{keys}"), &[]);
+    for (line, expected) in [
+        (skill("retry_on = 'timeout'"), "`skills.x.retry_on` from `my.toml` is `timeout`, not a list of texts"),
+        (skill("retry_on = ['timeout', 'timeout']"), "`skills.x.retry_on` from `my.toml`: `timeout` is there twice"),
+        (
+            skill("retry_on = ['timout']"),
+            "`skills.x.retry_on` from `my.toml`: no failure `timout` is tried again (did you mean `timeout`?)",
+        ),
+        (
+            skill("mode = 'leased'\nprefetch = 4"),
+            "`skills.x.prefetch` from `my.toml` has no effect on a leased skill: an executor takes one command at a time",
+        ),
+        (
+            skill("backoff = '25h'"),
+            "`skills.x.backoff` from `my.toml` is `25h`, not a duration such as \"250ms\", \"90s\" or \"5m\", at most \"24h\"",
+        ),
+        (
+            skill("backoff_factor = 0"),
+            "`skills.x.backoff_factor` from `my.toml` is `0`, not a whole number from 1 to 100",
+        ),
+        (skill("mode = 'rented'"), "`skills.x.mode` from `my.toml` is `rented`, not `held` or `leased`"),
+        (
+            skill("lease = '1m'"),
+            "`skills.x.lease` from `my.toml` has no effect on a skill that is not leased (set `skills.x.mode = \"leased\"`, or leave it out)",
+        ),
+        (
+            skill("mode = 'leased'\nlease = '10s'"),
+            "`skills.x.lease` from `my.toml` is `10s`, shorter than 3 heartbeats of 5s (make it at least \"15s\", or `agents.heartbeat` shorter)",
+        ),
+        (
+            skill("fallback = 'nop'"),
+            "`skills.x.fallback` from `my.toml` is `nop`, which is not configured (did you mean `noop`?)",
+        ),
+        (skill("fallback = 'x'"), "`skills.x.fallback` from `my.toml` is `x`, the skill itself"),
+        (skill("fallback_after = 1"), "`skills.x.fallback_after` from `my.toml` has no effect without a `fallback`"),
+        (
+            skill("queue_wait = 5"),
+            "`skills.x.queue_wait` from `my.toml` is `5`, not a duration such as \"250ms\", \"90s\" or \"5m\", at most \"720h\"",
+        ),
+    ] {
+        assert_eq!(line, expected);
+    }
 }
 
 /// Names and texts that the library which merges could take for something else.
@@ -187,7 +272,7 @@ fn nothing_is_read_into_a_name_or_a_text() {
         ),
         (
             refused(work, &[("TRIREME_SKILLS__WORK__COMMAND__ARGV", "x")]),
-            "unknown setting `TRIREME_SKILLS__WORK__COMMAND__ARGV` in the environment (did you mean `TRIREME_SKILLS__WORK__CONCURRENCY`?)",
+            "unknown setting `TRIREME_SKILLS__WORK__COMMAND__ARGV` in the environment (did you mean `TRIREME_SKILLS__WORK__BACKOFF_MAX`?)",
         ),
     ] {
         assert_eq!(line, expected);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::bad_input::{BadInput, cut, quote};
 use super::nearest;
+use super::retry;
 use crate::wire::address::check_skill;
 use crate::wire::codec::check_value;
 use crate::wire::{GoalPlan, Raw, SubtaskPlan};
@@ -26,6 +27,10 @@ const SUBTASK_NAME_BYTES_MAX: usize = NAME_BYTES_MAX + "Execute ".len();
 pub const TIMEOUT_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// More charged attempts than this are a mistake.
 pub const ATTEMPTS_MAX: u32 = 1_000;
+/// The longest wait between two attempts: a day.
+pub const BACKOFF_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// A wait that grows faster is a mistake.
+pub const BACKOFF_FACTOR_MAX: u32 = 100;
 /// This many names of a circle are printed.
 const CIRCLE_NAMES_MAX: usize = 12;
 
@@ -75,9 +80,19 @@ fn check_subtask(subtask: &SubtaskPlan) -> Result<(), BadInput> {
         check_input(subtask.input.as_ref())?;
         check_range("repeat", copies(subtask), u64::from(SUBTASKS_MAX))?;
         check_range("timeout", subtask.timeout_ms.unwrap_or(1), TIMEOUT_MS_MAX)?;
-        check_range("max_attempts", u64::from(subtask.max_attempts.unwrap_or(1)), u64::from(ATTEMPTS_MAX))
+        check_range("max_attempts", u64::from(subtask.max_attempts.unwrap_or(1)), u64::from(ATTEMPTS_MAX))?;
+        check_retry(subtask)
     };
     numbers().map_err(|bad| bad.at(format_args!("subtask {}", quote(&subtask.name))))
+}
+
+fn check_retry(subtask: &SubtaskPlan) -> Result<(), BadInput> {
+    check_range("queue_wait", subtask.queue_wait_ms.unwrap_or(1), TIMEOUT_MS_MAX)?;
+    check_range("backoff", subtask.backoff_ms.unwrap_or(1), BACKOFF_MS_MAX)?;
+    check_range("backoff_max", subtask.backoff_max_ms.unwrap_or(1), BACKOFF_MS_MAX)?;
+    check_range("backoff_factor", subtask.backoff_factor.unwrap_or(1).into(), BACKOFF_FACTOR_MAX.into())?;
+    let kinds = subtask.retry_on.iter().flatten().map(|kind| kind.as_str());
+    retry::kinds(kinds).map(|_| ()).map_err(|bad| bad.at("its `retry_on`"))
 }
 
 /// Whether `name` can name a `what`: not empty, not too long, and on one line.

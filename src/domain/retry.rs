@@ -5,10 +5,38 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bad_input::{BadInput, quote};
+use super::nearest;
 use crate::wire::{FailureKind, MessageId};
 
 /// The longest that an executor may ask for with `retry_after_ms`: a day. What asks for more is a mistake.
 const RETRY_AFTER_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+/// The kinds that may be named as worth another attempt. Nobody wants what was cancelled, and what was released is
+/// tried again anyway.
+const NAMED: [FailureKind; 5] = [
+    FailureKind::Transient,
+    FailureKind::Timeout,
+    FailureKind::Crashed,
+    FailureKind::Unsupported,
+    FailureKind::Permanent,
+];
+
+/// The kinds of these names, each once.
+pub fn kinds<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<FailureKind>, BadInput> {
+    let mut kinds = Vec::new();
+    for name in names {
+        let Some(kind) = NAMED.into_iter().find(|kind| kind.as_str() == name) else {
+            let hint = nearest::hint(name, NAMED.map(FailureKind::as_str));
+            return Err(BadInput::new(format!("no failure {} is tried again", quote(name))).or_perhaps(hint));
+        };
+        match kinds.contains(&kind) {
+            true => return Err(BadInput::new(format!("{} is there twice", quote(name)))),
+            false => kinds.push(kind),
+        }
+    }
+    Ok(kinds)
+}
 
 /// What a skill, or a subtask, says of further attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,5 +113,21 @@ mod tests {
         assert!((0..100).all(|number| retry.wait_ms(command(number), 1, Some(10_000)) == 10_000));
         assert!((0..100).all(|number| retry.wait_ms(command(number), 1, Some(1)) <= 1_000));
         assert_eq!(retry.wait_ms(command(1), 1, Some(u64::MAX)), RETRY_AFTER_MS_MAX);
+    }
+
+    #[test]
+    fn only_kinds_that_are_charged_can_be_named() {
+        assert_eq!(kinds(["timeout", "permanent"]), Ok(vec![FailureKind::Timeout, FailureKind::Permanent]));
+        assert_eq!(kinds([]), Ok(Vec::new()));
+        for (bad, expected) in [
+            (&["timeout", "timeout"][..], "`timeout` is there twice"),
+            (&["tranzient"], "no failure `tranzient` is tried again (did you mean `transient`?)"),
+            (
+                &["released"],
+                "no failure `released` is tried again (known are `transient`, `timeout`, `crashed`, `unsupported`, `permanent`)",
+            ),
+        ] {
+            assert_eq!(kinds(bad.iter().copied()).expect_err("bad").in_one_line(), expected);
+        }
     }
 }

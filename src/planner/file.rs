@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::document::{self, Format};
 use super::table::Table;
 use crate::domain::bad_input::{BadInput, quote};
-use crate::domain::check::{ATTEMPTS_MAX, PRIORITY_MAX, SUBTASKS_MAX, TIMEOUT_MS_MAX, check};
+use crate::domain::check::{
+    ATTEMPTS_MAX, BACKOFF_FACTOR_MAX, BACKOFF_MS_MAX, PRIORITY_MAX, SUBTASKS_MAX, TIMEOUT_MS_MAX, check,
+};
 use crate::domain::nearest;
 use crate::wire::content::NewProject;
 use crate::wire::{
@@ -18,8 +20,22 @@ use crate::wire::{
 
 const PROJECT_KEYS: [&str; 7] = ["name", "description", "id", "planner", "playbook", "parameters", "goals"];
 pub(super) const GOAL_KEYS: [&str; 5] = ["name", "priority", "description", "input", "subtasks"];
-pub(super) const SUBTASK_KEYS: [&str; 9] =
-    ["name", "skill", "type", "description", "dependencies", "input", "repeat", "timeout", "max_attempts"];
+pub(super) const SUBTASK_KEYS: [&str; 14] = [
+    "name",
+    "skill",
+    "type",
+    "description",
+    "dependencies",
+    "input",
+    "repeat",
+    "timeout",
+    "max_attempts",
+    "backoff",
+    "backoff_factor",
+    "backoff_max",
+    "retry_on",
+    "queue_wait",
+];
 
 /// A project as its file describes it: checked as far as it can be without knowing anything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,14 +211,18 @@ fn read_subtask(goal: &str, at: usize, map: &Map<String, Value>) -> Result<Subta
         (Some(skill), None) | (None, Some(skill)) => skill,
         (None, None) => return Err(table.lacks("skill")),
     };
-    let timeout = table.duration("timeout", std::time::Duration::from_millis(TIMEOUT_MS_MAX))?;
     Ok(SubtaskPlan {
         description: table.text("description")?.unwrap_or_default().into(),
         dependencies: table.texts("dependencies")?.into_iter().map(Into::into).collect(),
         input: table.table("input")?.map(raw),
         repeat: table.integer("repeat", 1..=SUBTASKS_MAX)?,
-        timeout_ms: timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok()),
+        timeout_ms: table.milliseconds("timeout", TIMEOUT_MS_MAX)?,
         max_attempts: table.integer("max_attempts", 1..=ATTEMPTS_MAX)?,
+        queue_wait_ms: table.milliseconds("queue_wait", TIMEOUT_MS_MAX)?,
+        backoff_ms: table.milliseconds("backoff", BACKOFF_MS_MAX)?,
+        backoff_factor: table.integer("backoff_factor", 1..=BACKOFF_FACTOR_MAX)?,
+        backoff_max_ms: table.milliseconds("backoff_max", BACKOFF_MS_MAX)?,
+        retry_on: table.kinds("retry_on")?,
         ..SubtaskPlan::new(name, skill)
     })
 }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::duration;
 use crate::domain::bad_input::{BadInput, quote};
-use crate::domain::{check, nearest};
+use crate::domain::{check, nearest, retry};
+use crate::wire::FailureKind;
 
 /// A table and where it stands.
 pub struct Table<'a> {
@@ -74,6 +75,19 @@ impl<'a> Table<'a> {
         let wanted = format!("a duration such as \"250ms\", \"90s\" or \"5m\", at most \"{}\"", duration::print(most));
         let fits = |text| duration::parse(text).filter(|duration| *duration <= most);
         self.read(key, &wanted, |value| value.as_str().and_then(fits))
+    }
+
+    /// A duration of at most so many milliseconds, in milliseconds.
+    pub fn milliseconds(&self, key: &str, most: u64) -> Result<Option<u64>, BadInput> {
+        let duration = self.duration(key, Duration::from_millis(most))?;
+        Ok(duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(most)))
+    }
+
+    /// Kinds of failure.
+    pub fn kinds(&self, key: &str) -> Result<Option<Vec<FailureKind>>, BadInput> {
+        let names = self.texts(key)?;
+        let kinds = retry::kinds(names).map_err(|bad| bad.at(format!("`{key}`{}", self.place_after(" of "))))?;
+        Ok(self.map.contains_key(key).then_some(kinds))
     }
 
     pub fn table(&self, key: &str) -> Result<Option<&'a Map<String, Value>>, BadInput> {

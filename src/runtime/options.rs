@@ -59,16 +59,13 @@ pub struct SkillOptions {
     pub prefetch: u16,
     /// Programs that are none of ours perform it: nothing is heard of them but their answers.
     pub is_external: bool,
-    /// How long an attempt may run.
-    pub timeout: Duration,
-    /// How many charged failures end a subtask.
-    pub max_attempts: u32,
+    /// What holds for its subtasks where they do not say it themselves; its fallback's terms are resolved in it.
+    pub defaults: SkillDefaults,
 }
 
 impl SkillOptions {
     pub fn defaults(&self) -> SkillDefaults {
-        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        SkillDefaults::new(timeout_ms, self.max_attempts)
+        self.defaults.clone()
     }
 }
 

@@ -50,6 +50,8 @@ fn each_is_refused_in_one_line() {
         ("a number that is none", "p.toml", plan(&[("a", "input = { x = nan }")]).into_bytes()),
         ("a negative timeout", "p.toml", plan(&[("a", "timeout = \"-5s\"")]).into_bytes()),
         ("a timeout without a unit", "p.toml", plan(&[("a", "timeout = 5")]).into_bytes()),
+        ("a long wait", "p.toml", plan(&[("a", "backoff = \"2d\"")]).into_bytes()),
+        ("a kind of failure", "p.toml", plan(&[("a", "retry_on = [\"cancelled\"]")]).into_bytes()),
         ("no attempts", "p.toml", plan(&[("a", "max_attempts = 0")]).into_bytes()),
         ("two goals of one name", "p.toml", b"name = \"p\"\n[[goals]]\nname = \"g\"\n[[goals]]\nname = \"g\"".to_vec()),
         ("two subtasks of one name", "p.toml", plan(&[("a", ""), ("a", "")]).into_bytes()),

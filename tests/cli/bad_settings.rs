@@ -20,6 +20,9 @@ fn each_is_refused_in_one_line() {
         ("a log format", "[log]\nformat = \"xml\""),
         ("a skill without a runner", "[skills.mine]\ntimeout = \"5s\""),
         ("an unknown key of a skill", "[skills.mine]\nrunner = \"noop\"\ntimout = \"5s\""),
+        ("a kind of failure", "[skills.mine]\nrunner = \"noop\"\nretry_on = [\"tranzient\"]"),
+        ("a fallback", "[skills.mine]\nrunner = \"noop\"\nfallback = \"slep\""),
+        ("a short lease", "[skills.mine]\nrunner = \"noop\"\nmode = \"leased\"\nlease = \"1s\""),
         ("a skill's name", "[skills.\"told.1\"]\nrunner = \"noop\""),
     ];
     let place = Place::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+use trireme::domain::expand::SkillDefaults;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
 use trireme::runtime::port::{Planner, Store, Transport};
 use trireme::runtime::topology::TopologyOptions;
@@ -36,8 +37,7 @@ impl Terms {
             concurrency: sim.draw(|random| random.between(1, 4)),
             prefetch,
             is_external: false,
-            timeout: Duration::from_secs(60),
-            max_attempts: MAX_ATTEMPTS,
+            defaults: SkillDefaults::new(60_000, MAX_ATTEMPTS),
         };
         let skills = BTreeMap::from([(INSTANT.to_owned(), skill(64)), (SLOW.to_owned(), skill(4))]);
         let topology = TopologyOptions {
@@ -51,6 +51,7 @@ impl Terms {
             heartbeat: Duration::from_secs(sim.draw(|random| random.pick(&[5, 15]))),
             grace: Duration::from_secs(10),
             start_within: Duration::from_secs(sim.draw(|random| random.pick(&[5, 60, 600]))),
+            ..Timing::default()
         };
         Self { sim: sim.clone(), planners, skills: skills.into(), topology: topology.into(), timing }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use trireme::domain::expand::SkillDefaults;
 use trireme::runtime::client::Client;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
 use trireme::runtime::port::{Store, SystemClock, Transport};
@@ -92,7 +92,7 @@ fn identity(name: &str, layer: Layer) -> Identity {
 }
 
 fn skill() -> SkillOptions {
-    SkillOptions { concurrency: 4, prefetch: 4, is_external: false, timeout: Duration::from_secs(60), max_attempts: 3 }
+    SkillOptions { concurrency: 4, prefetch: 4, is_external: false, defaults: SkillDefaults::new(60_000, 3) }
 }
 
 /// A request with one goal of these subtasks.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::wire::FailureKind;
 
 fn goal(name: &str, priority: u32, subtasks: Vec<SubtaskPlan>) -> GoalPlan {
     GoalPlan { goal_name: name.into(), priority, description: String::new(), input: None, subtasks: Some(subtasks) }
@@ -109,6 +110,11 @@ fn numbers_and_names_are_within_their_bounds() {
     assert_eq!(with(|s| s.repeat = Some(0)), "goal `One`: subtask `a`: its `repeat` is 0, not from 1 to 1000000");
     assert!(with(|s| s.repeat = Some(1_000_001)).contains("`repeat` is 1000001"));
     assert!(with(|s| s.timeout_ms = Some(0)).contains("`timeout` is 0"));
+    assert!(with(|s| s.queue_wait_ms = Some(u64::MAX)).contains("`queue_wait` is 18446744073709551615"));
+    assert!(with(|s| s.backoff_ms = Some(0)).contains("`backoff` is 0, not from 1 to 86400000"));
+    assert!(with(|s| s.backoff_max_ms = Some(86_400_001)).contains("`backoff_max` is 86400001"));
+    assert!(with(|s| s.backoff_factor = Some(101)).contains("`backoff_factor` is 101, not from 1 to 100"));
+    assert!(with(|s| s.retry_on = Some(vec![FailureKind::Released])).contains("its `retry_on`: no failure `released`"));
     assert!(with(|s| s.timeout_ms = Some(u64::MAX)).contains("`timeout` is 18446744073709551615"));
     assert!(with(|s| s.max_attempts = Some(0)).contains("`max_attempts` is 0"));
     assert!(with(|s| s.name = " ".into()).contains("a subtask has an empty name"));

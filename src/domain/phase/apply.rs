@@ -24,6 +24,7 @@ impl Phase {
             Event::Planned {} => self.plan(),
             Event::Kept { subtasks, .. } => subtasks.iter().for_each(|kept| self.keep(kept)),
             Event::LeftOut { ordinals, .. } => ordinals.iter().for_each(|&ordinal| {
+                self.by_hand.insert(ordinal);
                 self.set_status(ordinal, SubtaskStatus::Cancelled);
                 self.skip_dependants(ordinal);
             }),
@@ -280,6 +281,7 @@ impl Phase {
 
     fn cancel_one(&mut self, ordinal: u32, cause: MessageId, reason: Option<&str>, then: Then) {
         self.disown(ordinal);
+        self.by_hand.insert(ordinal);
         self.set_status(ordinal, SubtaskStatus::Cancelled);
         match then {
             Then::Fail => {

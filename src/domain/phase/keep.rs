@@ -31,7 +31,7 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> (Vec<Kept>, Vec<u32>
                     let from = old.kept_from(other).unwrap_or_else(|| own(old, other));
                     kept.push(Kept { ordinal, from, bytes: old.subtasks[other as usize].bytes });
                 }
-                (Some(_), Some(SubtaskStatus::Cancelled)) if former.failed_only => {
+                (Some(other), Some(SubtaskStatus::Cancelled)) if former.failed_only && old.by_hand.contains(&other) => {
                     left_out.push(ordinal);
                     all = false;
                 }

@@ -58,6 +58,8 @@ pub struct Phase {
     pub(super) failed_count: u32,
     /// Where results are that were made in another phase.
     pub(super) kept: BTreeMap<u32, SubtaskId>,
+    /// What a person has cancelled, one by one.
+    pub(super) by_hand: BTreeSet<u32>,
     /// Commands that were given up and may be run all the same.
     pub(super) unwanted: BTreeMap<MessageId, Unwanted>,
     /// The version of the newest word of cancel, pause and resume.

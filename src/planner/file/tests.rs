@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::FailureKind;
 
 const GOOD: &str = r#"
 name = "Shop"
@@ -23,6 +24,11 @@ type = "DatabaseDesign"
 repeat = 3
 timeout = "1m 30s"
 max_attempts = 5
+backoff = "2s"
+backoff_factor = 3
+backoff_max = "1m"
+retry_on = ["crashed", "permanent"]
+queue_wait = "1h"
 [[goals.subtasks]]
 name = "code"
 skill = "CodeGeneration"
@@ -58,6 +64,11 @@ fn a_whole_file_is_read() {
         repeat: Some(3),
         timeout_ms: Some(90_000),
         max_attempts: Some(5),
+        queue_wait_ms: Some(3_600_000),
+        backoff_ms: Some(2_000),
+        backoff_factor: Some(3),
+        backoff_max_ms: Some(60_000),
+        retry_on: Some(vec![FailureKind::Crashed, FailureKind::Permanent]),
         ..SubtaskPlan::new("draw", "DatabaseDesign")
     };
     assert_eq!(subtasks[0], draw);
@@ -122,6 +133,14 @@ fn each_fault_of_a_file_has_its_line() {
         (
             named("timeout = 5"),
             "`timeout` of subtask `s` of goal `g` is `5`, not a duration such as \"250ms\", \"90s\" or \"5m\", at most \"720h\"",
+        ),
+        (
+            named("backoff_max = '25h'"),
+            "`backoff_max` of subtask `s` of goal `g` is `25h`, not a duration such as \"250ms\", \"90s\" or \"5m\", at most \"24h\"",
+        ),
+        (
+            named("retry_on = ['timeout', 'released']"),
+            "`retry_on` of subtask `s` of goal `g`: no failure `released` is tried again (known are `transient`, `timeout`, `crashed`, `unsupported`, `permanent`)",
         ),
         (named("dependencies = ['s']"), "goal `g`: subtask `s` depends on itself"),
         (named("dependencies = 's'"), "`dependencies` of subtask `s` of goal `g` is `s`, not a list of texts"),

@@ -82,5 +82,11 @@ fn what_was_cancelled_is_left_out_where_only_failures_are_done_again() {
     let plan = || graph("a; b: a; c; d");
     assert_eq!(renewed(&old, FORMER, plan()).shows(), "B1 I0 B1 C0");
     let failed_only = Former { failed_only: true, ..FORMER };
-    assert_eq!(renewed(&old, failed_only, plan()).shows(), "X0 S0 B1 C0");
+    let again = renewed(&old, failed_only, plan());
+    assert_eq!(again.shows(), "X0 S0 B1 C0");
+    assert_eq!(renewed(&again, failed_only, plan()).shows(), "X0 S0 B1 C0", "and again");
+    // What was cancelled because the phase failed is done again.
+    let mut old = Bench::under("fail cancel", "a; b");
+    old.fail(0, FailureKind::Permanent);
+    assert_eq!((old.shows().as_str(), renewed(&old, failed_only, graph("a; b")).shows().as_str()), ("E1 X1", "B1 B1"));
 }
