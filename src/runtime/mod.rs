@@ -5,6 +5,7 @@ pub mod coordinator;
 pub mod executor;
 pub mod manager;
 pub mod options;
+mod outage;
 pub mod port;
 pub mod reader;
 pub mod recover;
