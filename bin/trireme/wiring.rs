@@ -47,8 +47,9 @@ pub async fn owner(settings: &Settings, transport: Arc<dyn Transport>) -> Result
 /// What an executor stands on. It opens no store, so it can not know into how many partitions the projects are dealt,
 /// and leaves their queues to the owners.
 pub async fn executor(settings: &Settings, transport: Arc<dyn Transport>) -> Result<Ground, Failure> {
-    transport.declare(&topology(&TopologyOptions { partitions: 0, ..settings.topology() })).await?;
-    Ok(Ground { transport, clock: Arc::new(SystemClock), timing: timing(settings) })
+    let options = Arc::new(TopologyOptions { partitions: 0, ..settings.topology() });
+    transport.declare(&topology(&options)).await?;
+    Ok(Ground { transport, clock: Arc::new(SystemClock), topology: options, timing: timing(settings) })
 }
 
 /// The world of an agent on this transport and store; what the store's projects are dealt into counts.

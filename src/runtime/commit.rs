@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::letter::Letter;
+use super::options::World;
+use super::outage::Outages;
 use super::port::{Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::domain::decision::{Decision, Effect};
@@ -22,6 +24,8 @@ use crate::wire::{MessageId, Raw, StreamId, Timestamp};
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
 const STORE_PAUSE_FIRST: Duration = Duration::from_millis(50);
 const STORE_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// What it is called when it does not work.
+const STORE: &str = "the store";
 /// A stream that is fought over is decided anew this often; then its lane ends, and with it the fight.
 const CONFLICTS_MAX: u32 = 8;
 /// No snapshot before a stream has grown by this much: folding it is cheaper.
@@ -47,6 +51,7 @@ pub(crate) struct Desk<R: Role> {
     pub(crate) role: R,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    outages: Arc<Outages>,
     states: BTreeMap<StreamId, Hot<R::State>>,
 }
 
@@ -75,8 +80,9 @@ enum Outcome {
 }
 
 impl<R: Role> Desk<R> {
-    pub(crate) fn new(role: R, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { role, store, clock, states: BTreeMap::new() }
+    pub(crate) fn new(role: R, world: &World, outages: Arc<Outages>) -> Self {
+        let (store, clock) = (world.store.clone(), world.clock.clone());
+        Self { role, store, clock, outages, states: BTreeMap::new() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -95,7 +101,7 @@ impl<R: Role> Desk<R> {
 
     /// Reads from the store what a message needs before it is decided.
     pub(crate) async fn prepare(&mut self, message: &mut Message<R::Input>) -> Result<(), StoreError> {
-        let mut patience = Patience::default();
+        let mut patience = Patience::new(self.outages.clone());
         while let Err(error) = self.role.prepare(message).await {
             patience.wait(error).await?;
         }
@@ -152,7 +158,7 @@ impl<R: Role> Desk<R> {
 
     /// The message of an effect of a stream that was just committed.
     pub(crate) async fn render(&mut self, stream: StreamId, effect: Effect) -> Result<Rendered, RenderError> {
-        let mut patience = Patience::default();
+        let mut patience = Patience::new(self.outages.clone());
         loop {
             self.load([stream]).await.map_err(RenderError::Store)?;
             let now = self.clock.now();
@@ -175,7 +181,7 @@ impl<R: Role> Desk<R> {
         verdicts: &mut Verdicts,
     ) -> Result<(), StoreError> {
         let mut poisons = BTreeSet::new();
-        let mut patience = Patience::default();
+        let mut patience = Patience::new(self.outages.clone());
         let (mut conflicts, mut tried) = (0, false);
         loop {
             let streams: BTreeSet<StreamId> = items.iter().map(|item| item.2.stream).collect();
@@ -196,6 +202,7 @@ impl<R: Role> Desk<R> {
             };
             let error = match self.append(&mut drafts).await {
                 Ok(()) => {
+                    self.outages.works(STORE);
                     self.collect(items, tried, outcomes, drafts, verdicts);
                     return Ok(());
                 }
@@ -381,21 +388,20 @@ struct Patience {
     pause: Duration,
     /// When it failed first.
     since: Option<Instant>,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { pause: STORE_PAUSE_FIRST, since: None }
-    }
+    outages: Arc<Outages>,
 }
 
 impl Patience {
+    fn new(outages: Arc<Outages>) -> Self {
+        Self { pause: STORE_PAUSE_FIRST, since: None, outages }
+    }
+
     async fn wait(&mut self, error: StoreError) -> Result<(), StoreError> {
         let since = *self.since.get_or_insert_with(Instant::now);
         if matches!(error, StoreError::Unusable(_)) || since.elapsed() >= STORE_PATIENCE {
             return Err(error);
         }
-        tracing::warn!(%error, "the store is asked again");
+        self.outages.broke(STORE, &error.to_string());
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(STORE_PAUSE_MAX);
         Ok(())

@@ -20,7 +20,9 @@ use futures_util::FutureExt;
 
 use super::commit::{Desk, PANICKED};
 use super::letter::{self, Aside, Letter, Opened};
-use super::port::{Acker, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Store, Tag};
+use super::options::World;
+use super::outage::Outages;
+use super::port::{Acker, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Tag};
 use super::port::{StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use super::stop::Stop;
@@ -98,13 +100,13 @@ struct Waiting {
 impl<R: Role> Lane<R> {
     pub(crate) fn new(
         role: R,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
+        world: &World,
+        outages: Arc<Outages>,
         publisher: Box<dyn Publisher>,
         consumer: &dyn Consumer,
     ) -> Self {
         Self {
-            desk: Desk::new(role, store, clock),
+            desk: Desk::new(role, world, outages),
             publisher: publisher.into(),
             acker: consumer.acker(),
             held: VecDeque::new(),

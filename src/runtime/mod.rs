@@ -6,6 +6,7 @@ pub mod dead;
 pub mod executor;
 pub mod manager;
 pub mod options;
+mod outage;
 pub mod port;
 pub mod reader;
 pub mod recover;

@@ -27,6 +27,8 @@ pub struct Identity {
 pub struct Ground {
     pub transport: Arc<dyn Transport>,
     pub clock: Arc<dyn Clock>,
+    /// What is declared again when it is gone: an executor leaves the partitions to the owners.
+    pub topology: Arc<TopologyOptions>,
     pub timing: Timing,
 }
 
@@ -46,7 +48,12 @@ pub struct World {
 
 impl World {
     pub fn ground(&self) -> Ground {
-        Ground { transport: self.transport.clone(), clock: self.clock.clone(), timing: self.timing }
+        Ground {
+            transport: self.transport.clone(),
+            clock: self.clock.clone(),
+            topology: self.topology.clone(),
+            timing: self.timing,
+        }
     }
 }
 

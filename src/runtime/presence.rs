@@ -2,7 +2,7 @@
 //! messages. All of it may get lost: nothing that must happen depends on it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::letter::{self, Letter, Pen};
 use super::options::{Ground, Identity};
+use super::outage::Outages;
 use super::port::Publisher;
 use super::stop::Stop;
 use super::supervise::{Ended, Fatal, supervise};
@@ -30,6 +31,9 @@ const REMEMBERED_MAX: usize = 10_000;
 /// were there before it. After this time a difference is the newcomer's matter.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// The part of an agent that others speak to.
+const INBOX: &str = "the agent's inbox";
+
 /// So many of them are told of in a pong.
 const TOLD_MAX: usize = 1_000;
 
@@ -42,7 +46,6 @@ pub(crate) struct Facts {
     pub(crate) holds: Vec<u32>,
     pub(crate) waits_for: Vec<u32>,
     pub(crate) commands: Vec<RunningCommand>,
-    pub(crate) broken: bool,
 }
 
 /// One agent's place among the others.
@@ -54,7 +57,10 @@ pub(crate) struct Post {
     /// When it fires, this agent is leaving.
     stop: Stop,
     facts: Mutex<Facts>,
+    outages: Arc<Outages>,
     changed: Notify,
+    /// The exchanges may be new ones, which know nothing of the inbox.
+    unbound: Notify,
     others: Mutex<BTreeMap<AgentId, Presence>>,
     /// Somebody came, left or said something new.
     heard: Notify,
@@ -84,7 +90,9 @@ impl Post {
             store_id,
             stop,
             facts: Mutex::new(facts),
+            outages: Arc::default(),
             changed: Notify::new(),
+            unbound: Notify::new(),
             others: Mutex::default(),
             heard: Notify::new(),
             since: tokio::time::Instant::now(),
@@ -98,6 +106,37 @@ impl Post {
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    pub(crate) fn outages(&self) -> Arc<Outages> {
+        self.outages.clone()
+    }
+
+    /// A part of this agent does not work; true when everything did before. The others are told soon.
+    pub(crate) fn broke(&self, part: &str, why: &str) -> bool {
+        let is_first = self.outages.broke(part, why);
+        self.changed.notify_one();
+        is_first
+    }
+
+    /// A part of this agent works.
+    pub(crate) fn works(&self, part: &str) {
+        self.outages.works(part);
+        self.changed.notify_one();
+    }
+
+    /// The topology was declared again: the inbox is opened anew.
+    pub(crate) fn bind_again(&self) {
+        self.unbound.notify_one();
+    }
+
+    /// Whether every part has consumed once.
+    pub(crate) fn was_ready(&self) -> bool {
+        lock(&self.consuming).len() == self.parts
     }
 
     pub(crate) fn pen(&self) -> Pen {
@@ -131,6 +170,7 @@ impl Post {
 
     /// A part of this agent consumes. When all have done so for the first time it says that it is ready.
     pub(crate) fn consumes(&self, part: &str) {
+        self.works(part);
         let mut consuming = lock(&self.consuming);
         if consuming.len() < self.parts && consuming.insert(part.to_owned()) && consuming.len() == self.parts {
             tracing::info!(layer = %self.identity.layer, agent = %self.identity.agent_id, "ready");
@@ -159,7 +199,7 @@ impl Post {
     /// What this agent says of itself now.
     fn presence(&self) -> Presence {
         let facts = self.facts();
-        let status = match (facts.broken, facts.busy > 0 || self.is_at_work()) {
+        let status = match (self.outages.any(), facts.busy > 0 || self.is_at_work()) {
             (true, _) => AgentStatus::Error,
             (false, false) => AgentStatus::Idle,
             (false, true) => AgentStatus::Busy,
@@ -226,7 +266,7 @@ impl Post {
     /// is finished.
     pub(crate) async fn beside(&self, work: impl Future<Output = Result<(), Fatal>>) -> Result<(), Fatal> {
         let done = Stop::new();
-        let inbox = supervise("the agent's inbox", &self.ground.clock, &done, || self.session(&done));
+        let inbox = supervise(INBOX, self, &done, || self.session(&done));
         let work = async {
             let ended = work.await;
             done.drain();
@@ -241,7 +281,7 @@ impl Post {
         let bindings = bindings.map(|key| (Exchange::Agents, key));
         let mut inbox = self.ground.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
         let publisher = self.ground.transport.publisher().await?;
-        self.consumes("the inbox");
+        self.consumes(INBOX);
         *lock(&self.listening_since) = self.ground.clock.now();
         // Who is there already? The answers fill the roster before the first heartbeats come.
         self.send(&*publisher, Address::everybody(), Content::Ping(Ping::default())).await?;
@@ -250,6 +290,7 @@ impl Post {
             tokio::select! {
                 biased;
                 () = done.draining() => return Ok(()),
+                () = self.unbound.notified() => return Ok(()),
                 // Nothing more is to be expected of this agent, but it is there until its work is finished.
                 () = self.stop.draining(), if !told_leaving => {
                     self.tell(&*publisher).await?;

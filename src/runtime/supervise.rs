@@ -1,12 +1,13 @@
 //! Keeps a session going: whatever breaks it, it is opened again, a little later each time, until it is told to
-//! stop. An outage is said once, and its end once.
+//! stop. What has worked once never gives up: brokers refuse a lot while they start.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::port::{Clock, StoreError, TransportError};
+use super::presence::Post;
 use super::stop::Stop;
+use super::topology::topology;
 
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -29,6 +30,8 @@ pub enum Fatal {
 pub(crate) enum Ended {
     /// It broke: again, a little later.
     Broken(String),
+    /// Somebody has deleted what it needs, or the broker can not find it yet.
+    Missing(String),
     Fatal(Fatal),
 }
 
@@ -36,6 +39,7 @@ impl From<TransportError> for Ended {
     fn from(error: TransportError) -> Self {
         match error {
             TransportError::Mismatch(_) | TransportError::Refused(_) => Self::Fatal(Fatal::Transport(error)),
+            TransportError::Missing(_) => Self::Missing(error.to_string()),
             TransportError::Unreachable(_) | TransportError::Closed(_) => Self::Broken(error.to_string()),
         }
     }
@@ -54,45 +58,50 @@ impl From<super::lane::LaneError> for Ended {
 }
 
 /// Runs `session` again and again until `stop` drains, or it can not go on at all. A session ends well only when
-/// it was told to stop.
-pub(crate) async fn supervise<F, S>(
-    what: &str,
-    clock: &Arc<dyn Clock>,
-    stop: &Stop,
-    mut session: S,
-) -> Result<(), Fatal>
+/// it was told to stop. It says when it works, by `part`.
+pub(crate) async fn supervise<F, S>(part: &str, post: &Post, stop: &Stop, mut session: S) -> Result<(), Fatal>
 where
     S: FnMut() -> F,
     F: Future<Output = Result<(), Ended>>,
 {
     let mut pause = PAUSE_FIRST;
-    let mut broken = false;
+    let mut must_declare = false;
     while !stop.is_draining() {
         let began = tokio::time::Instant::now();
-        let ended = session().await;
+        let declared = if must_declare { declare(post).await } else { Ok(()) };
+        must_declare &= declared.is_err();
+        let ended = match declared {
+            Ok(()) => session().await,
+            broken => broken,
+        };
         if began.elapsed() >= WELL_AFTER {
-            (pause, broken) = (PAUSE_FIRST, false);
+            pause = PAUSE_FIRST;
         }
-        match ended {
+        let (why, is_missing) = match ended {
             // Told to stop; or put to the end of the line, and opened again at once.
-            Ok(()) => {}
+            Ok(()) => continue,
+            Err(Ended::Fatal(Fatal::Transport(error))) if post.was_ready() => (error.to_string(), false),
             Err(Ended::Fatal(fatal)) => return Err(fatal),
-            Err(Ended::Broken(why)) => {
-                if broken {
-                    tracing::debug!(what, why, "still broken");
-                } else {
-                    tracing::warn!(what, why, "broken; it is opened again");
-                }
-                broken = true;
-                tokio::select! {
-                    biased;
-                    () = stop.draining() => {}
-                    () = tokio::time::sleep(jittered(pause, clock.as_ref())) => {}
-                }
-                pause = (pause * 2).min(PAUSE_MAX);
-            }
+            Err(Ended::Broken(why)) => (why, false),
+            Err(Ended::Missing(why)) => (why, true),
+        };
+        // Exchanges are missed by nobody who consumes: the first part that breaks looks after all there is to be.
+        must_declare |= post.broke(part, &why) || is_missing;
+        tokio::select! {
+            biased;
+            () = stop.draining() => {}
+            () = tokio::time::sleep(jittered(pause, post.ground().clock.as_ref())) => {}
         }
+        pause = (pause * 2).min(PAUSE_MAX);
     }
+    Ok(())
+}
+
+/// Somebody may have deleted a queue or an exchange.
+async fn declare(post: &Post) -> Result<(), Ended> {
+    let ground = post.ground();
+    ground.transport.declare(&topology(&ground.topology)).await?;
+    post.bind_again();
     Ok(())
 }
 

@@ -31,9 +31,9 @@ pub fn start(configured: &str, format: Format, verbosity: i8) -> Result<(), BadI
 }
 
 /// The broker's library calls every queue that is not there an error, and prints whole messages that come back:
-/// what matters of either is said by us, and of migrations their failures. Both libraries are heard when the configured
-/// filter names them, or from `-vv` on.
-const QUIET: &str = "lapin=off,refinery_core=off";
+/// what matters of either is said by us, of migrations their failures, and of PostgreSQL that it is gone. These libraries
+/// are heard when the configured filter names them, or from `-vv` on.
+const QUIET: &str = "lapin=off,refinery_core=off,deadpool.postgres=off";
 
 /// The libraries below are heard from the second `-v` on, and before that only when something is wrong.
 fn filter(configured: &str, verbosity: i8) -> Result<EnvFilter, BadInput> {
@@ -65,9 +65,9 @@ mod tests {
     #[test]
     fn flags_beat_the_setting_and_a_bad_setting_is_named() {
         let shown = |configured, verbosity| filter(configured, verbosity).expect("a filter").to_string();
-        assert_eq!(shown("info", 0), "refinery_core=off,lapin=off,info");
-        assert_eq!(shown("info", -1), "refinery_core=off,lapin=off,error");
-        assert_eq!(shown("info", -9), "refinery_core=off,lapin=off,off");
+        assert_eq!(shown("info", 0), "deadpool.postgres=off,refinery_core=off,lapin=off,info");
+        assert_eq!(shown("info", -1), "deadpool.postgres=off,refinery_core=off,lapin=off,error");
+        assert_eq!(shown("info", -9), "deadpool.postgres=off,refinery_core=off,lapin=off,off");
         assert_eq!(shown("info", 9), "trace");
         assert!(shown("nonsense=", 1).contains("trireme=debug"));
         let bad = filter("trireme=loud", 0).expect_err("no such level");

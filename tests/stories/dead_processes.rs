@@ -8,7 +8,7 @@ use trireme::runtime::port::{Confirmed, Delivery, Outgoing, Properties, Transpor
 use trireme::wire::address::{Address, Queue};
 use trireme::wire::{Content, codec};
 
-use crate::processes::{Place, Shared};
+use crate::place::{Place, Shared, on_every_broker};
 
 /// What the shipped settings say: so many returns, and one delivery more.
 const DELIVERIES: usize = 6;
@@ -79,7 +79,11 @@ const ALARMS: [&str; 2] = ["12340000-0000-0000-0000-000000000001", "12340000-000
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_are_shown_redriven_and_dropped() {
-    let place = Place::new(Shared::SqliteFile, "dead").await;
+    on_every_broker(async |url| shown_redriven_and_dropped(Place::new(url, Shared::SqliteFile, "dead").await).await)
+        .await;
+}
+
+async fn shown_redriven_and_dropped(place: Place) {
     let transport = place.transport();
     assert_eq!(run(&place, &["dead", "list"]), (0, String::new(), "no dead letters\n".into()));
     assert_eq!(place.json(&["dead", "list", "--json"]), json!([]));
@@ -183,7 +187,10 @@ const LETTERS: usize = 1_500;
 /// What is sent where nobody takes it stays, and is said; thousands are looked through and redriven.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_taken_stays_and_thousands_are_redriven() {
-    let place = Place::new(Shared::SqliteFile, "dead").await;
+    on_every_broker(async |url| not_taken_and_thousands(Place::new(url, Shared::SqliteFile, "dead").await).await).await;
+}
+
+async fn not_taken_and_thousands(place: Place) {
     let transport = place.transport();
     let publisher = transport.publisher().await.expect("a publisher");
     let namespace = place.namespace();

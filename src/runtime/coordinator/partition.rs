@@ -35,7 +35,7 @@ impl Partition {
     /// Stands in line, holds the partition when it is its turn, and again.
     pub(super) async fn serve(&self) -> Result<(), Fatal> {
         let what = format!("partition {}", self.number);
-        supervise(&what, &self.world.clock, &self.stop, || async {
+        supervise(&what, &self.post, &self.stop, || async {
             let turn = self.stop.child();
             *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn.clone();
             let ended = self.stand_in_line(&turn).await;
@@ -79,7 +79,7 @@ impl Partition {
                 }
             }),
         };
-        let mut lane = Lane::new(role, world.store.clone(), world.clock.clone(), publisher, &*consumer);
+        let mut lane = Lane::new(role, world, self.post.outages(), publisher, &*consumer);
         lane.run(&mut *consumer, turn).await.map_err(Ended::from)
     }
 

@@ -18,6 +18,8 @@ use crate::wire::address::Address;
 use crate::wire::content::{Layer, Ping};
 use crate::wire::{AgentId, Content, MessageId, ProjectId};
 
+/// What it is called when it does not work.
+const PART: &str = "the fair share";
 /// Between two partitions that are let go. Longer than a heartbeat takes, so that what was let go is known.
 const YIELD_PAUSE: Duration = Duration::from_millis(1_000);
 
@@ -29,7 +31,7 @@ pub(super) async fn keep(
     partitions: &[Partition],
     stop: &Stop,
 ) -> Result<(), Fatal> {
-    supervise("the fair share", &world.clock, stop, || session(world, post, window, partitions, stop)).await
+    supervise(PART, post, stop, || session(world, post, window, partitions, stop)).await
 }
 
 async fn session(
@@ -40,6 +42,7 @@ async fn session(
     stop: &Stop,
 ) -> Result<(), Ended> {
     let publisher = world.transport.publisher().await?;
+    post.works(PART);
     let mut known: Vec<AgentId> = Vec::new();
     let mut may_yield = tokio::time::Instant::now() + YIELD_PAUSE;
     loop {

@@ -25,15 +25,19 @@ const COMMANDS_TOLD_MAX: usize = 256;
 pub(super) async fn serve(shop: &Arc<Shop>, skill: &str) -> Result<(), Fatal> {
     let Some(offered) = shop.skills.get(skill) else { return Ok(()) };
     let room = Arc::new(Semaphore::new(offered.options.concurrency as usize));
-    let what = format!("skill {skill}");
-    supervise(&what, &shop.ground.clock, &shop.stop, || session(shop, skill, offered, &room)).await
+    supervise(&part(skill), &shop.post, &shop.stop, || session(shop, skill, offered, &room)).await
+}
+
+/// What it is called when it does not work.
+fn part(skill: &str) -> String {
+    format!("skill {skill}")
 }
 
 async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc<Semaphore>) -> Result<(), Ended> {
     let transport = &shop.ground.transport;
     let mut consumer = transport.consume(&Queue::Skill(skill.to_owned()), offered.options.prefetch).await?;
     let publisher = transport.publisher().await?;
-    shop.post.consumes(skill);
+    shop.post.consumes(&part(skill));
     let (acker, broken) = (consumer.acker(), CancellationToken::new());
     loop {
         let deliveries = tokio::select! {

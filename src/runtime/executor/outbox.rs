@@ -18,6 +18,8 @@ use crate::wire::MessageId;
 use crate::wire::address::Address;
 use crate::wire::codec::{self, ENVELOPE_BYTES_MAX};
 
+/// What it is called when it does not work.
+const PART: &str = "the outbox";
 /// Answers that wait here at the most; beyond it attempts wait to hand theirs in.
 const WAITING_MAX: usize = 4_096;
 /// How long a refused answer waits before it is sent again.
@@ -61,8 +63,9 @@ pub(super) async fn serve(shop: &Arc<Shop>, finished: FinishedOnes) -> Result<()
     let desk = tokio::sync::Mutex::new(Desk { receiver: finished.receiver, waiting: BTreeMap::new() });
     // It outlives a drain: it ends with the process, when everything is answered.
     let never = crate::runtime::stop::Stop::new();
-    supervise("the outbox", &shop.ground.clock, &never, || async {
+    supervise(PART, &shop.post, &never, || async {
         let publisher = shop.ground.transport.publisher().await?;
+        shop.post.works(PART);
         desk.lock().await.session(shop, &*publisher).await
     })
     .await

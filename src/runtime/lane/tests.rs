@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::decision::Decision;
 use crate::runtime::letter::Pen;
+use crate::runtime::options::{Timing, World};
 use crate::runtime::port::{Payload, Properties, Snapshot, Summary, SystemClock, Transport};
 use crate::runtime::topology::{TopologyOptions, topology};
 use crate::store::memory::MemoryStore;
@@ -166,6 +167,16 @@ async fn left_behind(is_unsendable: bool, told: Queue) -> (Delivery, Delivery) {
     let options =
         TopologyOptions { namespace, partitions: 1, skills: Vec::new(), requests_max: 10, skill_delivery_limit: 5 };
     transport.declare(&topology(&options)).await.expect("declared");
+    let world = World {
+        transport: Arc::new(broker.connect("world")),
+        store: Arc::new(MemoryStore::new(Uuid::from_u128(3))),
+        store_id: Uuid::from_u128(3),
+        clock: Arc::new(SystemClock),
+        planners: Vec::new().into(),
+        skills: Arc::default(),
+        topology: Arc::new(options),
+        timing: Timing::default(),
+    };
     let pen = Pen { agent: AgentId::new("tester").expect("a word") };
     let project = ProjectId(Uuid::from_u128(1));
     let start = recover(StreamId::Phase(project, 1));
@@ -176,9 +187,8 @@ async fn left_behind(is_unsendable: bool, told: Queue) -> (Delivery, Delivery) {
 
     let mut consumer = transport.consume(&Queue::Requests, 10).await.expect("a consumer");
     let publisher = transport.publisher().await.expect("a publisher");
-    let store = Arc::new(MemoryStore::new(Uuid::from_u128(3)));
     let role = Panicking { pen, is_unsendable };
-    let mut lane = Lane::new(role, store, Arc::new(SystemClock), publisher, &*consumer);
+    let mut lane = Lane::new(role, &world, Arc::default(), publisher, &*consumer);
     let stop = Stop::new();
     let mut dead = transport.consume(&Queue::Dead, 10).await.expect("a consumer");
     let mut owner = transport.consume(&told, 10).await.expect("a consumer");

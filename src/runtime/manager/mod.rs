@@ -38,12 +38,12 @@ pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fat
 
 async fn serve(world: &World, post: &Arc<Post>, queue: Queue, prefetch: u16, stop: &Stop) -> Result<(), Fatal> {
     let what = format!("{queue:?}");
-    supervise(&what, &world.clock, stop, || async {
+    supervise(&what, post, stop, || async {
         let mut consumer = world.transport.consume(&queue, prefetch).await?;
         let publisher = world.transport.publisher().await?;
         post.consumes(&what);
         let role = ManagerRole { world: world.clone(), pen: post.pen(), post: post.clone() };
-        let mut lane = Lane::new(role, world.store.clone(), world.clock.clone(), publisher, &*consumer);
+        let mut lane = Lane::new(role, world, post.outages(), publisher, &*consumer);
         lane.run(&mut *consumer, stop).await.map_err(Ended::from)
     })
     .await

@@ -243,6 +243,9 @@ pub enum TransportError {
     /// A queue or exchange exists with other arguments.
     #[error("the topology does not fit: {0}")]
     Mismatch(String),
+    /// A queue or exchange is not there, or the broker can not find it now.
+    #[error("it is not there: {0}")]
+    Missing(String),
     /// This channel is gone; open another.
     #[error("the channel is closed: {0}")]
     Closed(String),

@@ -48,12 +48,12 @@ impl Core {
     }
 
     pub(super) fn queue_id(&self, queue: &Queue) -> Result<QueueId, TransportError> {
-        let no_queue = || TransportError::Mismatch(format!("no queue `{}`", self.name_of(queue)));
+        let no_queue = || TransportError::Missing(format!("no queue `{}`", self.name_of(queue)));
         self.queue_ids.get(queue).copied().ok_or_else(no_queue)
     }
 
     pub(super) fn no_exchange(&self, exchange: Exchange) -> TransportError {
-        TransportError::Mismatch(format!("no exchange `{}`", exchange.name(&self.namespace)))
+        TransportError::Missing(format!("no exchange `{}`", exchange.name(&self.namespace)))
     }
 
     pub(super) fn name_of(&self, queue: &Queue) -> String {

@@ -43,7 +43,7 @@ pub(super) fn of_asking(what: &str, error: &lapin::Error) -> TransportError {
         ACCESS_REFUSED | NOT_ALLOWED => {
             TransportError::Refused(format!("{what}: {}\nhint: look at `rabbitmqctl list_permissions`", reason(told)))
         }
-        NOT_FOUND => TransportError::Mismatch(format!(
+        NOT_FOUND => TransportError::Missing(format!(
             "{what}: {}\nhint: `trireme topology declare` makes what is missing",
             reason(told)
         )),
@@ -105,7 +105,7 @@ mod tests {
         let refused = asking(told(AMQPSoftError::ACCESSREFUSED, "ACCESS_REFUSED - access to queue refused"));
         assert!(matches!(&refused, TransportError::Refused(text) if text.contains("list_permissions")), "{refused:?}");
         let missing = asking(told(AMQPSoftError::NOTFOUND, "NOT_FOUND - no queue"));
-        assert!(matches!(&missing, TransportError::Mismatch(text) if text.contains("topology declare")), "{missing:?}");
+        assert!(matches!(&missing, TransportError::Missing(text) if text.contains("topology declare")), "{missing:?}");
         // Somebody else has it: that passes, so it is worth another try.
         assert!(matches!(asking(told(AMQPSoftError::RESOURCELOCKED, "locked")), TransportError::Closed(_)));
         let forced = AMQPError::new(AMQPHardError::CONNECTIONFORCED.into(), "CONNECTION_FORCED - bye".into());

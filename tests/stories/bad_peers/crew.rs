@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use trireme::domain::expand::SkillDefaults;
 use trireme::domain::view::{ProjectView, SubtaskView};
 use trireme::runtime::client::Client;
 use trireme::runtime::dead::{DeadLetters, Facts};
@@ -178,7 +179,13 @@ async fn world(claim: &Claim, store: &Arc<dyn Store>) -> World {
 }
 
 fn skill() -> SkillOptions {
-    SkillOptions { concurrency: 4, prefetch: 4, timeout: Duration::from_secs(60), max_attempts: 3 }
+    SkillOptions {
+        concurrency: 4,
+        prefetch: 4,
+        // The peers of these stories announce nothing.
+        is_external: true,
+        defaults: SkillDefaults::new(60_000, 3),
+    }
 }
 
 fn identity(name: &str, layer: Layer) -> Identity {

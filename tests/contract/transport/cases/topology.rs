@@ -33,7 +33,7 @@ pub async fn what_is_not_there_can_not_be_consumed(broker: &dyn Broker) {
     let transport = broker.connect().await.transport;
     let queue = skill("nobody");
     let answer = within("consuming", transport.consume(&queue, 1)).await.map(drop);
-    assert!(matches!(answer, Err(TransportError::Mismatch(_))), "{answer:?}");
+    assert!(matches!(answer, Err(TransportError::Missing(_))), "{answer:?}");
     assert_eq!(within("a depth", transport.depth(&queue)).await, Ok(None));
 }
 

@@ -1,0 +1,139 @@
+//! What of this process does not work just now. However many parts of it one outage stops, and however often they
+//! try: it is said once when it begins, and once when the last part works again.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// An outage so soon after another is its rest: it is said only when it outlasts this.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub(crate) struct Outages {
+    state: Mutex<State>,
+    /// Whether anything is broken, to be asked at every commit.
+    any: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    broken: BTreeSet<String>,
+    since: Option<Instant>,
+    said: bool,
+    /// When the last one ended that was said.
+    ended: Option<Instant>,
+}
+
+impl Outages {
+    /// A part does not work, or still does not. True for the first part of an outage.
+    pub(crate) fn broke(&self, part: &str, why: &str) -> bool {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let is_first = state.broken.is_empty();
+        if is_first {
+            (state.since, state.said) = (Some(now), false);
+        }
+        state.broken.insert(part.to_owned());
+        self.any.store(true, Ordering::Release);
+        let is_rest = state.ended.is_some_and(|ended| now - ended < SAID_AGAIN_AFTER);
+        if state.said || is_rest {
+            tracing::debug!(part, why, "broken");
+        } else {
+            tracing::warn!(part, why, "broken; this process goes on by itself as soon as it can");
+            state.said = true;
+        }
+        is_first
+    }
+
+    /// A part works.
+    pub(crate) fn works(&self, part: &str) {
+        if !self.any.load(Ordering::Acquire) {
+            return;
+        }
+        let mut state = self.lock();
+        if !state.broken.remove(part) || !state.broken.is_empty() {
+            return;
+        }
+        self.any.store(false, Ordering::Release);
+        let after_ms = state.since.map_or(0, |since| since.elapsed().as_millis());
+        if state.said {
+            tracing::info!(after_ms, "whole again");
+            state.ended = Some(Instant::now());
+        } else {
+            tracing::debug!(after_ms, "whole again");
+        }
+    }
+
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whoever panicked while it held the lock left whole values behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What is said from `info` on, a line each.
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Said {
+        fn lines(&self) -> usize {
+            self.0.lock().expect("no panic").iter().filter(|&&byte| byte == b'\n').count()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_of_many_parts_is_said_once_and_its_end_once() {
+        let said = Said::default();
+        let writer = said.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(log);
+        let outages = Outages::default();
+        assert!(outages.broke("a", "gone"));
+        for _ in 0..60 {
+            assert!(!outages.broke("a", "gone"));
+            assert!(!outages.broke("b", "gone too"));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!((said.lines(), outages.any()), (1, true));
+        outages.works("a");
+        outages.works("c");
+        assert_eq!((said.lines(), outages.any()), (1, true));
+        outages.works("b");
+        outages.works("b");
+        assert_eq!((said.lines(), outages.any()), (2, false));
+
+        // What follows at once belongs to it, and is said when it lasts.
+        assert!(outages.broke("a", "gone again"));
+        outages.works("a");
+        assert!(outages.broke("a", "gone again"));
+        assert_eq!(said.lines(), 2);
+        tokio::time::advance(SAID_AGAIN_AFTER).await;
+        assert!(!outages.broke("a", "gone again"));
+        outages.works("a");
+        assert_eq!(said.lines(), 4);
+    }
+}

@@ -1,0 +1,225 @@
+//! Where the worker processes of a story live, and the processes.
+//!
+//! These tests wait for processes and block a thread by it, so they have more than one: the connection that guards
+//! their namespace has a heart that must go on beating.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use trireme::config::Settings;
+use trireme::runtime::topology::{TopologyOptions, topology};
+use trireme::store::postgres::Throwaway;
+use trireme::transport::rabbit::{Claim, RabbitTransport, claim};
+use trireme::wire::address::Namespace;
+
+/// Until a project of these tests has to have ended, whatever was killed on the way.
+const DONE_WITHIN: Duration = Duration::from_secs(180);
+
+/// Where the workers of one test live: a namespace, a store, and the repository as their working directory.
+pub struct Place {
+    broker_url: String,
+    namespace: String,
+    /// What is given back at the end; none of it on servers of one's own.
+    claim: Option<Claim>,
+    database: Option<Throwaway>,
+    folder: tempfile::TempDir,
+    store_url: String,
+}
+
+/// Which store the workers share.
+#[derive(Clone, Copy)]
+pub enum Shared<'a> {
+    Postgres,
+    SqliteFile,
+    /// At this URL, and nobody else uses it.
+    Own(&'a str),
+}
+
+/// Tells a story on every broker of `TRIREME_TEST_AMQP_URLS`, one after the other.
+pub async fn on_every_broker(story: impl AsyncFn(&str)) {
+    let urls = std::env::var("TRIREME_TEST_AMQP_URLS").unwrap_or_else(|_| settings().broker.url);
+    let urls: Vec<_> = urls.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
+    assert!(!urls.is_empty(), "TRIREME_TEST_AMQP_URLS names no broker");
+    for url in urls {
+        story(url).await;
+    }
+}
+
+fn settings() -> Settings {
+    Settings::resolve(Some(&root().join("queues.toml")), [], Vec::new()).expect("the shipped settings")
+}
+
+impl Place {
+    /// On a broker that others use too, in a namespace that is given back.
+    pub async fn new(broker_url: &str, shared: Shared<'_>, name: &str) -> Self {
+        let settings = settings();
+        let shape =
+            |namespace: &_| topology(&TopologyOptions { namespace: Clone::clone(namespace), ..settings.topology() });
+        let claim = claim(broker_url, "trireme_test", shape).await;
+        let claim = claim.expect("a namespace on RabbitMQ: is it running?");
+        let namespace = claim.namespace().to_string();
+        Self { claim: Some(claim), ..Self::on(broker_url, namespace, shared, name).await }
+    }
+
+    /// On a broker that nobody else uses: the workers declare what they need.
+    pub async fn alone(broker_url: &str, shared: Shared<'_>, name: &str) -> Self {
+        Self::on(broker_url, "trireme".into(), shared, name).await
+    }
+
+    async fn on(broker_url: &str, namespace: String, shared: Shared<'_>, name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (database, store_url) = match shared {
+            Shared::Own(url) => (None, url.to_owned()),
+            Shared::SqliteFile => (None, format!("sqlite:{}", folder.path().join("trireme.db").display())),
+            Shared::Postgres => {
+                let server = std::env::var("TRIREME_TEST_POSTGRES_URL")
+                    .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".into());
+                let name = format!("trireme_test_{name}_{}", std::process::id());
+                let database =
+                    Throwaway::create(&server, &name).await.expect("a database on PostgreSQL: is it running?");
+                let url = database.url.clone();
+                (Some(database), url)
+            }
+        };
+        Self { broker_url: broker_url.into(), namespace, claim: None, database, folder, store_url }
+    }
+
+    /// The broker as one more process sees it.
+    pub fn transport(&self) -> RabbitTransport {
+        RabbitTransport::new(self.claim.as_ref().expect("a broker that others use too").options.clone())
+            .expect("the URL was read before")
+    }
+
+    pub fn namespace(&self) -> Namespace {
+        Namespace::new(self.namespace.clone()).expect("a word")
+    }
+
+    /// A command of the binary, in this place.
+    pub fn trireme(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trireme"));
+        command
+            .args(arguments)
+            .current_dir(root())
+            .env("TRIREME_BROKER__URL", &self.broker_url)
+            .env("TRIREME_BROKER__NAMESPACE", &self.namespace)
+            .env("TRIREME_STORE__URL", &self.store_url)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a worker; what it says goes into a file that a failing test can be asked about.
+    pub fn worker(&self, arguments: &[&str]) -> Worker {
+        let (file, log) = tempfile::Builder::new()
+            .prefix(arguments[0])
+            .suffix(".log")
+            .tempfile_in(self.folder.path())
+            .and_then(|file| file.keep().map_err(|error| error.error))
+            .expect("a file");
+        let mut command = self.trireme(arguments);
+        command.stdout(Stdio::null()).stderr(file);
+        Worker { child: command.spawn().expect("a worker"), log }
+    }
+
+    /// A project file of this text.
+    pub fn file(&self, text: &str) -> PathBuf {
+        let path = self.folder.path().join("project.toml");
+        std::fs::write(&path, text).expect("written");
+        path
+    }
+
+    /// Hands a project in, and gives its id.
+    pub fn submit(&self, text: &str) -> String {
+        let file = self.file(text);
+        let submitted = self.json(&["submit", &file.display().to_string(), "--json"]);
+        submitted["project_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Runs a command to its end, and gives its standard output.
+    pub fn run(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.trireme(arguments).output().expect("a command");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}\n{}", self.log());
+        output.stdout
+    }
+
+    /// The same, of one that prints JSON.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_slice(&self.run(arguments)).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    }
+
+    /// Waits until a project is as `wanted`, and gives its status.
+    pub fn wait(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut status = Value::Null;
+        self.wait_until(&format!("the project {id} gets further"), || {
+            let output = self.trireme(&["status", id, "--json"]).output().expect("a command");
+            // Until a manager has taken the request, nobody knows the id.
+            status = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            !status.is_null() && wanted(&status)
+        });
+        status
+    }
+
+    /// Waits until something is true.
+    pub fn wait_until(&self, what: &str, mut is_true: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !is_true() {
+            assert!(began.elapsed() < DONE_WITHIN, "not in time: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn log(&self) -> String {
+        let logs = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        let read =
+            |path: PathBuf| format!("{}\n{}", path.display(), std::fs::read_to_string(&path).unwrap_or_default());
+        logs.map(read).collect()
+    }
+
+    pub async fn leave(self) {
+        if let Some(database) = &self.database {
+            database.remove().await.expect("the database is dropped");
+        }
+        if let Some(claim) = self.claim {
+            claim.release().await;
+        }
+    }
+}
+
+/// A worker process, killed when it is dropped.
+pub struct Worker {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Worker {
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log")
+    }
+
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
