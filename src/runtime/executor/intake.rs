@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Task, perform, refuse};
 use super::running::Receipt;
 use super::{OfferedSkill, Shop};
+use crate::broken::{self, Broken};
 use crate::runtime::letter::{self, Aside, Letter};
 use crate::runtime::port::{Clock, Confirmed, Delivery, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
@@ -43,6 +44,9 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
         for delivery in deliveries {
+            if broken::is(Broken::AcksBeforeConfirms) {
+                acker.ack(delivery.tag, false).await?;
+            }
             let parts = letter::open(&delivery);
             let receipt = Receipt::new(acker.clone(), delivery.tag, parts.len(), broken.clone());
             for part in parts {
