@@ -90,9 +90,9 @@ pub(crate) fn fence(command: Uuid, attempt: u32) -> Uuid {
 }
 
 #[cfg(debug_assertions)]
-pub use switch::choose;
-#[cfg(debug_assertions)]
 use switch::another;
+#[cfg(debug_assertions)]
+pub use switch::choose;
 
 #[cfg(not(debug_assertions))]
 const fn another(id: Uuid) -> Uuid {

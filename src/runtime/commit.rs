@@ -127,7 +127,11 @@ impl<R: Role> Desk<R> {
             Err(StoreError::Conflict) => {
                 let mut streams: BTreeMap<StreamId, Vec<_>> = BTreeMap::new();
                 for item in items {
-                    streams.entry(item.2.stream).or_default().push((item.0, item.1 || !broken::is(Broken::AgainByFlagOnly), item.2));
+                    streams.entry(item.2.stream).or_default().push((
+                        item.0,
+                        item.1 || !broken::is(Broken::AgainByFlagOnly),
+                        item.2,
+                    ));
                 }
                 for items in streams.values() {
                     self.commit_items(items, CONFLICTS_MAX, &mut verdicts).await?;
@@ -345,7 +349,8 @@ impl<R: Role> Desk<R> {
             if to_send {
                 let effects = self.role.effects(&hot.state, message.cause);
                 let is_known = |effect: &Effect| remembers(*effect, matches!(outcome, Outcome::Recorded));
-                let fresh = effects.into_iter().filter(is_known).filter(|&effect| sent.insert((message.stream, effect)));
+                let fresh =
+                    effects.into_iter().filter(is_known).filter(|&effect| sent.insert((message.stream, effect)));
                 verdicts.effects.extend(fresh.map(|effect| (item, message.stream, effect)));
             }
             if !matches!(outcome, Outcome::Recorded) {
