@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a layer imports only from lower ones, and nothing from beside it.
-const LAYERS: [(&str, u8); 11] = [
+const LAYERS: [(&str, u8); 12] = [
     ("wire", 0),
+    ("broken", 0),
     ("domain", 1),
     ("runtime", 2),
     ("transport", 3),

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use super::options::World;
 use super::outage::Outages;
 use super::port::{Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
+use crate::broken::{self, Broken};
 use crate::domain::decision::{Decision, Effect};
 use crate::wire::{MessageId, Raw, StreamId, Timestamp};
 
@@ -53,6 +54,16 @@ pub(crate) struct Desk<R: Role> {
     clock: Arc<dyn Clock>,
     outages: Arc<Outages>,
     states: BTreeMap<StreamId, Hot<R::State>>,
+    late: Vec<Append>,
+}
+
+/// States that outlive their channel: see [`Broken::StaleNothing`].
+pub(crate) struct Kept<S>(Mutex<BTreeMap<StreamId, Hot<S>>>);
+
+impl<S> Default for Kept<S> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
 }
 
 /// A state in memory.
@@ -82,7 +93,7 @@ enum Outcome {
 impl<R: Role> Desk<R> {
     pub(crate) fn new(role: R, world: &World, outages: Arc<Outages>) -> Self {
         let (store, clock) = (world.store.clone(), world.clock.clone());
-        Self { role, store, clock, outages, states: BTreeMap::new() }
+        Self { role, store, clock, outages, states: BTreeMap::new(), late: Vec::new() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -122,7 +133,11 @@ impl<R: Role> Desk<R> {
             Err(StoreError::Conflict) => {
                 let mut streams: BTreeMap<StreamId, Vec<_>> = BTreeMap::new();
                 for item in items {
-                    streams.entry(item.2.stream).or_default().push((item.0, true, item.2));
+                    streams.entry(item.2.stream).or_default().push((
+                        item.0,
+                        item.1 || !broken::is(Broken::AgainByFlagOnly),
+                        item.2,
+                    ));
                 }
                 for items in streams.values() {
                     self.commit_items(items, CONFLICTS_MAX, &mut verdicts).await?;
@@ -185,7 +200,7 @@ impl<R: Role> Desk<R> {
         let (mut conflicts, mut tried) = (0, false);
         loop {
             let streams: BTreeSet<StreamId> = items.iter().map(|item| item.2.stream).collect();
-            if !R::KEEPS_STATES {
+            if !R::KEEPS_STATES && !broken::is(Broken::StaleNothing) {
                 self.forget(streams.iter().copied());
             }
             if let Err(error) = self.load(streams.iter().copied()).await {
@@ -275,7 +290,9 @@ impl<R: Role> Desk<R> {
         for (&stream, draft) in drafts {
             let Some(hot) = self.states.get_mut(&stream) else { continue };
             if draft.events.is_empty() {
-                parts.push(Append::assertion(stream, draft.expected));
+                if !broken::is(Broken::StaleNothing) {
+                    parts.push(Append::assertion(stream, draft.expected));
+                }
                 continue;
             }
             hot.bytes_since += draft.raw.iter().map(Raw::bytes).sum::<usize>();
@@ -295,7 +312,31 @@ impl<R: Role> Desk<R> {
                 snapshot,
             });
         }
+        if broken::is(Broken::NoVersionCheck) {
+            for part in &mut parts {
+                part.expected = self.store.load_from_start(part.stream).await?.version;
+            }
+        }
+        if broken::is(Broken::PublishesBeforeCommits) {
+            self.late.extend(parts);
+            return Ok(());
+        }
         self.store.append(parts).await
+    }
+
+    /// Writes what is still to be written: nothing, unless this program publishes first.
+    pub(crate) async fn append_late(&mut self) -> Result<(), StoreError> {
+        match self.late.is_empty() {
+            true => Ok(()),
+            false => self.store.append(std::mem::take(&mut self.late)).await,
+        }
+    }
+
+    /// Takes over what another had in memory, or leaves it behind: only where that is the fault that is looked for.
+    pub(crate) fn swap(&mut self, kept: &Kept<R::State>) {
+        if broken::is(Broken::StaleNothing) {
+            std::mem::swap(&mut self.states, &mut kept.0.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
     /// What is to be sent, by the states after the whole batch.
@@ -322,12 +363,14 @@ impl<R: Role> Desk<R> {
             }
             let to_send = match outcome {
                 Outcome::Recorded => true,
-                Outcome::Nothing => again || tried,
+                Outcome::Nothing => sends_again(again, tried),
                 Outcome::Refused(_) | Outcome::Panicked => false,
             };
             if to_send {
                 let effects = self.role.effects(&hot.state, message.cause);
-                let fresh = effects.into_iter().filter(|&effect| sent.insert((message.stream, effect)));
+                let is_known = |effect: &Effect| remembers(*effect, matches!(outcome, Outcome::Recorded));
+                let fresh =
+                    effects.into_iter().filter(is_known).filter(|&effect| sent.insert((message.stream, effect)));
                 verdicts.effects.extend(fresh.map(|effect| (item, message.stream, effect)));
             }
             if !matches!(outcome, Outcome::Recorded) {
@@ -380,6 +423,21 @@ impl<R: Role> Desk<R> {
             self.states.remove(&stream);
             self.role.forget(stream);
         }
+    }
+}
+
+/// Whether what a message caused that turns out to be handled is to be sent again: it is redelivered or redriven, or
+/// this process may have committed it without having heard so.
+fn sends_again(again: bool, tried: bool) -> bool {
+    !broken::is(Broken::NeverAgain) && (again || tried && !broken::is(Broken::AgainByFlagOnly))
+}
+
+/// Whether it is known what had this effect sent; always, while no rule is left out.
+fn remembers(effect: Effect, is_new: bool) -> bool {
+    match effect {
+        Effect::Execute { .. } => true,
+        Effect::Alarm { .. } if broken::is(Broken::AlarmsForgotten) => false,
+        _ => is_new || !broken::is(Broken::CausesOfCommandsOnly),
     }
 }
 

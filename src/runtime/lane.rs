@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::commit::{Desk, PANICKED};
+use super::commit::{Desk, Kept, PANICKED};
 use super::letter::{self, Aside, Letter, Opened};
 use super::options::World;
 use super::outage::Outages;
@@ -26,6 +26,7 @@ use super::port::{Acker, Confirmation, Confirmed, Consumer, Delivery, Outgoing, 
 use super::port::{StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use super::stop::Stop;
+use crate::broken::{self, Broken};
 use crate::domain::decision::Effect;
 use crate::domain::phase::Why;
 use crate::wire::address::{Address, PROJECT_KEY, TOLD_MANAGERS};
@@ -113,6 +114,11 @@ impl<R: Role> Lane<R> {
         }
     }
 
+    /// See [`Desk::swap`].
+    pub(crate) fn swap(&mut self, kept: &Kept<R::State>) {
+        self.desk.swap(kept);
+    }
+
     /// Works until it is told to stop or something breaks. A stop finishes what is committed, and no more.
     pub(crate) async fn run(&mut self, consumer: &mut dyn Consumer, stop: &Stop) -> Result<(), LaneError> {
         loop {
@@ -136,6 +142,9 @@ impl<R: Role> Lane<R> {
 
     /// Steps 1 to 4 for one batch.
     async fn step(&mut self, batch: Vec<Delivery>) -> Result<(), LaneError> {
+        if let Some(last) = batch.last().filter(|_| broken::is(Broken::AcksBeforeConfirms)) {
+            self.acker.ack(last.tag, true).await?;
+        }
         let first = self.held.len();
         let mut work = Vec::with_capacity(batch.len());
         for (at, delivery) in (first..).zip(&batch) {
@@ -180,6 +189,7 @@ impl<R: Role> Lane<R> {
             let (at, _, message) = &work[item];
             self.send(*at, message.cause, stream, effect).await?;
         }
+        self.desk.append_late().await?;
         Ok(())
     }
 
@@ -243,7 +253,7 @@ impl<R: Role> Lane<R> {
             }
             last = self.held.pop_front().map(|held| held.tag);
         }
-        if let Some(tag) = last {
+        if let Some(tag) = last.filter(|_| !broken::is(Broken::AcksBeforeConfirms)) {
             self.acker.ack(tag, true).await?;
         }
         Ok(())
@@ -268,6 +278,7 @@ impl<R: Role> Lane<R> {
                     self.send(0, cause, stream, effect).await?;
                 }
             }
+            self.desk.append_late().await?;
         }
         Ok(())
     }

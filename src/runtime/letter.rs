@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::port::{Death, Delivery, Outgoing, Properties};
+use crate::broken;
 use crate::wire::address::Address;
 use crate::wire::codec::{self, Unreadable};
 use crate::wire::{AgentId, Content, Envelope, MessageId, ProjectId, Timestamp};
@@ -147,7 +148,7 @@ impl Pen {
         content: Content,
         now: Timestamp,
     ) -> Result<Outgoing, codec::EncodeError> {
-        self.message(id, to, project, content, now, true)
+        self.message(MessageId(broken::id(id.0)), to, project, content, now, true)
     }
 
     /// A message that may get lost. None when it is too big to be sent.

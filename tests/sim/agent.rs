@@ -29,12 +29,17 @@ struct Life {
     task: Option<AbortHandle>,
     still_until: Instant,
     no_store_until: Instant,
+    /// When it was last heard of.
+    told: Option<Instant>,
 }
+
+/// A terse executor is not heard of again before this time.
+const TOLD_PAUSE: Duration = Duration::from_secs(4);
 
 impl Agent {
     pub fn new(sim: &Arc<Sim>, name: String, layer: Layer) -> Arc<Self> {
         let now = Instant::now();
-        let life = Life { is_dead: false, task: None, still_until: now, no_store_until: now };
+        let life = Life { is_dead: false, task: None, still_until: now, no_store_until: now, told: None };
         Arc::new(Self { name, layer, sim: sim.clone(), stop: Stop::new(), life: Mutex::new(life) })
     }
 
@@ -49,6 +54,21 @@ impl Agent {
 
     pub fn has_no_store(&self) -> bool {
         self.life().no_store_until > Instant::now()
+    }
+
+    /// An executor that has just been heard of: that it has begun or ended something it says at the next heartbeat.
+    pub fn is_too_talkative(&self, message: &Outgoing) -> bool {
+        if self.layer != Layer::Execution || message.properties.kind.as_deref() != Some("Heartbeat") {
+            return false;
+        }
+        let now = Instant::now();
+        let mut life = self.life();
+        // One at the same moment is the same, to another layer.
+        let is_too_soon = life.told.is_some_and(|told| told != now && now - told < TOLD_PAUSE);
+        if !is_too_soon {
+            life.told = Some(now);
+        }
+        is_too_soon
     }
 
     pub fn is_gone(&self) -> bool {

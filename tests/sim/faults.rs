@@ -16,6 +16,12 @@ pub enum Point {
     Open,
     /// Step 1: deliveries are asked for.
     Take,
+    /// An executor was given commands.
+    TakeCommands,
+    /// An attempt begins.
+    Run,
+    /// A planner is asked.
+    Plan,
     /// Step 2: streams, or results, are loaded to decide with.
     Load,
     /// Step 3, before and after.
@@ -67,6 +73,14 @@ pub enum Act {
     /// The message arrives twice: at once, or the second time much later.
     Twice,
     Late,
+    /// Somebody answers who was not asked.
+    Lie,
+    /// The delivery is acked, and whoever held it is gone.
+    Vanish,
+    /// An attempt does not end, and does not hear that its time is up.
+    Hang,
+    /// A planner has no plan.
+    NoPlan,
 }
 
 #[derive(Debug)]
@@ -90,7 +104,7 @@ impl Fault {
     }
 }
 
-pub const FAULTS: [Fault; 42] = [
+pub const FAULTS: [Fault; 47] = [
     fault("crash before the take", Point::Take, Act::Crash, 20),
     fault("crash before the decision", Point::Load, Act::Crash, 60),
     fault("crash before the commit", Point::BeforeAppend, Act::Crash, 60),
@@ -130,6 +144,11 @@ pub const FAULTS: [Fault; 42] = [
     fault("result again much later", Point::AfterPublish, Act::Late, 200).of(Exchange::Results),
     fault("command twice", Point::AfterPublish, Act::Twice, 200).of(Exchange::Skills),
     fault("command again much later", Point::AfterPublish, Act::Late, 100).of(Exchange::Skills),
+    fault("answer by somebody who was not asked", Point::AfterPublish, Act::Lie, 150).of(Exchange::Skills),
+    fault("executor gone after the ack", Point::TakeCommands, Act::Vanish, 60),
+    fault("executor hangs", Point::Run, Act::Hang, 100),
+    fault("executor is slow", Point::Run, Act::Slow, 200),
+    fault("planner fails", Point::Plan, Act::NoPlan, 60),
     fault("any message twice", Point::AfterPublish, Act::Twice, 80),
     fault("any message again much later", Point::AfterPublish, Act::Late, 80),
     fault("heartbeat or event lost", Point::BestEffort, Act::Lose, 30),

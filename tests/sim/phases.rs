@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trireme::domain::phase::{Event, Outcome, Phase};
-use trireme::wire::StreamId;
 use trireme::wire::content::ExecuteSubtask;
+use trireme::wire::{StreamId, Timestamp};
 
 use crate::sim::{Sight, Sim};
 use crate::store::brief;
@@ -15,6 +15,10 @@ pub struct FollowedPhase {
     pub state: Phase,
     /// The newest dispatch of each subtask.
     attempts: BTreeMap<u32, u32>,
+    /// Ordinal and attempt of what an executor has begun.
+    runs: BTreeSet<(u32, u32)>,
+    /// Until when nothing may go out, because a queue has just refused a command.
+    held_until: Timestamp,
     /// Those with a recorded outcome: completed, or failed for good.
     outcomes: BTreeSet<u32>,
     completed: BTreeSet<u32>,
@@ -37,6 +41,10 @@ impl FollowedPhase {
                 }
             }
             Event::Completed { ordinal, attempt, .. } => {
+                let has_run = self.runs.contains(&(*ordinal, *attempt));
+                watch.rule("only_what_was_run_counts", has_run, || {
+                    format!("{} ordinal {ordinal} attempt {attempt} is completed, and nobody ran it", brief(stream))
+                })?;
                 self.completed.insert(*ordinal);
                 self.on_outcome(watch, stream, *ordinal, *attempt, true)?;
             }
@@ -47,12 +55,15 @@ impl FollowedPhase {
                 }
                 sim.see(match outcome {
                     Outcome::Wait { .. } => Sight::AttemptPostponed,
-                    Outcome::Again { .. } | Outcome::Exhausted { .. } => Sight::AttemptFailed,
+                    _ => Sight::AttemptFailed,
                 });
                 let is_last = matches!(outcome, Outcome::Exhausted { .. });
                 self.on_outcome(watch, stream, *ordinal, *attempt, is_last)?;
             }
-            Event::DispatchRefused { .. } => sim.see(Sight::PublishRefused),
+            Event::DispatchRefused { again_at, .. } => {
+                self.held_until = self.held_until.max(*again_at);
+                sim.see(Sight::PublishRefused);
+            }
             Event::ReportRefused { .. } => {
                 self.report_waits = true;
                 sim.see(Sight::PublishRefused);
@@ -105,9 +116,18 @@ impl FollowedPhase {
         self.state.spec(ordinal).dependencies.iter().flat_map(|span| span.ordinals()).collect()
     }
 
+    /// After a decision: where work is ready, some is out.
+    pub fn check_floor(&self, watch: &mut Watch, stream: StreamId, now: Timestamp) -> Verdict {
+        let is_out = !self.is_open() || self.state.counts().ready == 0 || !self.state.flights().is_empty();
+        watch.rule("ready_work_goes_out", is_out || now < self.held_until, || {
+            format!("{} has work that is ready, and nothing out: {:?}", brief(stream), self.state.counts())
+        })
+    }
+
     /// An executor begins to run a command.
-    pub fn on_run(&self, watch: &mut Watch, stream: StreamId, command: &ExecuteSubtask) -> Verdict {
+    pub fn on_run(&mut self, watch: &mut Watch, stream: StreamId, command: &ExecuteSubtask) -> Verdict {
         let (ordinal, attempt) = (command.subtask_id.ordinal, command.attempt);
+        self.runs.insert((ordinal, attempt));
         let newest = self.attempts.get(&ordinal).copied().unwrap_or(0);
         watch.rule("only_what_was_dispatched_runs", (1..=newest).contains(&attempt), || {
             format!("{} ordinal {ordinal} runs as attempt {attempt}, the newest is {newest}", brief(stream))

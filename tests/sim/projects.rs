@@ -23,8 +23,35 @@ pub struct PlannedProject {
 }
 
 impl PlannedProject {
+    /// The projects of a seed: a few of any shape, or a crowd of small ones.
+    pub fn draw_all(random: &mut Random, is_crowd: bool) -> Vec<Self> {
+        let count = if is_crowd { random.between(18, 24) } else { random.pick(&[1, 1, 2, 3]) };
+        let draw = |number: u32| match is_crowd {
+            true => Self::small(random, number.into()),
+            false => Self::draw(random, number.into()),
+        };
+        (1..=count).map(draw).collect()
+    }
+
+    /// One of a crowd: its work is slow enough that all are open at once.
+    fn small(random: &mut Random, number: u128) -> Self {
+        let mut subtask = SubtaskPlan::new("alone", SLOW);
+        subtask.max_attempts = Some(MAX_ATTEMPTS);
+        subtask.input = Some(json!({ "ms": random.pick(&[1_000, 3_000]), "fails": 0, "how": "transient" }).into());
+        subtask.timeout_ms = Some(20_000);
+        let goal = GoalPlan {
+            goal_name: "goal".into(),
+            priority: 1,
+            description: String::new(),
+            input: None,
+            subtasks: Some(vec![subtask]),
+        };
+        let request = NewProject::planned(format!("project {number}"), vec![goal]);
+        Self { id: ProjectId(Uuid::from_u128(number)), request, ends: Status::Completed, subtasks: 1 }
+    }
+
     /// The `number`-th project of a seed.
-    pub fn draw(random: &mut Random, number: u128) -> Self {
+    fn draw(random: &mut Random, number: u128) -> Self {
         let mut ends = Status::Completed;
         let mut goals = Vec::new();
         for priority in 1..=random.pick(&[1, 1, 2, 3]) {
@@ -61,16 +88,7 @@ impl PlannedProject {
         }
         let all = goals.iter().flat_map(|goal| goal.subtasks.iter().flatten());
         let subtasks = all.map(|subtask| subtask.repeat.unwrap_or(1)).sum();
-        let request = NewProject {
-            project_name: format!("project {number}"),
-            description: String::new(),
-            plan: Some(goals),
-            planner: None,
-            playbook: None,
-            parameters: Raw::empty_object(),
-            policy: Raw::empty_object(),
-            deadline_ms: None,
-        };
+        let request = NewProject::planned(format!("project {number}"), goals);
         Self { id: ProjectId(Uuid::from_u128(number)), request, ends, subtasks }
     }
 }
@@ -92,7 +110,7 @@ fn phase(random: &mut Random) -> Vec<SubtaskPlan> {
 }
 
 fn fan(random: &mut Random) -> Vec<SubtaskPlan> {
-    let copies = random.pick(&[2, 5, 10, 40]);
+    let copies = random.pick(&[2, 5, 10, 25]);
     let mut join = SubtaskPlan::new("join", INSTANT);
     join.dependencies = vec!["copy".into()];
     vec![SubtaskPlan { repeat: Some(copies), ..SubtaskPlan::new("copy", INSTANT) }, join]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::faults::FAULTS;
 use crate::seed::Outcome;
-use crate::sim::{Broken, Sight};
+use crate::sim::{Breach, Sight};
 
 /// Prints a line although the test is not failing.
 pub fn say(line: &str) {
@@ -84,7 +84,7 @@ impl Report {
 }
 
 /// What a failing seed says.
-pub fn failure(seed: u64, broken: &Broken) -> String {
+pub fn failure(seed: u64, broken: &Breach) -> String {
     let steps = broken.steps.join("\n");
     format!(
         "seed {seed} breaks the rule `{}`\n{}\nthe last {} steps:\n{steps}\nhint: alone, with every step: \

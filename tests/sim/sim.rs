@@ -1,15 +1,15 @@
 //! What all parts of one seed share: the broker, the store, the weather, the steps that were taken, and the first
 //! rule that was broken.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use trireme::store::memory::MemoryStore;
 use trireme::transport::memory::{MemoryBroker, ReturnOrder};
-use trireme::wire::StreamId;
 use trireme::wire::address::Namespace;
 use trireme::wire::content::ExecuteSubtask;
+use trireme::wire::{MessageId, ProjectId, StreamId};
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -17,7 +17,6 @@ use crate::clock::SimClock;
 use crate::faults::Chaos;
 use crate::random::Random;
 use crate::store::brief;
-use crate::variants::Variant;
 use crate::watch::Watch;
 
 /// So many steps are shown of a seed that failed.
@@ -27,7 +26,6 @@ const STEPS_MAX: u64 = 300_000;
 
 pub struct Sim {
     pub seed: u64,
-    pub variant: Variant,
     pub broker: MemoryBroker,
     pub store: Arc<MemoryStore>,
     pub clock: Arc<SimClock>,
@@ -37,14 +35,28 @@ pub struct Sim {
     pub batch: usize,
     /// How often a command may come back before the broker gives it up.
     pub delivery_limit: u32,
+    /// Many small projects that are open at once.
+    pub is_crowded: bool,
+    /// What executors say of themselves between two heartbeats does not get through.
+    pub is_terse: bool,
     /// Every step is printed as it happens.
     pub is_loud: bool,
     random: Mutex<Random>,
     chaos: Mutex<Chaos>,
     watch: Mutex<Watch>,
+    excused: Mutex<Excused>,
     steps: Mutex<Steps>,
     /// Those that are alive.
     agents: Mutex<BTreeMap<String, Arc<Agent>>>,
+}
+
+/// What went wrong in ways that nobody can make good.
+#[derive(Default)]
+struct Excused {
+    /// They may end in ERROR.
+    projects: BTreeSet<ProjectId>,
+    /// They are gone; their deadline is what is left of them.
+    commands: BTreeSet<MessageId>,
 }
 
 struct Steps {
@@ -52,13 +64,13 @@ struct Steps {
     last: VecDeque<String>,
     hash: DefaultHasher,
     sights: [u32; Sight::ALL.len()],
-    broken: Option<Broken>,
+    broken: Option<Breach>,
     is_over: bool,
 }
 
 /// A rule that did not hold, and where.
 #[derive(Debug, Clone)]
-pub struct Broken {
+pub struct Breach {
     pub rule: &'static str,
     pub detail: String,
     /// The last steps before it.
@@ -105,22 +117,24 @@ impl Sight {
 }
 
 impl Sim {
-    pub fn new(seed: u64, variant: Variant) -> Arc<Self> {
+    pub fn new(seed: u64) -> Arc<Self> {
         let mut random = Random::new(seed);
         let order = random.pick(&[ReturnOrder::Head, ReturnOrder::AfterHandover, ReturnOrder::Tail]);
         let namespace = Namespace::new("sim").expect("a word");
         Arc::new(Self {
             seed,
-            variant,
             broker: MemoryBroker::with_return_order(namespace, order),
             store: Arc::new(MemoryStore::new(Uuid::from_u128(seed.into()))),
             clock: Arc::new(SimClock::new(seed)),
             latency_ms: random.pick(&[0, 0, 2, 10, 50]),
             batch: random.pick(&[1, 2, 5, usize::MAX]),
             delivery_limit: random.pick(&[1, 2, 1_000, 1_000, 1_000]),
+            is_crowded: random.percent(5),
+            is_terse: random.percent(80),
             is_loud: std::env::var_os("TRIREME_SIM_TRACE").is_some(),
             chaos: Mutex::new(Chaos::draw(&mut random)),
             watch: Mutex::default(),
+            excused: Mutex::default(),
             steps: Mutex::new(Steps {
                 count: 0,
                 last: VecDeque::new(),
@@ -178,6 +192,24 @@ impl Sim {
         }
     }
 
+    /// This project may end in ERROR, whatever its plan says.
+    pub fn excuse(&self, project: ProjectId) {
+        lock(&self.excused).projects.insert(project);
+    }
+
+    pub fn is_excused(&self, project: ProjectId) -> bool {
+        lock(&self.excused).projects.contains(&project)
+    }
+
+    /// This command is in nobody's hands any more.
+    pub fn vanish(&self, command: MessageId) {
+        lock(&self.excused).commands.insert(command);
+    }
+
+    pub fn has_vanished(&self, command: MessageId) -> bool {
+        lock(&self.excused).commands.contains(&command)
+    }
+
     pub fn see(&self, sight: Sight) {
         lock(&self.steps).sights[sight as usize] += 1;
     }
@@ -186,10 +218,10 @@ impl Sim {
     pub fn fail(&self, rule: &'static str, detail: impl Into<String>) {
         let mut steps = lock(&self.steps);
         let last = steps.last.iter().cloned().collect();
-        steps.broken.get_or_insert_with(|| Broken { rule, detail: detail.into(), steps: last });
+        steps.broken.get_or_insert_with(|| Breach { rule, detail: detail.into(), steps: last });
     }
 
-    pub fn broken(&self) -> Option<Broken> {
+    pub fn broken(&self) -> Option<Breach> {
         lock(&self.steps).broken.clone()
     }
 

@@ -12,7 +12,6 @@ use trireme::wire::StreamId;
 use crate::agent::Agent;
 use crate::faults::{Act, Point};
 use crate::sim::Sight;
-use crate::variants::Variant;
 
 pub struct FaultyStore {
     pub agent: Arc<Agent>,
@@ -36,15 +35,6 @@ impl FaultyStore {
             Some(act) => unreachable!("{act:?} does not happen to a read"),
         }
     }
-
-    async fn write(&self, mut parts: Vec<Append>) -> Result<(), StoreError> {
-        if self.agent.sim.variant == Variant::NoVersionCheck {
-            for part in &mut parts {
-                part.expected = self.inner.load_from_start(part.stream).await?.version;
-            }
-        }
-        self.inner.append(parts).await
-    }
 }
 
 #[async_trait]
@@ -62,7 +52,7 @@ impl Store for FaultyStore {
             .map(|part| format!("{} at {} + {}", brief(part.stream), part.expected, part.events.len()))
             .collect();
         let expected: Vec<_> = parts.iter().map(|part| (part.stream, part.expected, part.events.len())).collect();
-        let written = self.write(parts).await;
+        let written = self.inner.append(parts).await;
         match &written {
             Ok(()) => {
                 for (stream, expected, added) in expected {

@@ -16,6 +16,7 @@ use trireme::wire::address::Namespace;
 use trireme::wire::content::Layer;
 
 use crate::agent::Agent;
+use crate::planning::Sabotage;
 use crate::projects::{INSTANT, MAX_ATTEMPTS, SLOW};
 use crate::sim::Sim;
 use crate::store::FaultyStore;
@@ -42,7 +43,7 @@ impl Terms {
         let skills = BTreeMap::from([(INSTANT.to_owned(), skill(64)), (SLOW.to_owned(), skill(4))]);
         let topology = TopologyOptions {
             namespace: Namespace::new("sim").expect("a word"),
-            partitions: sim.draw(|random| random.between(2, 4)),
+            partitions: if sim.is_crowded { 1 } else { sim.draw(|random| random.between(2, 4)) },
             skills: skills.keys().cloned().collect(),
             requests_max: 100,
             skill_delivery_limit: sim.delivery_limit,
@@ -53,6 +54,8 @@ impl Terms {
             start_within: Duration::from_secs(sim.draw(|random| random.pick(&[5, 60, 600]))),
             ..Timing::default()
         };
+        let sabotage: Arc<dyn Planner> = Arc::new(Sabotage(sim.clone()));
+        let planners = std::iter::once(sabotage).chain(planners.iter().cloned()).collect();
         Self { sim: sim.clone(), planners, skills: skills.into(), topology: topology.into(), timing }
     }
 

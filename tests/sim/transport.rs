@@ -5,16 +5,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::sleep;
 use trireme::runtime::port::{
-    Acker, Browser, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, QueueDepth, Tag, Topology,
-    Transport, TransportError,
+    Acker, Browser, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher, QueueDepth,
+    Tag, Topology, Transport, TransportError,
 };
 use trireme::transport::memory::MemoryTransport;
-use trireme::wire::address::{Exchange, Queue};
+use trireme::wire::address::{Address, Exchange, Queue};
+use trireme::wire::content::SubtaskCompletion;
+use trireme::wire::{Content, Envelope, MessageId, Raw, codec};
 
 use crate::agent::Agent;
 use crate::faults::{Act, Point};
-use crate::sim::Sight;
-use crate::variants::Variant;
+use crate::sim::{Sight, Sim};
 
 pub struct FaultyTransport {
     pub agent: Arc<Agent>,
@@ -101,24 +102,20 @@ impl Consumer for FaultyConsumer {
             Some(Act::Broken) => return Err(closed()),
             Some(act) => unreachable!("{act:?} does not happen to a take"),
         }
-        let mut deliveries = self.inner.next(most.min(sim.batch)).await?;
+        let deliveries = self.inner.next(most.min(sim.batch)).await?;
         if self.agent.is_gone() {
             std::future::pending::<()>().await;
         }
-        for delivery in &mut deliveries {
+        for delivery in &deliveries {
             if delivery.redelivered {
                 sim.see(Sight::Redelivery);
-            }
-            delivery.redelivered &= sim.variant != Variant::NeverAgain;
-        }
-        if sim.variant == Variant::AckOnDelivery {
-            let acker = self.inner.acker();
-            for delivery in &deliveries {
-                acker.ack(delivery.tag, false).await?;
             }
         }
         let flags = deliveries.iter().filter(|delivery| delivery.redelivered).count();
         sim.step(name, format!("takes {} from {:?}, {flags} of them again", deliveries.len(), self.queue));
+        if let Queue::Skill(_) = self.queue {
+            on_commands(&self.agent, self.inner.acker(), &deliveries).await?;
+        }
         Ok(deliveries)
     }
 
@@ -131,6 +128,21 @@ impl Consumer for FaultyConsumer {
         self.agent.pass().await;
         self.inner.stop().await
     }
+}
+
+/// An executor was given commands. One that vanishes has acked them.
+async fn on_commands(agent: &Agent, acker: Arc<dyn Acker>, deliveries: &[Delivery]) -> Result<(), TransportError> {
+    let Agent { name, sim, .. } = agent;
+    let Some(fault) = sim.chaos(|chaos, random| chaos.strike(random, Point::TakeCommands, None)) else {
+        return Ok(());
+    };
+    for delivery in deliveries {
+        acker.ack(delivery.tag, false).await?;
+        delivery.properties.message_id.into_iter().for_each(|command| sim.vanish(command));
+    }
+    agent.crash();
+    sim.step(name, format!("FAULT {}", fault.name));
+    std::future::pending().await
 }
 
 struct FaultyAcker {
@@ -180,6 +192,9 @@ impl Publisher for FaultyPublisher {
         let Agent { name, sim, .. } = &*self.agent;
         let exchange = message.address.exchange;
         if !message.mandatory {
+            if sim.is_terse && self.agent.is_too_talkative(&message) {
+                return told(Confirmed::Accepted);
+            }
             return match self.agent.at(Point::BestEffort, Some(exchange)).await {
                 None => self.inner.publish(message).await,
                 Some(Act::Lose) => told(Confirmed::Accepted),
@@ -191,9 +206,6 @@ impl Publisher for FaultyPublisher {
             message.properties.kind.as_deref().unwrap_or("a dead letter"),
             message.address.key
         );
-        if sim.variant == Variant::AlarmForgotten && message.properties.kind.as_deref() == Some("Alarm") {
-            return told(Confirmed::Accepted);
-        }
         let refusal = match self.agent.at(Point::BeforePublish, Some(exchange)).await {
             None => None,
             Some(Act::Broken) => return Err(closed()),
@@ -218,6 +230,12 @@ impl Publisher for FaultyPublisher {
                     confirmation.await
                 }));
             }
+            Some(Act::Lie) => {
+                if let Some(lie) = lie(&copy, sim) {
+                    drop(self.inner.publish(lie).await?);
+                    sim.step("a liar", format!("answers for {what}"));
+                }
+            }
             Some(Act::Twice) => drop(self.inner.publish(copy).await?),
             Some(Act::Late) => {
                 let (sim, time) = (sim.clone(), sim.draw(|random| random.ms(10, 60_000)));
@@ -232,4 +250,35 @@ impl Publisher for FaultyPublisher {
         }
         Ok(confirmation)
     }
+}
+
+/// An answer to a command by somebody who has not seen it, and knows nothing but its number.
+fn lie(command: &Outgoing, sim: &Sim) -> Option<Outgoing> {
+    let envelope = codec::decode(&command.body).into_iter().flatten().next()?;
+    let Content::ExecuteSubtask(asked) = &envelope.content else { return None };
+    let now = sim.clock.now();
+    let content = Content::SubtaskCompletion(SubtaskCompletion {
+        subtask_id: asked.subtask_id,
+        attempt: asked.attempt,
+        in_reply_to: MessageId(sim.clock.fresh_id()),
+        result: Raw::from_serialize("a lie").expect("a text is JSON"),
+        started_at: now,
+        finished_at: now,
+        log: None,
+        usage: None,
+    });
+    let address = Address::results(command.properties.reply_to.as_deref()?);
+    let message_id = MessageId(sim.clock.fresh_id());
+    let properties = Properties { message_id: Some(message_id), persistent: true, ..Properties::default() };
+    let lie = Envelope {
+        message_id,
+        sender_id: "liar".into(),
+        receiver_id: address.key.clone(),
+        message_type: content.message_type(),
+        content,
+        timestamp: now,
+        task_id: envelope.task_id,
+    };
+    let body = codec::encode(&lie).expect("a small message");
+    Some(Outgoing { address, mandatory: true, properties, body })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use trireme::domain::{phase, project};
+use trireme::runtime::port::Clock;
 use trireme::wire::content::ExecuteSubtask;
 use trireme::wire::{ProjectId, Raw, StreamId};
 
@@ -96,7 +97,7 @@ impl Watch {
 
     /// An executor begins to run a command.
     pub fn on_run(&mut self, stream: StreamId, command: &ExecuteSubtask) -> Verdict {
-        let Some(phase) = self.phases.remove(&stream) else {
+        let Some(mut phase) = self.phases.remove(&stream) else {
             return self.rule("only_what_was_dispatched_runs", false, || format!("{} is not known", brief(stream)));
         };
         let verdict = phase.on_run(self, stream, command);
@@ -131,6 +132,7 @@ impl Watch {
                     let event: phase::Event = raw.read().expect("an event of a phase");
                     followed.apply(self, stream, &event, sim)?;
                 }
+                followed.check_floor(self, stream, sim.clock.now())?;
                 let holds = followed.state.check();
                 self.phases.insert(stream, followed);
                 holds
@@ -160,11 +162,11 @@ impl Watch {
             self.rule("nothing_is_set_aside", given_up, || format!("{reason}: {detail}"))?;
         }
         self.rule("nothing_is_set_aside", true, String::new)?;
-        self.everything_is_out(&out)
+        self.everything_is_out(sim, &out)
     }
 
     /// Every open stream has something out that will move it on, whoever dies now.
-    fn everything_is_out(&mut self, out: &Out) -> Verdict {
+    fn everything_is_out(&mut self, sim: &Sim, out: &Out) -> Verdict {
         let phases = std::mem::take(&mut self.phases);
         let projects = std::mem::take(&mut self.projects);
         let mut look = || {
@@ -187,7 +189,8 @@ impl Watch {
                 self.stream_is_out(out, stream, phase.state.alarms().oldest().map(|alarm| alarm.number))?;
                 for &ordinal in phase.state.flights().keys() {
                     let command = phase.state.command_id(ordinal);
-                    let is_out = out.is_held(stream) || command.is_some_and(|command| out.command_is_out(command));
+                    let is_out = out.is_held(stream)
+                        || command.is_some_and(|command| out.command_is_out(command) || sim.has_vanished(command));
                     self.rule("every_attempt_is_out", is_out, || {
                         format!(
                             "{} ordinal {ordinal}: neither its command, nor an answer, nor its cause",

@@ -12,6 +12,7 @@ use trireme::runtime::port::{Assignment, Report, Runner};
 use trireme::wire::{Failure, FailureKind, Raw, StreamId};
 
 use crate::agent::Agent;
+use crate::faults::{Act, Point};
 
 pub struct Work {
     pub agent: Arc<Agent>,
@@ -30,12 +31,32 @@ struct Task {
 /// Longer than any subtask may take.
 const TOO_LONG: Duration = Duration::from_secs(60);
 
+/// Longer than an executor waits for an attempt that was told to end.
+const DEAF: Duration = Duration::from_secs(600);
+
+impl Work {
+    /// What goes wrong with an attempt that is not over at once.
+    fn trouble(&self, stream: StreamId) -> Option<Act> {
+        let Agent { name, sim, .. } = &*self.agent;
+        if self.is_instant {
+            return None;
+        }
+        let fault = sim.chaos(|chaos, random| chaos.strike(random, Point::Run, None))?;
+        sim.note(name, format!("FAULT {}", fault.name));
+        if fault.act == Act::Hang {
+            sim.excuse(stream.project());
+        }
+        Some(fault.act)
+    }
+}
+
 #[async_trait]
 impl Runner for Work {
     async fn run(&self, assignment: &Assignment, stop: CancellationToken) -> Report {
         let command = &assignment.command;
         let stream = StreamId::Phase(command.project_id, command.phase);
         self.agent.sim.ran(&self.agent.name, stream, command);
+        let trouble = self.trouble(stream);
         let task: Task = command.input.read().expect("the input of the plan");
         let fails = command.attempt <= task.fails;
         let time = match (self.is_instant, fails && task.how == "late") {
@@ -43,6 +64,11 @@ impl Runner for Work {
             (false, true) => TOO_LONG,
             (false, false) => Duration::from_millis(task.ms),
         };
+        match trouble {
+            Some(Act::Hang) => sleep(DEAF).await,
+            Some(_) => sleep(self.agent.sim.draw(|random| random.ms(100, 10_000))).await,
+            None => {}
+        }
         if time > Duration::ZERO {
             tokio::select! {
                 biased;

@@ -5,6 +5,7 @@ use super::draft::Draft;
 use super::escalate::charged;
 use super::event::{Budget, agent_name};
 use super::{Answer, AnswerBody, DeadCommand, Event, Outcome};
+use crate::broken;
 use crate::domain::decision::{Decision, cut};
 use crate::wire::{Failure, FailureKind, MessageId, Timestamp};
 
@@ -74,7 +75,8 @@ pub(super) fn current(draft: &Draft<'_>, ordinal: u32, command: MessageId) -> Re
     let Some(subtask) = draft.phase.subtasks.get(ordinal as usize) else {
         return Err(Decision::Refuse("unknown_subtask"));
     };
-    match draft.phase.command_id(ordinal) == Some(command) {
+    let current = draft.phase.command_id(ordinal).map(|id| broken::fence(id.0, subtask.attempt));
+    match current == Some(command.0) {
         true => Ok(subtask.attempt),
         false => Err(Decision::Nothing("it answers a command that is not current")),
     }

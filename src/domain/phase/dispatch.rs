@@ -6,6 +6,7 @@ use super::answer::{Told, fail};
 use super::draft::Draft;
 use super::words::cancel_running;
 use super::{Event, Refusal, Why};
+use crate::broken::{self, Broken};
 use crate::domain::alarm::next_alarm;
 use crate::domain::decision::{Decision, Effect, cut};
 use crate::wire::policy::Running;
@@ -60,7 +61,7 @@ fn dispatch(draft: &mut Draft<'_>) {
         let room = draft.context.team.allowance(phase.skill_name(skill)).saturating_sub(phase.in_flight_of(skill));
         chosen.extend(phase.ready.walk(skill).take(room as usize));
     }
-    if chosen.is_empty() && phase.flights.is_empty() {
+    if chosen.is_empty() && phase.flights.is_empty() && !broken::is(Broken::NoFloor) {
         let first = open_skills().max_by_key(|&(_, path)| path);
         chosen.extend(first.and_then(|(skill, _)| phase.ready.walk(skill).next()));
     }

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::results::Results;
 use super::role::CoordinatorRole;
 use super::window::{Share, Window};
+use crate::domain::phase::Phase;
+use crate::runtime::commit::Kept;
 use crate::runtime::lane::Lane;
 use crate::runtime::options::World;
 use crate::runtime::presence::Post;
@@ -24,12 +26,13 @@ pub(super) struct Partition {
     stop: Stop,
     /// Stops this turn only.
     turn: Mutex<Stop>,
+    kept: Kept<Phase>,
 }
 
 impl Partition {
     pub(super) fn new(number: u32, world: World, post: Arc<Post>, window: Arc<Window>, stop: Stop) -> Self {
         let turn = Mutex::new(stop.child());
-        Self { number, world, post, window, stop, turn }
+        Self { number, world, post, window, stop, turn, kept: Kept::default() }
     }
 
     /// Stands in line, holds the partition when it is its turn, and again.
@@ -80,7 +83,10 @@ impl Partition {
             }),
         };
         let mut lane = Lane::new(role, world, self.post.outages(), publisher, &*consumer);
-        lane.run(&mut *consumer, turn).await.map_err(Ended::from)
+        lane.swap(&self.kept);
+        let ended = lane.run(&mut *consumer, turn).await;
+        lane.swap(&self.kept);
+        ended.map_err(Ended::from)
     }
 
     fn note(&self, change: impl FnOnce(&mut crate::runtime::presence::Facts, u32)) {

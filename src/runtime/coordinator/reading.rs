@@ -2,6 +2,7 @@
 
 use super::planning;
 use super::role::CoordinatorRole;
+use crate::broken;
 use crate::domain::phase::{Accepted, Answer, AnswerBody, Answered, DeadCommand, Input, Word};
 use crate::runtime::letter::Letter;
 use crate::runtime::role::{Message, Unfit};
@@ -33,7 +34,7 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
             let bytes = u32::try_from(completion.result.bytes()).unwrap_or(u32::MAX);
             let input = Input::Answer(Answer {
                 ordinal: completion.subtask_id.ordinal,
-                in_reply_to: completion.in_reply_to,
+                in_reply_to: MessageId(broken::fence(completion.in_reply_to.0, completion.attempt)),
                 agent: envelope.sender_id.clone(),
                 started_at: Some(completion.started_at),
                 finished_at: Some(completion.finished_at),
@@ -45,7 +46,7 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
         Content::SubtaskFailure(failure) => {
             let input = Input::Answer(Answer {
                 ordinal: failure.subtask_id.ordinal,
-                in_reply_to: failure.in_reply_to,
+                in_reply_to: MessageId(broken::fence(failure.in_reply_to.0, failure.attempt)),
                 agent: envelope.sender_id.clone(),
                 started_at: failure.started_at,
                 finished_at: failure.finished_at,
@@ -61,7 +62,7 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
             Some(death) => {
                 let dead = DeadCommand {
                     ordinal: command.subtask_id.ordinal,
-                    id: envelope.message_id,
+                    id: MessageId(broken::fence(envelope.message_id.0, command.attempt)),
                     reason: death.reason.clone(),
                 };
                 (of_phase(command.subtask_id.phase), Input::DeadCommand(dead), None, None)
@@ -71,7 +72,7 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
         Content::SubtaskAccepted(accepted) => {
             let input = Input::Accepted(Accepted {
                 ordinal: accepted.subtask_id.ordinal,
-                in_reply_to: accepted.in_reply_to,
+                in_reply_to: MessageId(broken::fence(accepted.in_reply_to.0, accepted.attempt)),
                 agent: envelope.sender_id.clone(),
             });
             (of_phase(accepted.subtask_id.phase), input, None, None)

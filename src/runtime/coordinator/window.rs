@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::broken::{self, Broken};
 use crate::domain::phase::Phase;
 use crate::wire::content::{Layer, Presence, RunningCommand};
 use crate::wire::{AgentId, MessageId, StreamId, Timestamp};
@@ -147,7 +148,7 @@ impl Share {
             pace.now.max(pace.before)
         });
         let all = window.slots(skill).saturating_mul(2).saturating_add(pace).clamp(WINDOW_MIN, WINDOW_MAX);
-        (all / self.phases.get(skill).copied().unwrap_or(1).max(1)).max(1)
+        (all / self.phases.get(skill).copied().unwrap_or(1).max(1)).max(u32::from(!broken::is(Broken::NoFloor)))
     }
 }
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Task, perform, refuse};
 use super::running::Receipt;
 use super::{OfferedSkill, Shop};
+use crate::broken::{self, Broken};
 use crate::runtime::letter::{self, Aside, Letter, Opened};
 use crate::runtime::port::{Clock, Confirmed, Delivery, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
@@ -48,6 +49,9 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
         };
         let clock = &*shop.ground.clock;
         for delivery in deliveries {
+            if broken::is(Broken::AcksBeforeConfirms) {
+                acker.ack(delivery.tag, false).await?;
+            }
             let Opened { letters, unreadable } = letter::open(&delivery);
             let parts = letters.len() + unreadable.len();
             let receipt = Receipt::new(acker.clone(), delivery.tag, parts, broken.clone());

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::broken::{self, Broken};
 use crate::runtime::port::{Acker, Tag};
 use crate::wire::MessageId;
 use crate::wire::content::RunningCommand;
@@ -30,6 +31,7 @@ impl Receipt {
     /// One of its commands is answered. A channel that can not be acked on is to be closed: it gives the delivery back.
     pub(crate) async fn settle(&self) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1
+            && !broken::is(Broken::AcksBeforeConfirms)
             && let Err(error) = self.acker.ack(self.tag, false).await
         {
             tracing::debug!(%error, "an ack did not go through; the command will be delivered again");

@@ -1,12 +1,14 @@
 //! What is in the broker, for the invariants of a simulation. Looking changes nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::channel::Channel;
 use super::core::Core;
 use super::message::{Content, Message};
-use super::queue::QueueState;
+use super::queue::{QueueId, QueueState};
 use crate::runtime::port::{Death, QueueDepth};
 use crate::wire::address::{Exchange, Queue};
 
@@ -46,13 +48,17 @@ pub enum Place {
 impl Core {
     pub(super) fn inspect(&self) -> Inspection {
         let mut messages = Vec::new();
+        let mut channels: BTreeMap<QueueId, Vec<&Channel>> = BTreeMap::new();
+        for channel in self.channels.values() {
+            channels.entry(channel.queue).or_default().push(channel);
+        }
         for (id, queue) in &self.queues {
             let mut add = |place: Place, message: &Message| messages.push(inspected(queue, place, message));
             for message in queue.waiting() {
                 add(message.expires.map_or(Place::Ready, |until| Place::Waiting { until }), message);
             }
             queue.undelivered.iter().for_each(|letter| add(Place::Undeliverable, &letter.message));
-            for channel in self.channels.values().filter(|channel| channel.queue == *id) {
+            for channel in channels.get(id).into_iter().flatten() {
                 channel.unacked().for_each(|message| add(Place::Unacked { by: channel.agent.clone() }, message));
                 channel.untaken().for_each(|message| add(Place::Ready, message));
             }
