@@ -8,7 +8,6 @@ use trireme::runtime::Fatal;
 use trireme::runtime::client::ClientError;
 use trireme::runtime::dead::NotFound;
 use trireme::runtime::port::{StoreError, TransportError};
-use trireme::runtime::recover::RecoverError;
 
 /// The exit statuses of all commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,15 +103,6 @@ impl From<Fatal> for Failure {
             Fatal::WrongStore(why) => {
                 Self::unreachable(why).hint("all agents of a namespace need the same `store.url`")
             }
-        }
-    }
-}
-
-impl From<RecoverError> for Failure {
-    fn from(error: RecoverError) -> Self {
-        match error {
-            RecoverError::Store(error) => error.into(),
-            RecoverError::Client(error) => error.into(),
         }
     }
 }

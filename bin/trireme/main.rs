@@ -27,6 +27,7 @@ mod up;
 mod usage;
 mod watch;
 mod wiring;
+mod words;
 mod worker;
 
 use std::ffi::OsString;
@@ -113,6 +114,16 @@ enum Command {
     Result(result::Arguments),
     /// Follow a project to its end
     Watch(watch::Arguments),
+    /// End a project, or one subtask of it, before it is done
+    Cancel(words::cancel::Arguments),
+    /// Dispatch nothing new of a project
+    Pause(words::pause::Arguments),
+    /// Let a paused project go on
+    Resume(words::pause::Arguments),
+    /// Run a project that has ended again, keeping what was done
+    Retry(words::retry::Arguments),
+    /// Answer what a project asks
+    Decide(words::decide::Arguments),
     /// What happened to a project, event by event
     History(history::Arguments),
     /// What an attempt of a subtask had to say
@@ -190,6 +201,11 @@ fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure
             Command::List(arguments) => list::run(arguments, &settings, output).await,
             Command::Result(arguments) => result::run(arguments, &settings, output).await,
             Command::Watch(arguments) => watch::run(arguments, &settings, output).await,
+            Command::Cancel(arguments) => words::cancel::run(arguments, &settings, output).await,
+            Command::Pause(arguments) => words::pause::pause(arguments, &settings, output).await,
+            Command::Resume(arguments) => words::pause::resume(arguments, &settings, output).await,
+            Command::Retry(arguments) => words::retry::run(arguments, &settings, output).await,
+            Command::Decide(arguments) => words::decide::run(arguments, &settings, output).await,
             Command::History(arguments) => history::run(arguments, &settings, output).await,
             Command::Logs(arguments) => logs::run(arguments, &settings, output).await,
             Command::Agents(arguments) => agents::run(arguments, &settings, output).await,

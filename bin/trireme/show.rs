@@ -59,6 +59,9 @@ fn head(view: &ProjectView, waits: &[String]) -> String {
     table.add_row(["project".into(), view.project_id.to_string()]);
     table.add_row(["name".into(), cut(&view.name)]);
     table.add_row(["status".into(), view.status.to_string()]);
+    if view.run > 1 {
+        table.add_row(["run".into(), view.run.to_string()]);
+    }
     table.add_row(["submitted".into(), time(view.submitted_at)]);
     if view.finished_at.is_some() {
         table.add_row(["finished".into(), time(view.finished_at)]);

@@ -78,6 +78,7 @@ fn timing(settings: &Settings) -> Timing {
         grace: settings.agents.grace,
         start_within: settings.attempts.start_within,
         answer_within: settings.attempts.answer_within,
+        away: settings.agents.away,
     }
 }
 

@@ -81,6 +81,8 @@ pub struct Agents {
     pub heartbeat: Duration,
     /// How long an agent that is to stop may go on with what it holds.
     pub grace: Duration,
+    /// Coordinators that nobody has heard of for this long are away: the phases that they had are given up.
+    pub away: Duration,
     /// How many subtasks an executor runs at once.
     pub slots: u32,
 }
@@ -122,6 +124,7 @@ const SLOTS_MAX: u32 = 10_000;
 /// A slower heart would make live agents look dead.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const AWAY_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The longest that an attempt may run, or wait: what a plan may say too.
 const TIMEOUT_MAX: Duration = Duration::from_millis(crate::domain::check::TIMEOUT_MS_MAX);
 
@@ -150,6 +153,7 @@ impl Settings {
         let agents = Agents {
             heartbeat: layers.duration("agents.heartbeat", None, HEARTBEAT_MAX)?,
             grace: layers.duration("agents.grace", None, GRACE_MAX)?,
+            away: layers.duration("agents.away", None, AWAY_MAX)?,
             slots: layers.integer("agents.slots", None, 1..=SLOTS_MAX)?,
         };
         let attempts = Attempts {

@@ -17,6 +17,7 @@ pub mod bad_input;
 pub mod check;
 pub mod decision;
 pub mod dossier;
+pub mod duration;
 pub mod expand;
 pub mod nearest;
 pub mod phase;

@@ -14,13 +14,44 @@ pub struct ProjectView {
     pub project_id: ProjectId,
     pub name: String,
     pub status: Status,
+    /// From 1; each retry of an ended project is another.
+    pub run: u32,
     pub submitted_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What a person is asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<QuestionView>,
     /// Of the phases that have been planned.
     pub counts: Counts,
+    /// The latest of each priority.
     pub phases: Vec<PhaseView>,
+}
+
+/// A question that nobody has answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QuestionView {
+    pub question: MessageId,
+    pub asked_at: Timestamp,
+    pub phase: u32,
+    /// Null: it is about the whole phase, which was given up.
+    pub subtask_id: Option<SubtaskId>,
+    pub name: Option<String>,
+    pub error: String,
+}
+
+impl QuestionView {
+    fn new(question: MessageId, open: &project::Open) -> Self {
+        Self {
+            question,
+            asked_at: open.at,
+            phase: open.phase,
+            subtask_id: open.subtask.as_ref().map(|subtask| subtask.id),
+            name: open.subtask.as_ref().map(|subtask| subtask.name.clone()),
+            error: open.error.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,7 +125,7 @@ impl ProjectView {
             .phases()
             .iter()
             .map(|known| match phases.iter().find(|(number, events)| *number == known.number && !events.is_empty()) {
-                Some((number, events)) => PhaseView::fold(*number, events),
+                Some((number, events)) => PhaseView::fold(*number, events).known_as(known),
                 None => PhaseView::to_come(&state, known),
             })
             .collect();
@@ -102,6 +133,8 @@ impl ProjectView {
             project_id,
             name: state.accepted().map(|accepted| accepted.name.clone()).unwrap_or_default(),
             status: state.status(),
+            run: state.run(),
+            waiting_for: state.open_questions().map(|(id, open)| QuestionView::new(id, open)).collect(),
             submitted_at: state.accepted().map(|accepted| accepted.at),
             finished_at: state.ended().map(|ended| ended.at),
             error: state.ended().and_then(|ended| ended.error.clone()),
@@ -124,8 +157,16 @@ impl PhaseView {
             priority: phase.priority,
             status: phase.status,
             counts: phase.counts,
-            error: None,
+            error: phase.error.clone(),
             goals: project.goals_of(phase).map(|planned| goal(&planned.goal_name)).collect(),
+        }
+    }
+
+    /// What its project has given up is over, whatever its own stream says.
+    fn known_as(self, known: &project::PhaseState) -> Self {
+        match known.status.is_ended() && !self.status.is_ended() {
+            true => Self { status: known.status, error: known.error.clone(), ..self },
+            false => self,
         }
     }
 

@@ -2,19 +2,13 @@
 
 use std::time::Duration;
 
+/// Writes what [`parse`] reads.
+pub use crate::domain::duration::print;
+
 /// Reads "250ms", "90s", "5m", "1h 30m". Zero and negative ones are no durations that anybody could mean.
 pub fn parse(text: &str) -> Option<Duration> {
     let duration: jiff::SignedDuration = text.trim().parse().ok()?;
     Duration::try_from(duration).ok().filter(|duration| duration.as_millis() > 0)
-}
-
-/// Writes what [`parse`] reads: "5m", "1m 30s", "250ms".
-pub fn print(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    let units = [("h", ms / 3_600_000), ("m", ms / 60_000 % 60), ("s", ms / 1_000 % 60), ("ms", ms % 1_000)];
-    let parts: Vec<String> =
-        units.iter().filter(|(_, count)| *count > 0).map(|(unit, count)| format!("{count}{unit}")).collect();
-    parts.join(" ")
 }
 
 #[cfg(test)]

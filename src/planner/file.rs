@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::document::{self, Format};
+use super::policy;
 use super::table::Table;
 use crate::domain::bad_input::{BadInput, quote};
 use crate::domain::check::{
@@ -15,10 +16,11 @@ use crate::domain::check::{
 use crate::domain::nearest;
 use crate::wire::content::NewProject;
 use crate::wire::{
-    Content, Envelope, GoalPlan, MessageId, MessageType, ProjectId, Raw, SubtaskPlan, Timestamp, address, codec,
+    Content, Envelope, GoalPlan, MessageId, MessageType, Policy, ProjectId, Raw, SubtaskPlan, Timestamp, address, codec,
 };
 
-const PROJECT_KEYS: [&str; 7] = ["name", "description", "id", "planner", "playbook", "parameters", "goals"];
+const PROJECT_KEYS: [&str; 9] =
+    ["name", "description", "id", "planner", "playbook", "parameters", "policy", "deadline", "goals"];
 pub(super) const GOAL_KEYS: [&str; 5] = ["name", "priority", "description", "input", "subtasks"];
 pub(super) const SUBTASK_KEYS: [&str; 14] = [
     "name",
@@ -48,6 +50,10 @@ pub struct ProjectFile {
     pub playbook: Option<String>,
     /// An object: defaults of every goal's input.
     pub parameters: Raw,
+    /// What is to become of it when a subtask has failed for good.
+    pub policy: Policy,
+    /// How long a run may take.
+    pub deadline_ms: Option<u64>,
     /// `None` when a planner is to say what the goals are.
     pub goals: Option<Vec<GoalPlan>>,
 }
@@ -84,6 +90,8 @@ impl ProjectFile {
             planner: table.name("planner", "planner")?.map(Into::into),
             playbook: table.name("playbook", "playbook")?.map(Into::into),
             parameters: table.table("parameters")?.map_or_else(Raw::empty_object, raw),
+            policy: policy::read(&table)?,
+            deadline_ms: policy::read_deadline(&table)?,
             goals: read_goals(&table)?.filter(|goals| !goals.is_empty()),
         };
         file.check()
@@ -100,6 +108,8 @@ impl ProjectFile {
             planner: None,
             playbook: None,
             parameters: Raw::empty_object(),
+            policy: Policy::default(),
+            deadline_ms: None,
             goals: None,
         };
         file.check()
@@ -152,8 +162,8 @@ impl ProjectFile {
             planner: self.planner.clone(),
             playbook: self.playbook.clone(),
             parameters: self.parameters.clone(),
-            policy: Raw::empty_object(),
-            deadline_ms: None,
+            policy: policy::to_raw(self.policy),
+            deadline_ms: self.deadline_ms,
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod library;
 mod nul;
 pub mod plan;
 pub mod playbook;
+mod policy;
 pub mod preview;
 pub mod table;
 

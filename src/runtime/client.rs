@@ -11,7 +11,7 @@ use super::port::{Clock, Confirmed, Consumer, Outgoing, Publisher, Transport, Tr
 use crate::wire::address::{Address, Exchange, Queue, agent_key};
 use crate::wire::codec::EncodeError;
 use crate::wire::content::{Control, NewProject, Ping, Presence, ProjectCompletion};
-use crate::wire::{AgentId, Content, MessageId, ProjectId, StreamId};
+use crate::wire::{AgentId, Content, MessageId, ProjectId};
 
 /// Why a client's wish was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,17 +62,25 @@ impl Client {
 
     /// Publishes to the managers, and waits until the broker has it.
     async fn request(&self, project: ProjectId, content: Content) -> Result<(), ClientError> {
-        let id = MessageId(self.clock.fresh_id());
+        self.send(MessageId(self.clock.fresh_id()), project, content).await
+    }
+
+    async fn send(&self, id: MessageId, project: ProjectId, content: Content) -> Result<(), ClientError> {
         let outgoing = self.pen().must_arrive(id, Address::requests(), project, content, self.clock.now())?;
         self.publish(outgoing).await
     }
 
-    /// Has its owner send anew what a stream may have lost; `to` is where the owner is.
-    pub(crate) async fn recover(&self, id: MessageId, stream: StreamId, to: Address) -> Result<(), ClientError> {
-        let project_id = stream.project();
-        let control = Control { stream: Some(stream), ..Control::about(project_id) };
-        let outgoing = self.pen().must_arrive(id, to, project_id, Content::Recover(control), self.clock.now())?;
-        self.publish(outgoing).await
+    /// Says something about a project; the broker has it when this returns. The id is what the project remembers it
+    /// by.
+    pub async fn say(&self, project: ProjectId, word: Content) -> Result<MessageId, ClientError> {
+        let id = MessageId(self.clock.fresh_id());
+        self.send(id, project, word).await?;
+        Ok(id)
+    }
+
+    /// Has everything sent anew that a project may have lost.
+    pub(crate) async fn recover(&self, id: MessageId, project: ProjectId) -> Result<(), ClientError> {
+        self.send(id, project, Content::Recover(Control::about(project))).await
     }
 
     async fn publish(&self, outgoing: Outgoing) -> Result<(), ClientError> {

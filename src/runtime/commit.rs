@@ -85,7 +85,7 @@ struct Draft<E> {
 /// What was decided of one piece of work.
 enum Outcome {
     Recorded,
-    Nothing,
+    Nothing(&'static str),
     Refused(&'static str),
     Panicked,
 }
@@ -270,7 +270,7 @@ impl<R: Role> Desk<R> {
                 }
                 Decision::Nothing(why) => {
                     tracing::debug!(%stream, message = %message.cause, why, "nothing to do");
-                    Outcome::Nothing
+                    Outcome::Nothing(why)
                 }
                 Decision::Refuse(why) => Outcome::Refused(why),
             }));
@@ -352,18 +352,18 @@ impl<R: Role> Desk<R> {
         let mut sent = BTreeSet::new();
         for (&(item, again, message), outcome) in items.iter().zip(outcomes) {
             let Some(hot) = self.states.get(&message.stream) else { continue };
-            let refused = match outcome {
-                Outcome::Refused(reason) => Some(reason),
-                _ => None,
+            let why = match outcome {
+                Outcome::Refused(why) | Outcome::Nothing(why) => Some(why),
+                Outcome::Recorded | Outcome::Panicked => None,
             };
             match outcome {
                 Outcome::Panicked => verdicts.panicked.push(item),
                 Outcome::Refused(reason) => verdicts.refused.push((item, reason)),
-                Outcome::Recorded | Outcome::Nothing => {}
+                Outcome::Recorded | Outcome::Nothing(_) => {}
             }
             let to_send = match outcome {
                 Outcome::Recorded => true,
-                Outcome::Nothing => sends_again(again, tried),
+                Outcome::Nothing(_) => sends_again(again, tried),
                 Outcome::Refused(_) | Outcome::Panicked => false,
             };
             if to_send {
@@ -374,7 +374,7 @@ impl<R: Role> Desk<R> {
                 verdicts.effects.extend(fresh.map(|effect| (item, message.stream, effect)));
             }
             if !matches!(outcome, Outcome::Recorded) {
-                verdicts.notices.extend(self.role.answer(message.stream, &hot.state, message, refused, now));
+                verdicts.notices.extend(self.role.answer(message.stream, &hot.state, message, why, now));
             }
         }
         for (stream, draft) in drafts.iter().filter(|(_, draft)| !draft.events.is_empty()) {

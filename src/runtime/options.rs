@@ -87,6 +87,8 @@ pub struct Timing {
     pub start_within: Duration,
     /// How long after its time is up an attempt may take to be answered, before its executor counts as gone.
     pub answer_within: Duration,
+    /// Coordinators that nobody has heard of for this long are away: the phases that they had are given up.
+    pub away: Duration,
 }
 
 impl Default for Timing {
@@ -96,6 +98,7 @@ impl Default for Timing {
             grace: Duration::from_secs(30),
             start_within: Duration::from_secs(600),
             answer_within: Duration::from_secs(30),
+            away: Duration::from_secs(3_600),
         }
     }
 }

@@ -48,6 +48,13 @@ pub(crate) struct Facts {
     pub(crate) commands: Vec<RunningCommand>,
 }
 
+/// What an agent can say of coordinators that it does not hear of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Listening {
+    pub(crate) since: Timestamp,
+    pub(crate) coordinator_heard: Option<Timestamp>,
+}
+
 /// One agent's place among the others.
 pub(crate) struct Post {
     identity: Identity,
@@ -64,6 +71,8 @@ pub(crate) struct Post {
     others: Mutex<BTreeMap<AgentId, Presence>>,
     /// Somebody came, left or said something new.
     heard: Notify,
+    /// When a coordinator was last heard of.
+    coordinator_heard: Mutex<Option<Timestamp>>,
     since: tokio::time::Instant,
     /// Since when the inbox is open without a gap.
     listening_since: Mutex<Timestamp>,
@@ -84,6 +93,8 @@ impl Post {
         parts: usize,
         stop: Stop,
     ) -> Self {
+        // Before its inbox is open it can not say that anybody is silent.
+        let listening_since = Mutex::new(ground.clock.now());
         Self {
             identity,
             ground,
@@ -95,8 +106,9 @@ impl Post {
             unbound: Notify::new(),
             others: Mutex::default(),
             heard: Notify::new(),
+            coordinator_heard: Mutex::default(),
             since: tokio::time::Instant::now(),
-            listening_since: Mutex::default(),
+            listening_since,
             worked: Mutex::default(),
             consuming: Mutex::default(),
             // And the inbox.
@@ -182,6 +194,10 @@ impl Post {
         *lock(&self.listening_since)
     }
 
+    pub(crate) fn listening(&self) -> Listening {
+        Listening { since: self.listening_since(), coordinator_heard: *lock(&self.coordinator_heard) }
+    }
+
     /// Waits until something was heard of others.
     pub(crate) async fn heard(&self) {
         self.heard.notified().await;
@@ -228,6 +244,9 @@ impl Post {
     fn hear(&self, mut presence: Presence, now: Timestamp) {
         presence.last_seen = now;
         presence.peers = Vec::new();
+        if presence.layer == Layer::Coordination {
+            *lock(&self.coordinator_heard) = Some(now);
+        }
         let mut others = lock(&self.others);
         others.retain(|_, other| now.ms_since(other.last_seen) <= REMEMBERED_MS);
         if others.len() < REMEMBERED_MAX || others.contains_key(&presence.agent_id) {

@@ -13,11 +13,24 @@ use crate::wire::{Counts, ProjectId, Raw, Status, StreamId, SubtaskId, SubtaskSt
 /// So many results are asked for at once: one may have a mebibyte.
 const RESULTS_MAX: usize = 64;
 
+/// A project that was accepted has said so among so many events.
+const EARLY_MAX: usize = 100;
+
+/// A project's state, as its managers see it.
+pub async fn state(store: &dyn Store, id: ProjectId) -> Result<project::Project, StoreError> {
+    let stream = StreamId::Project(id);
+    let events: Vec<project::Event> = read(stream, &store.load_from_start(stream).await?)?;
+    let mut state = project::Project::new(id);
+    events.iter().for_each(|event| state.apply(event));
+    Ok(state)
+}
+
 /// A project, whole; `None` when the store does not know it. With `results` those of its completed subtasks too.
 pub async fn project(store: &dyn Store, id: ProjectId, results: bool) -> Result<Option<ProjectView>, StoreError> {
     let stream = StreamId::Project(id);
     let events: Vec<project::Event> = read(stream, &store.load_from_start(stream).await?)?;
-    if events.is_empty() {
+    // A word about a project that nobody has accepted is no project.
+    if !events.iter().any(|event| matches!(event, project::Event::Accepted(_))) {
         return Ok(None);
     }
     let mut phases = Vec::new();
@@ -36,12 +49,14 @@ pub async fn project(store: &dyn Store, id: ProjectId, results: bool) -> Result<
 /// The request as it was taken, without the rest; `None` when the store does not know the project.
 pub async fn accepted(store: &dyn Store, id: ProjectId) -> Result<Option<project::Accepted>, StoreError> {
     let stream = StreamId::Project(id);
-    let mut stored = store.load_from_start(stream).await?;
-    stored.events.truncate(1);
-    Ok(read::<project::Event>(stream, &stored)?.into_iter().find_map(|event| match event {
-        project::Event::Accepted(accepted) => Some(accepted),
-        _ => None,
-    }))
+    let stored = store.load_from_start(stream).await?;
+    // It is the first event, or right behind what was said before anybody knew the project.
+    for event in stored.events.iter().take(EARLY_MAX) {
+        if let project::Event::Accepted(accepted) = event.read().map_err(|error| unreadable(stream, &error))? {
+            return Ok(Some(accepted));
+        }
+    }
+    Ok(None)
 }
 
 /// A project's rows on the read side: its own, and those of its phases in their order.

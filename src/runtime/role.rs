@@ -69,13 +69,13 @@ pub(crate) trait Role: Send {
     /// What others are told of committed events, as far as they listen.
     fn notices(&self, stream: StreamId, state: &Self::State, events: &[Self::Event], now: Timestamp) -> Vec<Outgoing>;
 
-    /// What whoever sent a message that changed nothing is told.
+    /// What whoever sent a message that changed nothing is told; `why` is the machine's word for it.
     fn answer(
         &self,
         stream: StreamId,
         state: &Self::State,
         message: &Message<Self::Input>,
-        refused: Option<&str>,
+        why: Option<&str>,
         now: Timestamp,
     ) -> Option<Outgoing>;
 

@@ -271,12 +271,12 @@ async fn what_only_a_newer_program_understands_is_refused_by_name() {
     let place = Place::new();
     fill(place.path()).await;
     let store = store::open(&format!("sqlite:{}", place.path().join("trireme.db").display())).await.expect("a store");
-    let later = Raw::from(json!({ "Paused": { "at": SUBMITTED } }));
+    let later = Raw::from(json!({ "Dreamt": { "at": SUBMITTED } }));
     let stream = StreamId::Project(id(OTHER));
     store.append(vec![Append { events: vec![later], ..Append::assertion(stream, 3) }]).await.expect("written");
     let answer = place.run(&["status", OTHER]);
     assert_eq!(answer.status, 3);
     insta::assert_snapshot!("newer_event", answer.refusal("status"));
     let history = place.run(&["history", OTHER, "--json"]).json();
-    assert_eq!(history[3]["event"], "Paused", "it is shown, as it is");
+    assert_eq!(history[3]["event"], "Dreamt", "it is shown, as it is");
 }

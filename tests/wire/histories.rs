@@ -7,11 +7,15 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use trireme::domain::phase::{self, Outcome, Phase};
-use trireme::domain::project::{self, Project};
+use trireme::domain::project::{self, Added, Project, Word};
 use trireme::domain::view::ProjectView;
-use trireme::wire::ProjectId;
+use trireme::wire::{ProjectId, Status};
 
 const PROJECT: &str = include_str!("histories/project.jsonl");
+/// One that was paused, asked, went on without a phase, and was cancelled in its second run; and one that was planned
+/// anew.
+const OTHER_PROJECTS: [&str; 2] =
+    [include_str!("histories/project-2.jsonl"), include_str!("histories/project-3.jsonl")];
 const PHASES: [&str; 2] = [include_str!("histories/phase-1.jsonl"), include_str!("histories/phase-2.jsonl")];
 /// Phases of other projects: retries and leases, words and questions, one that failed, and the one in its place.
 const OTHERS: [&str; 4] = [
@@ -45,6 +49,23 @@ fn kind_in_project(event: &project::Event) -> &'static str {
         project::Event::PhaseReported { .. } => "PhaseReported",
         project::Event::AlarmSet { .. } => "AlarmSet",
         project::Event::Ended { .. } => "Ended",
+        project::Event::PhaseSkipped { .. } => "PhaseSkipped",
+        project::Event::GoalReplanned { .. } => "GoalReplanned",
+        project::Event::PhaseAdded { why: Added::Retry, .. } => "PhaseAdded, retry",
+        project::Event::PhaseAdded { why: Added::Replan, .. } => "PhaseAdded, replan",
+        project::Event::PhaseAdded { why: Added::Decided, .. } => "PhaseAdded, decided",
+        project::Event::CancelAsked { .. } => "CancelAsked",
+        project::Event::Paused { .. } => "Paused",
+        project::Event::Resumed { .. } => "Resumed",
+        project::Event::Told { word: Word::Cancel { .. }, .. } => "Told, cancel",
+        project::Event::Told { word: Word::Pause, .. } => "Told, pause",
+        project::Event::Told { word: Word::Resume, .. } => "Told, resume",
+        project::Event::Told { word: Word::Decide { .. }, .. } => "Told, decide",
+        project::Event::Told { word: Word::Recover, .. } => "Told, recover",
+        project::Event::TellRefused { .. } => "TellRefused",
+        project::Event::Asked { .. } => "Asked",
+        project::Event::Decided { .. } => "Decided",
+        project::Event::RunStarted { .. } => "RunStarted",
     }
 }
 
@@ -89,8 +110,9 @@ fn kind_in_phase(event: &phase::Event) -> &'static str {
 
 #[test]
 fn every_kind_of_event_is_recorded() {
-    let in_project: BTreeSet<_> = events(PROJECT).iter().map(kind_in_project).collect();
-    assert_eq!(in_project.len(), 7, "{in_project:?}");
+    let projects = [PROJECT, OTHER_PROJECTS[0], OTHER_PROJECTS[1]];
+    let in_project: BTreeSet<_> = projects.into_iter().flat_map(events).map(|event| kind_in_project(&event)).collect();
+    assert_eq!(in_project.len(), 24, "{in_project:?}");
     let in_phases: BTreeSet<_> = PHASES.into_iter().chain(OTHERS).flat_map(events).map(|e| kind_in_phase(&e)).collect();
     assert_eq!(in_phases.len(), 34, "{in_phases:?}");
 }
@@ -105,6 +127,7 @@ fn a_recorded_event_is_written_as_it_was() {
         }
     }
     check::<project::Event>(PROJECT);
+    OTHER_PROJECTS.into_iter().for_each(check::<project::Event>);
     PHASES.into_iter().chain(OTHERS).for_each(check::<phase::Event>);
 }
 
@@ -131,6 +154,24 @@ fn the_invariants_hold_along_the_recorded_streams() {
     let mut project = Project::new(id());
     events(PROJECT).iter().for_each(|event| project.apply(event));
     assert_eq!(project.check(), Ok(()));
+}
+
+#[test]
+fn runs_words_and_replans_fold_to_what_they_meant() {
+    let [cancelled, replanned] = OTHER_PROJECTS.map(|lines| {
+        let mut project = Project::new(id());
+        events(lines).iter().for_each(|event| project.apply(event));
+        assert_eq!(project.check(), Ok(()));
+        project
+    });
+    let ended = cancelled.ended().expect("it ended");
+    assert_eq!((cancelled.run(), ended.status, ended.error.as_deref()), (2, Status::Cancelled, Some("wrong input")));
+    let numbers = |phases: &[project::PhaseState]| phases.iter().map(|phase| phase.number).collect::<Vec<_>>();
+    assert_eq!((numbers(cancelled.phases()), numbers(cancelled.superseded())), (vec![1, 4], vec![2, 3]));
+    assert_eq!((cancelled.counts().total, cancelled.requester()), (3, "client-2"));
+    assert_eq!((numbers(replanned.phases()), replanned.status()), (vec![2], Status::Completed));
+    let goals: Vec<_> = replanned.goals_of(&replanned.phases()[0]).map(|goal| goal.goal_name.as_str()).collect();
+    assert_eq!(goals, ["Goal 0, otherwise"]);
 }
 
 #[test]

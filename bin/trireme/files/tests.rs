@@ -38,6 +38,8 @@ fn view(results: &[(&str, &str, Value)]) -> ProjectView {
         project_id: ProjectId(Uuid::from_u128(1)),
         name: "p".into(),
         status: Status::Completed,
+        run: 1,
+        waiting_for: Vec::new(),
         submitted_at: None,
         finished_at: None,
         error: None,

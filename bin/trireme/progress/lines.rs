@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use trireme::domain::bad_input::{one_line, quote};
-use trireme::domain::view::{PhaseView, ProjectView};
+use trireme::domain::view::{PhaseView, ProjectView, QuestionView};
 use trireme::wire::{Counts, FailureKind, ProjectId, Status, SubtaskId, Timestamp};
 
 use super::{Picture, waiting};
@@ -45,7 +45,12 @@ impl<'a> Lines<'a> {
         self.waiting(picture);
         if let Some(view) = picture.view.filter(|view| view.status.is_ended()) {
             let error = view.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
-            self.say(picture.now, &format!("project {}{error}", view.status));
+            let skipped = match view.counts.skipped {
+                0 => String::new(),
+                1 => ", 1 subtask skipped".to_owned(),
+                count => format!(", {count} subtasks skipped"),
+            };
+            self.say(picture.now, &format!("project {}{skipped}{error}", view.status));
         }
     }
 
@@ -60,11 +65,16 @@ impl<'a> Lines<'a> {
         };
         if is_due {
             self.said.insert(phase.phase, (phase.status, phase.counts, now));
-            let Counts { total, completed, running, waiting, failed, .. } = phase.counts;
-            let text = format!(
+            let Counts { total, completed, running, waiting, failed, skipped, cancelled, .. } = phase.counts;
+            let mut text = format!(
                 "phase {} {}: {completed} of {total} completed, {running} running, {waiting} waiting, {failed} failed",
                 phase.phase, phase.status
             );
+            for (count, what) in [(skipped, "skipped"), (cancelled, "cancelled")] {
+                if count > 0 {
+                    text.push_str(&format!(", {count} {what}"));
+                }
+            }
             self.say(now, &text);
         }
     }
@@ -132,6 +142,9 @@ struct Moment {
     project_id: ProjectId,
     name: String,
     status: Status,
+    run: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waiting_for: Vec<QuestionView>,
     submitted_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,6 +183,8 @@ impl<'a> Objects<'a> {
             project_id: view.project_id,
             name: view.name.clone(),
             status: view.status,
+            run: view.run,
+            waiting_for: view.waiting_for.clone(),
             submitted_at: view.submitted_at,
             finished_at: view.finished_at,
             error: view.error.clone(),

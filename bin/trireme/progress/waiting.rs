@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use trireme::domain::bad_input::quote;
+use trireme::domain::bad_input::{one_line, quote};
 use trireme::domain::view::{ProjectView, SubtaskView};
 use trireme::wire::content::Presence;
-use trireme::wire::{SubtaskStatus, Timestamp};
+use trireme::wire::{Status, SubtaskStatus, Timestamp};
 
 use super::Picture;
+use crate::words::decide;
 
 /// Of more than this, the rest is a number.
 const NAMED_MAX: usize = 3;
@@ -15,7 +16,7 @@ const NAMED_MAX: usize = 3;
 /// A line for each thing that it waits for; none when it simply runs.
 pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
     let Some(view) = picture.view else { return vec!["waits for a manager to take it".into()] };
-    let mut reasons = Vec::new();
+    let mut reasons = asked(view);
     if let Some(phase) = view.phases.iter().find(|phase| !phase.status.is_ended())
         && phase.counts.total == 0
     {
@@ -33,6 +34,27 @@ pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
         reasons.push(format!("{} for their next attempt", subtasks(view.counts.waiting as usize)));
     }
     reasons
+}
+
+/// What a person has to say before it goes on, with the command that says it.
+fn asked(view: &ProjectView) -> Vec<String> {
+    let id = view.project_id;
+    let mut asked = Vec::new();
+    if view.status == Status::Paused {
+        asked.push(format!("paused: `trireme resume {id}` lets it go on"));
+    }
+    for question in view.waiting_for.iter().take(NAMED_MAX) {
+        let (about, error) = (decide::about(question), one_line(&question.error));
+        let which = match (view.waiting_for.len(), question.subtask_id) {
+            (0 | 1, _) | (_, None) => String::new(),
+            (_, Some(subtask)) => format!(" --subtask {subtask}"),
+        };
+        asked.push(format!("{about} failed ({error}): `trireme decide {id}{which} --retry | --skip | --fail`"));
+    }
+    if view.waiting_for.len() > NAMED_MAX {
+        asked.push(format!("and {} more questions", view.waiting_for.len() - NAMED_MAX));
+    }
+    asked
 }
 
 fn lack(executors: &[Presence], skill: &str, count: usize) -> Option<String> {

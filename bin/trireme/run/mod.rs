@@ -16,6 +16,8 @@ use trireme::runtime::client::Client;
 use trireme::runtime::port::{Clock, Store, SystemClock, Transport};
 use trireme::runtime::recover::recover;
 use trireme::runtime::{Stop, reader};
+use trireme::wire::Content;
+use trireme::wire::content::Control;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
@@ -141,9 +143,13 @@ async fn follow(
             client.submit(*id, request.clone()).await?;
         }
         Wish::New { id, .. } | Wish::Resume { id } => {
-            let streams = recover(&client, store, SystemClock.fresh_id(), *id).await?;
-            tracing::debug!(project = %id, streams, "resumed");
+            recover(&client, SystemClock.fresh_id(), *id).await?;
+            tracing::debug!(project = %id, "resumed");
         }
+    }
+    if matches!(wish, Wish::Resume { .. }) {
+        // It may have been paused: whoever resumes it wants it to go on. Where it was not, this changes nothing.
+        client.say(wish.id(), Content::Resume(Control::about(wish.id()))).await?;
     }
     // Who is there need not be asked: every skill of the plan has its executor.
     progress::follow(store, wish.id(), output, Show::Beside, None).await

@@ -14,6 +14,7 @@ use trireme::planner::{Known, Library, ProjectFile, preview};
 use trireme::runtime::port::{Planner, Store};
 use trireme::runtime::reader;
 use trireme::wire::content::NewProject;
+use trireme::wire::policy::OnFailure;
 use trireme::wire::{GoalPlan, ProjectId};
 use uuid::Uuid;
 
@@ -44,6 +45,11 @@ impl Wish {
             skills: Some(settings.skills.keys().cloned().collect()),
         };
         file.check_names(&names).map_err(|bad| bad.at(place()))?;
+        if file.policy.on_failure == OnFailure::Ask {
+            return Err(BadInput::new(format!("{}: `on_failure` is `ask`, and nobody can answer here", place()))
+                .or_else("`trireme submit` gives the project to worker processes, which `trireme decide` answers")
+                .into());
+        }
         let request = file.request();
         // What the playbook or the fallback adds is looked at too.
         let goals = preview(planners, &request).map_err(|error| BadInput::new(error.message).at(place()))?;

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::questions::{Answer, AskedSubtask};
+use super::words::Word;
 use crate::domain::alarm::CurrentAlarm;
-use crate::wire::content::PlaybookRef;
+use crate::wire::content::{Former, PlaybookRef};
 use crate::wire::{Counts, GoalPlan, MessageId, Raw, Status, Timestamp};
 
 /// One event of the stream `project/<id>`.
@@ -18,12 +20,55 @@ pub enum Event {
     PhaseStarted { at: Timestamp, cause: MessageId, phase: u32, partition: u32 },
     /// A phase could not be handed over: its queue refused it.
     StartRefused { at: Timestamp, phase: u32, again_at: Timestamp, error: String },
-    /// A phase ended.
+    /// A phase ended, or was given up.
     PhaseReported { at: Timestamp, phase: u32, status: Status, counts: Counts, error: Option<String> },
+    /// A phase that was given up is passed over: the project goes on without it.
+    PhaseSkipped { at: Timestamp, phase: u32 },
+    /// A goal was planned anew after its phase had failed; `replaces` is what it was called.
+    GoalReplanned { at: Timestamp, replaces: String, goal: GoalPlan },
+    /// A phase that takes the place of another.
+    PhaseAdded { at: Timestamp, phase: u32, why: Added, former: Former },
     /// The stream's alarm from now on.
     AlarmSet { at: Timestamp, alarm: CurrentAlarm },
+    /// The project is to end before it is done: its current phase closes everything, then it ends with this status.
+    /// Of a project that nobody knows yet it is the first event.
+    CancelAsked { at: Timestamp, cause: MessageId, status: Status, reason: String },
+    /// No further phase is started, and the deadline stands still. Of a project that nobody knows yet it is the
+    /// first event.
+    Paused { at: Timestamp, cause: MessageId },
+    /// A pause is over.
+    Resumed { at: Timestamp, cause: MessageId },
+    /// A phase was told something; the same number again when the first time may not have arrived.
+    Told { at: Timestamp, cause: MessageId, number: u32, phase: u32, word: Word },
+    /// A word could not be handed over.
+    TellRefused { at: Timestamp, number: u32, again_at: Timestamp, error: String },
+    /// A person is to say what is to become of a subtask, or of a phase that was given up.
+    Asked {
+        at: Timestamp,
+        question: MessageId,
+        phase: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subtask: Option<AskedSubtask>,
+        error: String,
+    },
+    /// Somebody said.
+    Decided { at: Timestamp, cause: MessageId, question: MessageId, answer: Answer },
+    /// An ended project is open again.
+    RunStarted { at: Timestamp, cause: MessageId, run: u32, requester: String },
     /// Nothing more will happen here by itself.
     Ended { at: Timestamp, cause: MessageId, status: Status, error: Option<String> },
+}
+
+/// Why a phase takes the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Added {
+    /// A new run.
+    Retry,
+    /// Goals of it were planned anew.
+    Replan,
+    /// It was given up, and somebody said that it is to be tried again.
+    Decided,
 }
 
 /// The request as it was taken.
@@ -44,4 +89,7 @@ pub struct Accepted {
     pub policy: Raw,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playbook: Option<PlaybookRef>,
+    /// How long a run may take; a pause does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
 }

@@ -2,15 +2,21 @@
 
 use uuid::Uuid;
 
+use super::questions::{Answer, Question};
+use super::runs::Retry;
+use super::words::Cancel;
+use crate::domain::dossier::Dossier;
 use crate::domain::phase::Refusal;
 use crate::wire::content::{NewProject, PlaybookRef};
-use crate::wire::{Counts, GoalPlan, ProjectId, Status, Timestamp};
+use crate::wire::{Counts, GoalPlan, MessageId, ProjectId, Status, Timestamp};
 
 /// An input of the project machine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     Request(Box<Request>),
     Report(PhaseReport),
+    /// A phase asks what is to become of a subtask.
+    Question(Box<Question>),
     Alarm {
         number: u64,
     },
@@ -20,6 +26,14 @@ pub enum Input {
     Refused(Refusal),
     /// Everything that may have got lost is to be sent anew.
     Recover,
+    Cancel(Cancel),
+    Pause,
+    Resume,
+    Retry(Retry),
+    Decide {
+        question: MessageId,
+        answer: Answer,
+    },
 }
 
 /// A client's request, and what the planners made of it.
@@ -52,6 +66,8 @@ pub struct PhaseReport {
     pub status: Status,
     pub counts: Counts,
     pub error: Option<String>,
+    /// What failed, where something did.
+    pub dossier: Dossier,
 }
 
 /// The start of a phase, or its alarm, became a dead letter.
@@ -62,9 +78,24 @@ pub struct DeadPhase {
 }
 
 /// What a decision may look at beside the state and the input.
-#[derive(Debug, Clone, Copy)]
-pub struct Context {
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
     pub now: Timestamp,
     /// The shares into which phases are dealt.
     pub partitions: u32,
+    /// When this manager last heard of a coordinator, and since when it has listened without a break.
+    pub coordinator_heard: Option<Timestamp>,
+    pub listening_since: Timestamp,
+    /// Coordinators that have been silent for this long are away: the phase is given up.
+    pub away_ms: u64,
+    /// The planners, asked in place for a replacement of a goal that failed.
+    pub replan: &'a dyn Fn(&GoalPlan, &Dossier) -> Result<GoalPlan, String>,
+}
+
+impl Context<'_> {
+    /// For how long, since `since`, no coordinator has been heard of. Whoever has not listened can not say.
+    pub fn silence_ms(&self, since: Timestamp) -> u64 {
+        let heard = self.coordinator_heard.unwrap_or_default();
+        self.now.ms_since(heard.max(self.listening_since).max(since))
+    }
 }

@@ -1,10 +1,13 @@
 //! How a project begins.
 
-use super::phases::{set_alarm, start_phase};
+use super::phases::{end, go_on};
 use super::{Accepted, Draft, Event, Request};
 use crate::domain::check;
 use crate::domain::decision::{Decision, cut};
-use crate::wire::{GoalPlan, Status};
+use crate::wire::{GoalPlan, Policy, Status};
+
+/// The longest that a run may be given: a year.
+pub const DEADLINE_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
 
 pub(super) fn on_request(draft: &mut Draft<'_>, request: &Request) -> Result<(), Decision<Event>> {
     let (at, cause) = (draft.context.now, draft.cause);
@@ -21,13 +24,14 @@ pub(super) fn on_request(draft: &mut Draft<'_>, request: &Request) -> Result<(),
         parameters: request.request.parameters.clone(),
         policy: request.request.policy.clone(),
         playbook: request.playbook.clone(),
+        deadline_ms: request.request.deadline_ms,
     }));
     match checked(request) {
-        Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(cut(&error)) }),
+        Err(error) => end(draft, Status::Error, Some(cut(&error))),
         Ok(goals) => {
             goals.iter().for_each(|goal| draft.record(Event::GoalPlanned { goal: goal.clone() }));
-            start_phase(draft, 1);
-            set_alarm(draft, false);
+            // It may have been cancelled or paused before anybody knew it.
+            go_on(draft);
         }
     }
     Ok(())
@@ -37,6 +41,10 @@ fn checked(request: &Request) -> Result<&[GoalPlan], String> {
     let goals = request.plan.as_ref().map_err(Clone::clone)?;
     let name = &request.request.project_name;
     check::check_name("project", name, check::NAME_BYTES_MAX).map_err(|error| error.in_one_line())?;
+    Policy::read(&request.request.policy)?;
+    if request.request.deadline_ms.is_some_and(|ms| !(1..=DEADLINE_MS_MAX).contains(&ms)) {
+        return Err(format!("the `deadline_ms` of a project is not from 1 to {DEADLINE_MS_MAX}"));
+    }
     if goals.is_empty() {
         return Err("the plan has no goals".into());
     }

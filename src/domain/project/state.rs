@@ -1,22 +1,46 @@
-//! A project as a manager sees it: the fold of its stream.
+//! A project as a manager sees it: the fold of its stream. How events move it on is in `apply`.
 
-use super::{Accepted, Event};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Accepted;
+use super::questions::Open;
+use super::words::Told;
 use crate::domain::alarm::{Alarms, CurrentAlarm};
 use crate::domain::decision::{Effect, effect_id};
-use crate::wire::{Counts, GoalPlan, MessageId, ProjectId, Status, Timestamp};
+use crate::wire::content::Former;
+use crate::wire::{Counts, GoalPlan, MessageId, Policy, ProjectId, Status, Timestamp};
 
 /// The fold of a project's stream.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Project {
-    id: Option<ProjectId>,
-    version: u64,
+    pub(super) id: Option<ProjectId>,
+    pub(super) version: u64,
     pub(super) accepted: Option<Accepted>,
-    goals: Vec<GoalPlan>,
-    /// One for each priority, in their order.
-    phases: Vec<PhaseState>,
-    current: Option<usize>,
+    pub(super) run: u32,
+    /// Who is told of the end of this run.
+    pub(super) requester: String,
+    pub(super) goals: Vec<GoalPlan>,
+    /// The latest of each priority, in their order.
+    pub(super) phases: Vec<PhaseState>,
+    /// Those whose place another has taken.
+    pub(super) superseded: Vec<PhaseState>,
+    /// The number of the phase that the coordinators have.
+    pub(super) current: Option<u32>,
     pub(super) alarms: Alarms,
-    refused_until: Option<Timestamp>,
+    /// When a start that was refused is to be tried again.
+    pub(super) refused_until: Option<Timestamp>,
+    pub(super) cancel: Option<CancelAsked>,
+    pub(super) paused_at: Option<Timestamp>,
+    pub(super) deadline: Option<Timestamp>,
+    /// What phases were told and may not have heard, by number.
+    pub(super) told: BTreeMap<u32, Told>,
+    pub(super) told_last: u32,
+    /// The questions of the current phase, or about the one that was given up.
+    pub(super) questions: BTreeMap<MessageId, Open>,
+    /// Words that were heard: each means something once.
+    pub(super) heard: BTreeSet<MessageId>,
+    /// How often phases of this run were planned anew.
+    pub(super) replans: u32,
     pub(super) ended: Option<Ended>,
 }
 
@@ -28,12 +52,48 @@ pub struct PhaseState {
     pub priority: u32,
     pub status: Status,
     pub counts: Counts,
+    pub error: Option<String>,
+    /// It was given up, and the project went on without it.
+    pub is_skipped: bool,
+    /// Whose place it takes.
+    pub former: Option<Former>,
     /// Dealt when it is first started.
     pub partition: Option<u32>,
     /// The message that had it started, the last time.
     pub started_by: Option<MessageId>,
+    pub started_at: Timestamp,
     /// The project's version when it was started, the last time.
     pub started_version: u64,
+}
+
+impl PhaseState {
+    pub(super) fn new(number: u32, priority: u32, former: Option<Former>) -> Self {
+        Self {
+            number,
+            priority,
+            status: Status::Idle,
+            counts: Counts::default(),
+            error: None,
+            is_skipped: false,
+            former,
+            partition: None,
+            started_by: None,
+            started_at: Timestamp::default(),
+            started_version: 0,
+        }
+    }
+
+    /// The project has no more to wait for here.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_skipped || self.status == Status::Completed
+    }
+}
+
+/// How a project is to end before it is done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CancelAsked {
+    pub status: Status,
+    pub reason: String,
 }
 
 /// How a project ended.
@@ -67,6 +127,10 @@ impl Project {
         self.ended.as_ref()
     }
 
+    pub fn is_open(&self) -> bool {
+        self.accepted.is_some() && self.ended.is_none()
+    }
+
     pub fn alarm(&self) -> Option<&CurrentAlarm> {
         self.alarms.current()
     }
@@ -75,21 +139,35 @@ impl Project {
         &self.alarms
     }
 
+    /// From 1; 0 when nobody has accepted it.
     pub fn run(&self) -> u32 {
-        self.accepted.as_ref().map_or(0, |accepted| accepted.run)
+        self.run
     }
 
+    /// Who is told of the end of this run.
+    pub fn requester(&self) -> &str {
+        &self.requester
+    }
+
+    /// The latest phase of each priority, in their order.
     pub fn phases(&self) -> &[PhaseState] {
         &self.phases
     }
 
+    /// Phases whose place another has taken.
+    pub fn superseded(&self) -> &[PhaseState] {
+        &self.superseded
+    }
+
+    /// A phase by its number, also one whose place another has taken.
     pub fn phase(&self, number: u32) -> Option<&PhaseState> {
-        self.phases.iter().find(|phase| phase.number == number)
+        self.phases.iter().chain(&self.superseded).find(|phase| phase.number == number)
     }
 
     /// The phase that the coordinators have.
     pub fn current(&self) -> Option<&PhaseState> {
-        self.phases.get(self.current?)
+        let number = self.current?;
+        self.phases.iter().find(|phase| phase.number == number)
     }
 
     /// The goals of a phase, in the plan's order.
@@ -101,19 +179,46 @@ impl Project {
     pub fn status(&self) -> Status {
         match (&self.accepted, &self.ended) {
             (None, _) => Status::Idle,
-            (Some(_), None) => Status::Busy,
             (Some(_), Some(ended)) => ended.status,
+            (Some(_), None) if self.cancel.is_some() => Status::Busy,
+            (Some(_), None) if self.paused_at.is_some() => Status::Paused,
+            (Some(_), None) if self.open_questions().next().is_some() => Status::Waiting,
+            (Some(_), None) => Status::Busy,
         }
     }
 
-    /// What the phases that ended have reported, added up.
-    pub fn counts(&self) -> Counts {
-        self.phases.iter().fold(Counts::default(), |sum, phase| sum.plus(&phase.counts))
+    pub fn is_paused(&self) -> bool {
+        self.paused_at.is_some()
     }
 
-    /// When a start that was refused is to be tried again.
-    pub(super) fn refused_until(&self) -> Option<Timestamp> {
-        self.refused_until
+    /// Somebody said that it is to end, and its phase has not answered yet.
+    pub fn cancel(&self) -> Option<&CancelAsked> {
+        self.cancel.as_ref()
+    }
+
+    /// The questions that nobody has answered.
+    pub fn open_questions(&self) -> impl Iterator<Item = (MessageId, &Open)> {
+        self.questions.iter().filter(|(_, open)| open.answer.is_none()).map(|(&id, open)| (id, open))
+    }
+
+    /// What the current phase was told, and may not have heard.
+    pub fn told(&self) -> &BTreeMap<u32, Told> {
+        &self.told
+    }
+
+    /// Whether this word was heard.
+    pub fn has_heard(&self, word: MessageId) -> bool {
+        self.heard.contains(&word)
+    }
+
+    /// What is to become of it when something fails. It was checked when the project was accepted.
+    pub fn policy(&self) -> Policy {
+        self.accepted.as_ref().and_then(|accepted| Policy::read(&accepted.policy).ok()).unwrap_or_default()
+    }
+
+    /// What the latest phases that ended have reported, added up.
+    pub fn counts(&self) -> Counts {
+        self.phases.iter().fold(Counts::default(), |sum, phase| sum.plus(&phase.counts))
     }
 
     /// The id that an effect caused by `cause` has.
@@ -126,66 +231,30 @@ impl Project {
         self.id_of(current.started_by?, Effect::StartPhase { phase })
     }
 
-    /// Moves the state on by one event.
-    pub fn apply(&mut self, event: &Event) {
-        self.version += 1;
-        match event {
-            Event::Accepted(accepted) => self.accepted = Some(accepted.clone()),
-            Event::GoalPlanned { goal } => {
-                self.goals.push(goal.clone());
-                self.add_phase(goal.priority);
-            }
-            Event::PhaseStarted { cause, phase, partition, .. } => {
-                self.current = self.phases.iter().position(|other| other.number == *phase);
-                self.refused_until = None;
-                if let Some(phase) = self.current.and_then(|at| self.phases.get_mut(at)) {
-                    phase.status = Status::Busy;
-                    phase.partition = Some(*partition);
-                    phase.started_by = Some(*cause);
-                    phase.started_version = self.version;
-                }
-            }
-            Event::StartRefused { again_at, .. } => {
-                self.refused_until = Some(*again_at);
-            }
-            Event::PhaseReported { phase, status, counts, .. } => {
-                if let Some(phase) = self.phases.iter_mut().find(|other| other.number == *phase) {
-                    phase.status = *status;
-                    phase.counts = *counts;
-                }
-            }
-            Event::AlarmSet { alarm, .. } => self.alarms.set(*alarm),
-            Event::Ended { at, status, error, .. } => {
-                self.ended = Some(Ended { at: *at, status: *status, error: error.clone() });
-                self.current = None;
-            }
-        }
-    }
-
-    /// Goals of one priority make a phase; phases are numbered in the order of their priorities.
-    fn add_phase(&mut self, priority: u32) {
-        let Err(at) = self.phases.binary_search_by_key(&priority, |phase| phase.priority) else { return };
-        let phase = PhaseState {
-            number: 0,
-            priority,
-            status: Status::Idle,
-            counts: Counts::default(),
-            partition: None,
-            started_by: None,
-            started_version: 0,
-        };
-        self.phases.insert(at, phase);
-        (1..).zip(&mut self.phases).for_each(|(number, phase)| phase.number = number);
+    pub(super) fn tell_id(&self, number: u32) -> Option<MessageId> {
+        self.id_of(self.told.get(&number)?.cause, Effect::Tell { number })
     }
 
     /// What must hold after every decision, by name; the first that does not.
     pub fn check(&self) -> Result<(), &'static str> {
-        let open = self.accepted.is_some() && self.ended.is_none();
-        let busy = self.phases.iter().filter(|phase| phase.status == Status::Busy).count();
+        let is_open = self.is_open();
+        let all = || self.phases.iter().chain(&self.superseded);
+        let out = all().filter(|phase| phase.status == Status::Busy).count();
+        // Between two phases it stands only when somebody has to say something first.
+        let may_stand = self.cancel.is_none()
+            && (self.is_paused() || self.open_questions().any(|(_, open)| open.subtask.is_none()));
+        let is_current = |told: &Told| Some(told.phase) == self.current || told.is_farewell;
+        let numbers: BTreeSet<u32> = all().map(|phase| phase.number).collect();
         let rules = [
             (self.counts().add_up(), "counts_add_up"),
-            (!open || busy == 1, "an_open_project_has_one_phase_out"),
-            (!open || self.alarm().is_some(), "an_open_stream_has_an_alarm"),
+            (out <= 1 && (out == 1) == self.current.is_some(), "at_most_one_phase_is_out"),
+            (!is_open || out == 1 || may_stand, "an_open_project_has_a_phase_out_or_waits_for_a_person"),
+            (is_open || out == 0, "an_ended_project_has_no_phase_out"),
+            (!is_open || self.alarm().is_some(), "an_open_stream_has_an_alarm"),
+            (self.told.values().all(is_current), "only_the_current_phase_is_told"),
+            (self.ended.is_none() || self.open_questions().next().is_none(), "an_ended_project_asks_nothing"),
+            (numbers.len() == all().count(), "no_two_phases_have_one_number"),
+            (self.superseded.iter().all(|phase| phase.status != Status::Busy), "what_is_superseded_is_not_out"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, name)| Err(name))
     }

@@ -221,6 +221,7 @@ fn project_events() -> Vec<project::Event> {
         parameters: Raw::empty_object(),
         policy: Raw::empty_object(),
         playbook: None,
+        deadline_ms: None,
     };
     let goal = |name: &str, priority| GoalPlan { goal_name: name.into(), priority, ..goals().remove(2) };
     let planned = |goal| project::Event::GoalPlanned { goal };

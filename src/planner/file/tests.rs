@@ -97,8 +97,9 @@ fn each_fault_of_a_file_has_its_line() {
         (refused("name = 3"), "`name` is `3`, not a text"),
         (refused("nmae = 'x'"), "unknown key `nmae` (did you mean `name`?)"),
         (
-            refused("name = 'p'\ndeadline = '5m'"),
-            "unknown key `deadline` (known are `name`, `description`, `id`, `planner`, `playbook`, `parameters`, `goals`)",
+            refused("name = 'p'\nhurry = true"),
+            "unknown key `hurry` (known are `name`, `description`, `id`, `planner`, `playbook`, `parameters`, `policy`, \
+             `deadline`, `goals`)",
         ),
         (refused("name = 'p'\nplanner = 'plans'"), "unknown planner `plans` (did you mean `plan`?)"),
         (refused("name = 'p'\nparameters = 5"), "`parameters` is `5`, not a table"),

@@ -2,6 +2,8 @@
 //!
 //! Any number of managers share two queues: the requests of clients, which is bounded, and everything else.
 
+mod news;
+mod reading;
 mod role;
 
 use std::sync::Arc;

@@ -1,64 +1,46 @@
-//! The project machine in its place: what comes to a manager, and what it sends.
+//! The project machine in its place: what it decides with, and what it sends.
 
 use std::sync::Arc;
 
 use crate::domain::decision::{Decision, Effect};
+use crate::domain::dossier::Dossier;
 use crate::domain::phase::{Refusal, Why};
-use crate::domain::project::{self, Context, DeadPhase, Event, Input, PhaseReport, Project, Request};
+use crate::domain::project::{self, Context, Event, Input, Project, Word};
 use crate::runtime::letter::{Letter, Pen};
 use crate::runtime::options::World;
-use crate::runtime::port::{Outgoing, Payload, PlannedGoals, Snapshot, Summary};
-use crate::runtime::presence::Post;
+use crate::runtime::port::{Outgoing, Payload, Snapshot, Summary};
+use crate::runtime::presence::{Listening, Post};
 use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::{Address, Tier};
-use crate::wire::content::{Alarm, FinalReport, Layer, NewProject, ProjectCompletion, StartProjectPhase};
-use crate::wire::{AgentId, Content, Envelope, MessageId, ProjectId, Status, StreamId, Timestamp};
+use crate::wire::content::{Alarm, Control, StartProjectPhase};
+use crate::wire::{Content, GoalPlan, MessageId, ProjectId, StreamId, Timestamp};
 
 /// A manager's end of a shared queue.
 pub(crate) struct ManagerRole {
     pub(super) world: World,
     pub(super) pen: Pen,
+    /// What it hears of others.
     pub(super) post: Arc<Post>,
+}
+
+/// An input, and who sent it.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(super) input: Input,
+    pub(super) sender: String,
 }
 
 impl Role for ManagerRole {
     type State = Project;
     type Event = Event;
-    type Input = Input;
+    type Input = Heard;
     // Any manager may get the next delivery about a project: what was loaded for one is of no use for another.
     const KEEPS_STATES: bool = false;
 
-    fn read(&mut self, letter: &Letter) -> Result<Message<Input>, Unfit> {
-        let envelope = &letter.envelope;
-        let project = envelope.task_id;
-        let (project, input) = match &envelope.content {
-            Content::NewProject(request) => (project, Input::Request(Box::new(self.request(envelope, request)))),
-            Content::ProjectStatusUpdate(update) => (
-                project,
-                Input::Report(PhaseReport {
-                    run: update.run,
-                    phase: update.phase,
-                    status: update.status,
-                    counts: update.counts,
-                    error: update.error_message.clone(),
-                }),
-            ),
-            Content::Alarm(alarm) => match (alarm.stream, &letter.death) {
-                (StreamId::Project(project), _) => (project, Input::Alarm { number: alarm.number }),
-                (StreamId::Phase(project, phase), reason) => {
-                    let reason = format!("its alarm became a dead letter ({})", reason_of(reason.as_ref()));
-                    (project, Input::DeadPhase(DeadPhase { phase, reason }))
-                }
-            },
-            Content::StartProjectPhase(start) => {
-                let reason = format!("its start became a dead letter ({})", reason_of(letter.death.as_ref()));
-                (project, Input::DeadPhase(DeadPhase { phase: start.phase, reason }))
-            }
-            Content::Recover(_) => (project, Input::Recover),
-            _ => return Err(Unfit::Misdirected("not_for_a_manager")),
-        };
-        let stream = StreamId::Project(project);
-        Ok(Message { stream, cause: envelope.message_id, input, result: None, log: None })
+    fn read(&mut self, letter: &Letter) -> Result<Message<Heard>, Unfit> {
+        let input = self.input(letter)?;
+        let stream = StreamId::Project(letter.envelope.task_id);
+        Ok(Message { stream, cause: letter.envelope.message_id, input, result: None, log: None })
     }
 
     fn fresh(&self, stream: StreamId) -> Project {
@@ -90,14 +72,23 @@ impl Role for ManagerRole {
         &mut self,
         _: StreamId,
         state: &mut Project,
-        message: &Message<Input>,
+        message: &Message<Heard>,
         now: Timestamp,
     ) -> Decision<Event> {
-        let context = Context { now, partitions: self.world.topology.partitions };
-        project::decide(state, message.cause, &message.input, &context)
+        let planners = &self.world.planners;
+        let replan = |goal: &GoalPlan, dossier: &Dossier| {
+            for planner in planners.iter() {
+                if let Some(goal) = planner.replan(goal, dossier).map_err(|error| error.message)? {
+                    return Ok(goal);
+                }
+            }
+            // Nobody has anything better.
+            Ok(goal.clone())
+        };
+        project::decide(state, message.cause, &message.input.input, &self.context(now, &replan))
     }
 
-    fn payloads(&mut self, _: StreamId, _: &[Event], _: &Message<Input>) -> Vec<Payload> {
+    fn payloads(&mut self, _: StreamId, _: &[Event], _: &Message<Heard>) -> Vec<Payload> {
         Vec::new()
     }
 
@@ -128,12 +119,13 @@ impl Role for ManagerRole {
         let gone = || RenderError::Unsendable { id: MessageId(project.0), why: "it is not current any more".into() };
         let (address, content, cause) = match effect {
             Effect::StartPhase { phase } => self.start(project, state, phase).ok_or_else(gone)?,
+            Effect::Tell { number } => word(project, state, number).ok_or_else(gone)?,
             Effect::Alarm { number } => {
                 let alarm = state.alarms().numbered(number).ok_or_else(gone)?;
                 let content = Content::Alarm(Alarm { stream, number, not_before: alarm.not_before });
                 (Address::project_alarm(alarm.tier.tier()), content, alarm.cause)
             }
-            Effect::Execute { .. } | Effect::Report | Effect::Ask { .. } | Effect::Tell { .. } => return Err(gone()),
+            Effect::Execute { .. } | Effect::Report | Effect::Ask { .. } => return Err(gone()),
         };
         let id = state.id_of(cause, effect).ok_or_else(gone)?;
         let sent = self.pen.must_arrive(id, address, project, content, now);
@@ -142,43 +134,22 @@ impl Role for ManagerRole {
     }
 
     fn notices(&self, stream: StreamId, state: &Project, events: &[Event], now: Timestamp) -> Vec<Outgoing> {
-        let mut notices = Vec::new();
-        let has = |wanted: fn(&Event) -> bool| events.iter().any(wanted);
-        let ended = has(|event| matches!(event, Event::Ended { .. }));
-        let what = match (ended, has(|event| matches!(event, Event::Accepted(_) | Event::PhaseStarted { .. }))) {
-            (true, _) => "ended",
-            (false, true) => "progress",
-            (false, false) => return notices,
-        };
-        let Some(content) = completion(stream.project(), state) else { return notices };
-        let address = Address::event(Layer::Management, what, stream.project());
-        notices.extend(self.best_effort(address, stream.project(), content.clone(), now));
-        if ended {
-            let requester = state.accepted().map(|accepted| accepted.requester.clone()).unwrap_or_default();
-            notices.extend(self.tell(&requester, stream.project(), content, now));
-        }
-        notices
+        self.news(stream.project(), state, events, now)
     }
 
     fn answer(
         &self,
         stream: StreamId,
         state: &Project,
-        message: &Message<Input>,
-        refused: Option<&str>,
+        message: &Message<Heard>,
+        why: Option<&str>,
         now: Timestamp,
     ) -> Option<Outgoing> {
-        let Input::Request(request) = &message.input else { return None };
-        let mut content = completion(stream.project(), state)?;
-        if refused.is_some() {
-            content.status = Status::Error;
-            content.error_message = Some(format!(
-                "another project has the id {}: `{}`",
-                stream.project(),
-                state.accepted().map(|accepted| accepted.name.as_str()).unwrap_or_default()
-            ));
+        if state.has_heard(message.cause) {
+            // It was done, and nothing of it is news.
+            return None;
         }
-        self.tell(&request.requester, stream.project(), content, now)
+        self.reply(stream.project(), state, &message.input, why, now)
     }
 
     fn after_panic(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing> {
@@ -199,28 +170,27 @@ impl Role for ManagerRole {
         &self.pen
     }
 
-    fn refused(&self, effect: Effect, id: MessageId, why: Why) -> Input {
-        Input::Refused(Refusal { effect, id, why })
+    fn refused(&self, effect: Effect, id: MessageId, why: Why) -> Heard {
+        Heard { input: Input::Refused(Refusal { effect, id, why }), sender: String::new() }
     }
 
     fn forget(&mut self, _: StreamId) {}
 }
 
 impl ManagerRole {
-    fn request(&self, envelope: &Envelope, request: &NewProject) -> Request {
-        let planned = plan(&self.world, request);
-        let (plan, playbook) = match planned {
-            Ok(PlannedGoals { goals, playbook }) => (Ok(goals), playbook),
-            Err(error) => (Err(error), None),
-        };
-        Request {
-            project_id: envelope.task_id,
-            requester: envelope.sender_id.clone(),
-            request: request.clone(),
-            fingerprint: project::fingerprint(request),
-            plan,
-            playbook,
-            id_namespace: self.world.clock.fresh_id(),
+    pub(super) fn context<'a>(
+        &self,
+        now: Timestamp,
+        replan: &'a dyn Fn(&GoalPlan, &Dossier) -> Result<GoalPlan, String>,
+    ) -> Context<'a> {
+        let Listening { since, coordinator_heard } = self.post.listening();
+        Context {
+            now,
+            partitions: self.world.topology.partitions,
+            coordinator_heard,
+            listening_since: since,
+            away_ms: u64::try_from(self.world.timing.away.as_millis()).unwrap_or(u64::MAX),
+            replan,
         }
     }
 
@@ -231,7 +201,7 @@ impl ManagerRole {
             project_id: project,
             project_name: accepted.name.clone(),
             project_version: phase.started_version,
-            run: accepted.run,
+            run: state.run(),
             store_id: self.world.store_id,
             phase: phase.number,
             priority: phase.priority,
@@ -241,54 +211,28 @@ impl ManagerRole {
             policy: accepted.policy.clone(),
             id_namespace: accepted.id_namespace,
             playbook: accepted.playbook.clone(),
-            former: None,
+            former: phase.former,
         });
         Some((Address::phases(partition), content, phase.started_by?))
     }
-
-    /// Tells an agent, as far as it listens.
-    fn tell(&self, agent: &str, project: ProjectId, content: ProjectCompletion, now: Timestamp) -> Option<Outgoing> {
-        self.best_effort(Address::agent(&AgentId::new(agent).ok()?), project, content, now)
-    }
-
-    fn best_effort(
-        &self,
-        address: Address,
-        project: ProjectId,
-        content: ProjectCompletion,
-        now: Timestamp,
-    ) -> Option<Outgoing> {
-        let id = MessageId(self.world.clock.fresh_id());
-        self.pen.best_effort(id, address, project, Content::ProjectCompletion(content), now)
-    }
 }
 
-/// The goals of a request: of the first planner that knows.
-fn plan(world: &World, request: &NewProject) -> Result<PlannedGoals, String> {
-    for planner in world.planners.iter() {
-        if let Some(goals) = planner.goals(request).map_err(|error| error.message)? {
-            return Ok(goals);
+/// What a phase is told. Of cancel, pause and resume the newest wins, so they say how new they are.
+fn word(project: ProjectId, state: &Project, number: u32) -> Option<(Address, Content, MessageId)> {
+    let told = state.told().get(&number)?;
+    let partition = state.phase(told.phase)?.partition?;
+    let control = Control { stream: Some(StreamId::Phase(project, told.phase)), ..Control::about(project) };
+    let versioned = Control { project_version: Some(told.version), ..control.clone() };
+    let content = match &told.word {
+        Word::Cancel { subtask, reason } => {
+            Content::Cancel(Control { subtask_id: *subtask, reason: Some(reason.clone()), ..versioned })
         }
-    }
-    Err("no planner knows what to do with this request".into())
-}
-
-fn completion(project_id: ProjectId, state: &Project) -> Option<ProjectCompletion> {
-    let accepted = state.accepted()?;
-    let ended = state.ended();
-    Some(ProjectCompletion {
-        project_id,
-        status: state.status(),
-        final_report: FinalReport {
-            project_name: accepted.name.clone(),
-            counts: state.counts(),
-            submitted_at: accepted.at,
-            finished_at: ended.map(|ended| ended.at),
-        },
-        error_message: ended.and_then(|ended| ended.error.clone()),
-    })
-}
-
-fn reason_of(death: Option<&crate::runtime::port::Death>) -> &str {
-    death.map_or("its decision panicked", |death| death.reason.as_str())
+        Word::Pause => Content::Pause(versioned),
+        Word::Resume => Content::Resume(versioned),
+        Word::Decide { question, answer } => {
+            Content::Decide(Control { question: Some(question.0), answer: Some(answer.as_str().to_owned()), ..control })
+        }
+        Word::Recover => Content::Recover(control),
+    };
+    Some((Address::phases(partition), content, told.cause))
 }

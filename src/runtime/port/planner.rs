@@ -1,5 +1,6 @@
 //! Planners: what turns a request into goals and goals into subtasks.
 
+use crate::domain::dossier::Dossier;
 use crate::wire::content::{NewProject, PlaybookRef, StartProjectPhase};
 use crate::wire::{GoalPlan, SubtaskPlan};
 
@@ -15,6 +16,13 @@ pub trait Planner: Send + Sync + 'static {
     /// The subtasks of one goal of a phase; `None` when it does not know. Their inputs are complete: the
     /// parameters and the goal's own input are merged in.
     fn subtasks(&self, goal: &GoalPlan, phase: &StartProjectPhase) -> Result<Option<Vec<SubtaskPlan>>, PlanError>;
+
+    /// What is to be tried in the place of a goal that failed, told how it failed; `None` when it has nothing better:
+    /// when no planner has, the goal is planned again as it is. What was completed of it is kept where it stays the
+    /// same.
+    fn replan(&self, _goal: &GoalPlan, _dossier: &Dossier) -> Result<Option<GoalPlan>, PlanError> {
+        Ok(None)
+    }
 }
 
 /// The goals of a request, and the playbook that they are from.

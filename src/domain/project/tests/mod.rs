@@ -1,20 +1,29 @@
 //! The project machine by table: what came so far, what comes now, what is decided and what goes out. Every step is
 //! checked: the state is the fold of all events, and its invariants hold.
 
+mod given_up;
 mod phases;
+mod questions;
 mod replay;
 mod requests;
+mod runs;
 mod table;
+mod words;
 
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::dossier::Dossier;
 use crate::domain::phase::{Refusal, Why};
 use crate::wire::content::NewProject;
-use crate::wire::{Counts, GoalPlan, ProjectId, Raw, Status, StreamId, SubtaskPlan, Timestamp};
+use crate::wire::{Counts, GoalPlan, ProjectId, Raw, Status, StreamId, SubtaskId, SubtaskPlan, Timestamp};
 
 const NOON: Timestamp = Timestamp(1_763_800_000_000);
 const PARTITIONS: u32 = 8;
+const AWAY_MS: u64 = 3_600_000;
+
+/// A planner that is asked for a replacement.
+type Replan = fn(&GoalPlan, &Dossier) -> Result<GoalPlan, String>;
 
 /// A project, with what has happened to it and the time it thinks it is.
 #[derive(Clone)]
@@ -24,6 +33,9 @@ struct Bench {
     now: Timestamp,
     partitions: u32,
     causes: u128,
+    coordinator_heard: Option<Timestamp>,
+    listening_since: Timestamp,
+    replan: Replan,
 }
 
 /// What became of one input.
@@ -36,7 +48,17 @@ struct Step {
 
 impl Bench {
     fn new() -> Self {
-        Self { project: Project::new(id()), events: Vec::new(), now: NOON, partitions: PARTITIONS, causes: 0 }
+        Self {
+            project: Project::new(id()),
+            events: Vec::new(),
+            now: NOON,
+            partitions: PARTITIONS,
+            causes: 0,
+            coordinator_heard: None,
+            // Whoever has just begun to listen can not say that anybody is silent.
+            listening_since: Timestamp(i64::MAX),
+            replan: |goal, _| Ok(goal.clone()),
+        }
     }
 
     /// A project with a goal of each of these priorities, in this order.
@@ -54,7 +76,15 @@ impl Bench {
 
     /// The message of this id, perhaps not for the first time.
     fn give_again(&mut self, cause: MessageId, input: Input) -> Step {
-        let context = Context { now: self.now, partitions: self.partitions };
+        let (replan, partitions) = (self.replan, self.partitions);
+        let context = Context {
+            now: self.now,
+            partitions,
+            coordinator_heard: self.coordinator_heard,
+            listening_since: self.listening_since,
+            away_ms: AWAY_MS,
+            replan: &replan,
+        };
         let mut before = self.project.clone();
         let decision = decide(&mut self.project, cause, &input, &context);
         match &decision {
@@ -92,6 +122,17 @@ impl Bench {
         self.project.current().map(|phase| phase.number)
     }
 
+    /// What is told to phases, by number, and not known to have been heard.
+    fn told(&self) -> Vec<(u32, u32, &Word)> {
+        self.project.told().iter().map(|(&number, told)| (number, told.phase, &told.word)).collect()
+    }
+
+    /// The word of this number was refused.
+    fn tell_refused(&self, number: u32, why: Why) -> Input {
+        let id = self.project.tell_id(number).expect("it was told");
+        Input::Refused(Refusal { effect: Effect::Tell { number }, id, why })
+    }
+
     fn ended(&self) -> (Status, Option<&str>) {
         let ended = self.project.ended().expect("it has ended");
         (ended.status, ended.error.as_deref())
@@ -104,6 +145,18 @@ impl Step {
             Decision::Record(events) => events,
             other => panic!("nothing was recorded: {other:?}"),
         }
+    }
+}
+
+/// A context in which nobody is silent and nothing is planned anew.
+fn calm(now: Timestamp) -> Context<'static> {
+    Context {
+        now,
+        partitions: PARTITIONS,
+        coordinator_heard: None,
+        listening_since: now,
+        away_ms: AWAY_MS,
+        replan: &|goal, _| Ok(goal.clone()),
     }
 }
 
@@ -163,11 +216,42 @@ fn report_of(phase: u32, status: Status) -> PhaseReport {
         Status::Completed => (counts(1, 0), None),
         _ => (counts(0, 1), Some("subtask `work` failed".to_owned())),
     };
-    PhaseReport { run: 1, phase, status, counts, error }
+    PhaseReport { run: 1, phase, status, counts, error, dossier: Dossier::default() }
 }
 
 fn report(phase: u32, status: Status) -> Input {
     Input::Report(report_of(phase, status))
+}
+
+/// A project whose policy this is.
+fn open_with(policy: &str, priorities: &[u32]) -> Bench {
+    let mut bench = Bench::new();
+    bench.give(request_with(|request| {
+        request.request.policy = Raw::parse(policy).expect("JSON");
+        request.plan = Ok(goals(priorities));
+    }));
+    bench
+}
+
+fn cancel() -> Input {
+    Input::Cancel(Cancel { subtask: None, reason: Some("wrong input".into()) })
+}
+
+fn subtask(phase: u32, ordinal: u32) -> SubtaskId {
+    SubtaskId { phase, ordinal }
+}
+
+fn question(id: u128, phase: u32, ordinal: u32) -> Input {
+    let subtask = AskedSubtask { id: subtask(phase, ordinal), name: format!("work {ordinal}") };
+    Input::Question(Box::new(Question { id: cause(id), run: 1, subtask, error: "permanent: no way".into() }))
+}
+
+fn decide_on(question: u128, answer: Answer) -> Input {
+    Input::Decide { question: cause(question), answer }
+}
+
+fn retry() -> Retry {
+    Retry { subtask: None, failed_only: false, requester: "client-2".into() }
 }
 
 fn dead(phase: u32) -> Input {

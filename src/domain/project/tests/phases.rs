@@ -45,7 +45,7 @@ fn a_report_that_comes_twice_is_counted_once() {
 fn a_phase_that_was_given_up_ends_the_project_with_the_reason() {
     let mut bench = Bench::open(&[1, 2]);
     bench.complete(1);
-    assert_eq!(bench.give(dead(2)).effects, []);
+    assert_eq!(bench.give(dead(2)).effects, [Effect::Tell { number: 1 }], "its last word is to stop");
     assert_eq!(bench.ended(), (Status::Error, Some("phase 2 was given up: delivery_limit")));
     assert_eq!(bench.project.phase(2).map(|phase| phase.status), Some(Status::Error));
 }
@@ -102,7 +102,8 @@ fn recover_hands_the_current_phase_over_again_to_the_same_partition() {
     // The count of partitions belongs to the store; were it another, this phase would keep its own.
     bench.partitions = 1;
     let step = bench.give(Input::Recover);
-    assert_eq!(step.effects, [Effect::StartPhase { phase: 2 }, Effect::Alarm { number: 2 }]);
+    let effects = [Effect::StartPhase { phase: 2 }, Effect::Tell { number: 1 }, Effect::Alarm { number: 2 }];
+    assert_eq!(step.effects, effects);
     let after = bench.project.phase(2).expect("it");
     assert_eq!(after.partition, before.partition);
     assert!(after.started_version > before.started_version, "coordinators take it for the newer word");

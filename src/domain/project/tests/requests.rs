@@ -84,8 +84,7 @@ fn ten_thousand_goals_are_taken_in_a_moment() {
     let priorities: Vec<u32> = (0..10_000).map(|at| at * 7 % 1_000 + 1).collect();
     let started = std::time::Instant::now();
     let mut project = Project::new(id());
-    let context = Context { now: NOON, partitions: PARTITIONS };
-    let decision = decide(&mut project, cause(1), &request(Ok(goals(&priorities))), &context);
+    let decision = decide(&mut project, cause(1), &request(Ok(goals(&priorities))), &calm(NOON));
     assert!(matches!(decision, Decision::Record(events) if events.len() == 10_003));
     assert_eq!(project.phases().len(), 1_000);
     assert!(project.phases().windows(2).all(|pair| pair[0].priority < pair[1].priority));

@@ -104,6 +104,7 @@ fn refusals() {
         Effect::Report,
         Effect::Alarm { number: 1 },
         Effect::Execute { ordinal: 0, attempt: 1 },
+        Effect::Tell { number: 1 },
     ] {
         let refusal = Refusal { effect, id: cause(404), why: Why::Nacked };
         let [open, ended, unknown] = at_each_stage(&|_| Input::Refused(refusal.clone()));
@@ -116,4 +117,35 @@ fn recover() {
     let [open, ended, unknown] = at_each_stage(&|_| Input::Recover);
     assert!(is_record(&open));
     assert_eq!((ended, unknown), (ENDED, UNKNOWN));
+}
+
+#[test]
+fn questions() {
+    let [open, ended, unknown] = at_each_stage(&|_| question(70, 1, 0));
+    assert!(is_record(&open));
+    assert_eq!((ended, unknown), (ENDED, UNKNOWN));
+}
+
+#[test]
+fn words() {
+    let of_subtask = Input::Cancel(Cancel { subtask: Some(subtask(1, 0)), reason: None });
+    for (word, opens, is_remembered) in [
+        (cancel(), true, true),
+        (of_subtask, true, false),
+        (Input::Pause, true, true),
+        (decide_on(70, Answer::Retry), false, false),
+    ] {
+        let [open, ended, unknown] = at_each_stage(&|_| word.clone());
+        assert_eq!(is_record(&open), opens, "{word:?}: {open:?}");
+        assert_eq!(ended, ENDED, "{word:?}");
+        assert_eq!(is_record(&unknown), is_remembered, "{word:?}: {unknown:?}");
+        assert!(is_remembered || unknown == UNKNOWN);
+    }
+    let [open, ended, unknown] = at_each_stage(&|_| Input::Resume);
+    let not_paused = Decision::Nothing("the project is not paused");
+    assert_eq!((open, ended, unknown), (not_paused.clone(), ENDED, not_paused));
+    let again = Retry { subtask: Some(subtask(1, 0)), ..retry() };
+    let [open, ended, unknown] = at_each_stage(&|_| Input::Retry(again.clone()));
+    assert_eq!((open, unknown), (Decision::Nothing("the project is still open"), UNKNOWN));
+    assert!(is_record(&ended));
 }

@@ -1,0 +1,67 @@
+//! A project's alarm: what is due, and what is done about it when it comes back.
+
+use std::time::Duration;
+
+use super::given_up::give_up;
+use super::phases::start_phase;
+use super::words::{cancel_all, tell_again};
+use super::{Draft, Event};
+use crate::domain::alarm::next_alarm;
+use crate::domain::decision::Decision;
+use crate::domain::duration;
+use crate::wire::{Status, Timestamp};
+
+pub(super) fn set_alarm(draft: &mut Draft<'_>, came_back: bool) {
+    let now = draft.context.now;
+    let due = due(draft);
+    if let Some(alarm) = next_alarm(draft.project.alarm(), came_back, now, due, draft.cause) {
+        draft.record(Event::AlarmSet { at: now, alarm });
+    }
+}
+
+/// When the next thing is to be done without anybody's word. Silent coordinators are looked at whenever the alarm
+/// comes back, which is at least once a minute.
+fn due(draft: &Draft<'_>) -> Option<Timestamp> {
+    let project = &*draft.project;
+    let told = project.told.values().filter_map(|told| told.again_at);
+    told.chain(project.refused_until).chain(running_deadline(draft)).min()
+}
+
+/// While it is paused the deadline stands still, and once it is being cancelled it means nothing.
+fn running_deadline(draft: &Draft<'_>) -> Option<Timestamp> {
+    let is_running = draft.project.cancel.is_none() && !draft.project.is_paused();
+    draft.project.deadline.filter(|_| is_running)
+}
+
+/// The project's alarm came back; see the phase machine for newer numbers.
+pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decision<Event>> {
+    if draft.project.alarms.is_stale(number) {
+        return Err(Decision::Nothing("the alarm is stale"));
+    }
+    let now = draft.context.now;
+    if draft.project.refused_until.is_some_and(|until| until <= now) {
+        draft.project.current.into_iter().for_each(|phase| start_phase(draft, phase));
+    }
+    tell_again(draft, |told| told.again_at.is_some_and(|at| at <= now));
+    if running_deadline(draft).is_some_and(|deadline| deadline <= now) {
+        let allowed = draft.project.accepted().and_then(|accepted| accepted.deadline_ms).unwrap_or_default();
+        let reason = format!("the deadline of {} passed", duration::print(Duration::from_millis(allowed)));
+        cancel_all(draft, Status::Error, reason)?;
+    }
+    look_for_coordinators(draft);
+    let is_set = draft.events.iter().any(|event| matches!(event, Event::AlarmSet { .. }));
+    if draft.project.is_open() && !is_set {
+        set_alarm(draft, true);
+    }
+    Ok(())
+}
+
+/// A phase that has been with coordinators whom nobody has heard of for long is given up.
+fn look_for_coordinators(draft: &mut Draft<'_>) {
+    let Some(current) = draft.project.current() else { return };
+    let (number, silence_ms) = (current.number, draft.context.silence_ms(current.started_at));
+    if silence_ms >= draft.context.away_ms {
+        let silence = duration::print(Duration::from_secs(silence_ms / 1_000));
+        give_up(draft, number, &format!("no coordinator has been heard of for {silence}"));
+    }
+}

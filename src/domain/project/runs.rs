@@ -1,0 +1,126 @@
+//! New phases in the place of others: another run of a project that has ended, and goals that are planned anew after
+//! their phase has failed. What was completed before is kept: the new phase names the one whose place it takes.
+
+use super::alarm::set_alarm;
+use super::phases::{end, go_on};
+use super::state::PhaseState;
+use super::{Added, Draft, Event};
+use crate::domain::check;
+use crate::domain::decision::{Decision, cut};
+use crate::domain::dossier::Dossier;
+use crate::wire::content::Former;
+use crate::wire::{GoalPlan, Status, SubtaskId};
+
+/// How often phases of one run are planned anew: a planner that has failed twice will do so again.
+pub const REPLANS_MAX: u32 = 2;
+
+/// An ended project is to be run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// This subtask is done again, whatever came of it, and all that depends on it.
+    pub subtask: Option<SubtaskId>,
+    /// What was cancelled stays cancelled.
+    pub failed_only: bool,
+    /// The agent to be told of the end.
+    pub requester: String,
+}
+
+pub(super) fn on_retry(draft: &mut Draft<'_>, retry: &Retry) -> Result<(), Decision<Event>> {
+    let project = &*draft.project;
+    if project.phases().is_empty() {
+        return Err(Decision::Nothing("the project has no plan: there is nothing to run again"));
+    }
+    if let Some(subtask) = retry.subtask {
+        let is_latest = project.phases().iter().any(|phase| phase.number == subtask.phase);
+        let is_begun = project.phase(subtask.phase).is_some_and(|phase| phase.started_by.is_some());
+        match (is_latest, is_begun) {
+            (true, true) => {}
+            (true, false) => return Err(Decision::Nothing("the subtask's phase never began")),
+            (false, _) => return Err(Decision::Nothing("another phase has taken the place of the subtask's")),
+        }
+    }
+    let again: Vec<u32> =
+        project.phases().iter().filter(|phase| runs_again(phase, retry)).map(|phase| phase.number).collect();
+    let is_left = |phase: &PhaseState| phase.started_by.is_none() && !phase.is_skipped;
+    if again.is_empty() && !project.phases().iter().any(is_left) {
+        return Err(Decision::Nothing(match retry.failed_only {
+            true => "nothing of it has failed",
+            false => "everything of it was completed",
+        }));
+    }
+    let (at, cause, run) = (draft.context.now, draft.cause, project.run() + 1);
+    draft.record(Event::RunStarted { at, cause, run, requester: retry.requester.clone() });
+    // The alarm of the run before may have come back when nobody needed it.
+    set_alarm(draft, true);
+    for phase in again {
+        let redo = retry.subtask.filter(|subtask| subtask.phase == phase).map(|subtask| subtask.ordinal);
+        add_phase(draft, phase, Added::Retry, redo, retry.failed_only);
+    }
+    go_on(draft);
+    Ok(())
+}
+
+/// Whether a phase that has begun gets another in its place.
+fn runs_again(phase: &PhaseState, retry: &Retry) -> bool {
+    if phase.started_by.is_none() {
+        return false;
+    }
+    let is_whole = phase.status == Status::Completed && phase.counts.completed == phase.counts.total;
+    match retry.subtask {
+        Some(subtask) => subtask.phase == phase.number || !phase.is_done(),
+        None if retry.failed_only => {
+            let has_failed = phase.counts.failed > 0 || phase.counts.skipped > 0;
+            has_failed || phase.status == Status::Error
+        }
+        None => !is_whole,
+    }
+}
+
+/// A phase that takes the place of `former`.
+pub(super) fn add_phase(draft: &mut Draft<'_>, former: u32, why: Added, redo: Option<u32>, failed_only: bool) {
+    let (at, phase) = (draft.context.now, draft.project.next_number());
+    draft.record(Event::PhaseAdded { at, phase, why, former: Former { phase: former, redo, failed_only } });
+}
+
+/// The goals that failed in a phase are planned anew, told what failed; the project ends when that can not be.
+pub(super) fn replan(draft: &mut Draft<'_>, phase: u32, dossier: &Dossier, error: String) {
+    if draft.project.replans >= REPLANS_MAX {
+        let error = cut(&format!("{error} (it was planned anew {REPLANS_MAX} times)"));
+        return end(draft, Status::Error, Some(error));
+    }
+    match replacements(draft, phase, dossier) {
+        Err(why) => {
+            let error = cut(&format!("{error} (and it can not be planned anew: {why})"));
+            end(draft, Status::Error, Some(error));
+        }
+        Ok(replacements) => {
+            let at = draft.context.now;
+            for (replaces, goal) in replacements {
+                draft.record(Event::GoalReplanned { at, replaces, goal });
+            }
+            add_phase(draft, phase, Added::Replan, None, false);
+            go_on(draft);
+        }
+    }
+}
+
+/// What the planners put in the place of the goals that failed; all goals of the phase when nothing says which.
+fn replacements(draft: &Draft<'_>, phase: u32, dossier: &Dossier) -> Result<Vec<(String, GoalPlan)>, String> {
+    let project = &*draft.project;
+    let state = project.phase(phase).ok_or("there is no such phase")?;
+    let has_failed = |goal: &&GoalPlan| {
+        dossier.failed.is_empty() || dossier.failed.iter().any(|failed| failed.goal_name == goal.goal_name)
+    };
+    let mut replacements = Vec::new();
+    for goal in project.goals_of(state).filter(has_failed) {
+        let new = (draft.context.replan)(goal, dossier)?;
+        // It goes where the old one was, whatever its planner says.
+        replacements.push((goal.goal_name.clone(), GoalPlan { priority: goal.priority, ..new }));
+    }
+    let mut goals = project.goals.clone();
+    for (replaces, new) in &replacements {
+        goals.iter_mut().filter(|goal| goal.goal_name == *replaces).for_each(|goal| goal.clone_from(new));
+    }
+    check::check(&goals).map_err(|bad| bad.in_one_line())?;
+    Ok(replacements)
+}
