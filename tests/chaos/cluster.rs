@@ -3,13 +3,14 @@
 //! processes go to another node by themselves.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::ledger::{self, Work, now_us};
 use crate::place::Place;
 use crate::report::per;
 use crate::scene::{SLOTS, Scene};
@@ -41,8 +42,10 @@ pub struct Report {
     pub subtasks: usize,
     /// How many were not answered yet when it was killed.
     pub outstanding_at_the_kill: usize,
-    /// From the kill to the next answer of a subtask that began after it.
-    pub seconds_to_the_next_answer: f64,
+    /// The longest time without an answer, from the kill on.
+    pub longest_pause_s: f64,
+    /// From the kill until everything had ended.
+    pub ended_after_s: f64,
     pub executions_per_subtask: f64,
     pub lost: usize,
     pub recorded_twice: usize,
@@ -50,7 +53,8 @@ pub struct Report {
     pub wrong: usize,
 }
 
-pub async fn run(options: &Options, say: impl Fn(String)) -> Result<(Report, Verdict), String> {
+/// Gives the report, what it comes from, and which processes gave up, which none is to.
+pub async fn run(options: &Options, say: impl Fn(String)) -> Result<(Report, Verdict, Vec<String>), String> {
     let ports = free_ports(NODES + 1)?;
     let nodes: Vec<Server> = ports[..NODES].iter().map(|port| Server::rabbitmq(&options.folder, *port)).collect();
     let database = Server::postgres(&options.folder, ports[NODES]);
@@ -67,7 +71,7 @@ async fn whole(
     database: &Server,
     options: &Options,
     say: &impl Fn(String),
-) -> Result<(Report, Verdict), String> {
+) -> Result<(Report, Verdict, Vec<String>), String> {
     let postgres = database.start().await?;
     let mut urls = assemble(nodes).await?;
     let first = Place::new(options.folder.clone(), &urls.join(","), &postgres, SLOTS, false)?;
@@ -89,7 +93,7 @@ async fn whole(
     tokio::time::sleep(SETTLED).await;
     let mut crew = scene.crew(options.seed)?;
     let watcher = scene.watcher();
-    let (killed_at, outstanding, pause) = tokio::select! {
+    let (killed_at_us, outstanding) = tokio::select! {
         failed = scene.submit(options.seed, usize::MAX, PROJECTS) => return Err(failed.err().unwrap_or_default()),
         done = async {
             while scene.tally.projects().len() < PROJECTS {
@@ -98,23 +102,14 @@ async fn whole(
             scene.warm_up(&mut crew, 0, ANSWERED_BEFORE).await?;
             let outstanding = scene.tally.outstanding();
             victim.kill().await?;
-            let killed = Instant::now();
             say(format!("{} is killed, {outstanding} subtasks are outstanding", victim.node()));
-            // What was being answered at that moment is none of the cluster's doing.
-            let before = scene.tally.begun();
-            while scene.tally.answered_of_later_than(&before) == 0 && killed.elapsed() < options.patience {
-                scene.tick(&mut crew).await?;
-            }
-            Ok::<_, String>((killed, outstanding, killed.elapsed()))
+            Ok::<_, String>((now_us(), outstanding))
         } => done?,
     };
-    say(format!("the first answer of what began after it: {:.1} s", pause.as_secs_f64()));
     scene.until_all_ended(&mut crew, options.patience).await?;
-    say(format!("all ended {:.1} s after the kill", killed_at.elapsed().as_secs_f64()));
+    let ended_after_s = seconds(now_us() - killed_at_us);
     watcher.stop().await?;
-    for end in std::mem::take(&mut crew.own_ends) {
-        say(format!("{} ended by itself: {}", end.name, end.status));
-    }
+    let own_ends: Vec<String> = crew.own_ends.iter().filter(|end| end.was_ready).map(ToString::to_string).collect();
     drop(crew);
     let verdict = scene.judge().await?;
     let report = Report {
@@ -124,14 +119,30 @@ async fn whole(
         projects: verdict.projects,
         subtasks: verdict.subtasks,
         outstanding_at_the_kill: outstanding,
-        seconds_to_the_next_answer: (pause.as_secs_f64() * 10.0).round() / 10.0,
+        longest_pause_s: longest_pause_s(&scene.place.ledger(), killed_at_us)?,
+        ended_after_s,
         executions_per_subtask: per(verdict.executions, verdict.subtasks),
         lost: verdict.lost,
         recorded_twice: verdict.recorded_twice,
         stuck: verdict.stuck,
         wrong: verdict.wrong,
     };
-    Ok((report, verdict))
+    Ok((report, verdict, own_ends))
+}
+
+fn longest_pause_s(folder: &Path, killed_at_us: u64) -> Result<f64, String> {
+    let mut times = vec![killed_at_us];
+    times.extend(ledger::work(folder)?.into_iter().filter_map(|line| match line {
+        Work::Answered { at_us, .. } if at_us > killed_at_us => Some(at_us),
+        _ => None,
+    }));
+    times.sort_unstable();
+    Ok(seconds(times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)))
+}
+
+/// To a tenth.
+fn seconds(us: u64) -> f64 {
+    f64::from(u32::try_from(us / 100_000).unwrap_or(u32::MAX)) / 10.0
 }
 
 /// Starts the nodes, makes them one cluster, and gives their URLs.

@@ -1,5 +1,6 @@
 //! The processes under test: real managers, coordinators and executors, which die, stand still, and are there again.
 
+use std::fmt::{Display, Formatter};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
@@ -18,6 +19,8 @@ const AWAY_MS_MAX: u64 = 600;
 const STILL_MS_MAX: u64 = 2_500;
 const STILL_LONG_MS: u64 = 22_000;
 const LONG_ONE_IN: u64 = 12;
+/// So much of a log is told.
+const LAST_LINES: usize = 3;
 /// What a worker logs when it is at work.
 const READY: &str = " ready ";
 /// Of so many strikes one is a SIGSTOP.
@@ -52,6 +55,14 @@ pub struct OwnEnd {
     /// It had been at work: one that is started while the broker or the database is away says so and leaves, but who
     /// is at work goes on by itself.
     pub was_ready: bool,
+    /// The end of its log.
+    pub last_words: String,
+}
+
+impl Display for OwnEnd {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was at work and ended by itself: {}: {}", self.name, self.status, self.last_words)
+    }
 }
 
 /// What was done to whom.
@@ -131,7 +142,9 @@ impl Member {
         let status = child.try_wait().ok().flatten()?;
         self.state = State::Away(Instant::now() + pause);
         let said = std::fs::read_to_string(self.log(place)).unwrap_or_default();
-        Some(OwnEnd { name: self.name(), status, was_ready: said.contains(READY) })
+        let mut last: Vec<&str> = said.lines().rev().take(LAST_LINES).collect();
+        last.reverse();
+        Some(OwnEnd { name: self.name(), status, was_ready: said.contains(READY), last_words: last.join(" / ") })
     }
 
     fn log(&self, place: &Place) -> PathBuf {

@@ -3,7 +3,8 @@
 //! are killed, stopped and restarted. `scripts/chaos` and `scripts/cluster` build and run it; `ledger.rs` has what the
 //! verdict comes from.
 //!
-//! Exit status: 0 nothing lost, recorded twice, stuck or wrong; 1 something was; 2 the run could not be made.
+//! Exit status: 0 nothing lost, recorded twice, stuck or wrong; 1 something was; 2 the run could not be made. With
+//! `--broken`: 0 when loss was found, 1 when not.
 
 mod breaking;
 mod client;
@@ -108,18 +109,21 @@ fn chaos(seconds: u64, is_broken: bool, common: &Common) -> Result<ExitCode, Str
     let run::Outcome { report, verdict, shortfalls } = ran?;
     verdict.findings.iter().chain(&shortfalls).for_each(say);
     print(&report, common.json)?;
-    Ok(ExitCode::from(u8::from(!verdict.is_clean() || !shortfalls.is_empty())))
+    let is_as_wanted = if is_broken { verdict.lost > 0 } else { verdict.is_clean() && shortfalls.is_empty() };
+    Ok(ExitCode::from(u8::from(!is_as_wanted)))
 }
 
 fn cluster(common: &Common) -> Result<ExitCode, String> {
     let folder = folder()?;
     let (seed, patience, path) = (common.seed(), common.patience(), folder.path().to_owned());
     let ran = runtime()?.block_on(cluster::run(&cluster::Options { seed, patience, folder: path }, say));
-    keep_unless(ran.as_ref().is_ok_and(|(_, verdict)| verdict.is_clean()), folder);
-    let (report, verdict) = ran?;
-    verdict.findings.iter().for_each(say);
+    let is_well = |(_, verdict, own_ends): &(_, verdict::Verdict, Vec<_>)| verdict.is_clean() && own_ends.is_empty();
+    let done = ran.as_ref().is_ok_and(is_well);
+    keep_unless(done, folder);
+    let (report, verdict, own_ends) = ran?;
+    verdict.findings.iter().chain(&own_ends).for_each(say);
     print(&report, common.json)?;
-    Ok(ExitCode::from(u8::from(!verdict.is_clean())))
+    Ok(ExitCode::from(u8::from(!done)))
 }
 
 fn runtime() -> Result<Runtime, String> {

@@ -74,8 +74,7 @@ async fn whole(
     let verdict = scene.judge().await?;
     let report = Report::new(&verdict, &done);
     let mut shortfalls = report.shortfalls(&done);
-    shortfalls
-        .extend(at_work.iter().map(|end| format!("{} was at work and ended by itself: {}", end.name, end.status)));
+    shortfalls.extend(at_work.iter().map(ToString::to_string));
     shortfalls.extend(scene.check()?);
     Ok(Outcome { report, verdict, shortfalls })
 }

@@ -22,8 +22,6 @@ struct Counted {
     read: BTreeMap<PathBuf, u64>,
     runs: BTreeMap<Uuid, (ProjectId, String)>,
     answered: BTreeSet<(ProjectId, String)>,
-    begun: BTreeSet<Uuid>,
-    ended: BTreeSet<Uuid>,
 }
 
 impl Tally {
@@ -58,16 +56,6 @@ impl Tally {
         self.lock().answered.len()
     }
 
-    /// The runs that have begun.
-    pub fn begun(&self) -> BTreeSet<Uuid> {
-        self.lock().begun.clone()
-    }
-
-    /// How many runs are answered that are not among those that had begun.
-    pub fn answered_of_later_than(&self, begun: &BTreeSet<Uuid>) -> usize {
-        self.lock().ended.difference(begun).count()
-    }
-
     pub fn projects(&self) -> Vec<ProjectId> {
         self.lock().planned.keys().copied().collect()
     }
@@ -83,14 +71,8 @@ impl Counted {
         *from += text.rfind('\n').map_or(0, |end| u64::try_from(end + 1).unwrap_or(0));
         for line in ledger::lines(&text)? {
             match line {
-                Work::Ran { run, project, name, .. } => {
-                    self.begun.insert(run);
-                    self.runs.insert(run, (project, name));
-                }
-                Work::Answered { run, .. } => {
-                    self.ended.insert(run);
-                    self.answered.extend(self.runs.remove(&run));
-                }
+                Work::Ran { run, project, name, .. } => drop(self.runs.insert(run, (project, name))),
+                Work::Answered { run, .. } => self.answered.extend(self.runs.remove(&run)),
             }
         }
         Ok(())
