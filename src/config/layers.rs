@@ -123,6 +123,15 @@ impl Layers {
         self.read(key, &wanted, None, read, |url: &String| Value::String(masked(url)))
     }
 
+    /// URLs with commas between them, each with one of these beginnings.
+    pub fn urls(&mut self, key: &str, schemes: &[&str]) -> Result<String, BadInput> {
+        let fits = |url: &str| schemes.iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len());
+        let all_fit = |urls: &&str| urls.split(',').all(|url| fits(url.trim()));
+        let read = |value: &Value| value.as_str().filter(all_fit).map(Into::into);
+        let wanted = format!("a URL that begins with {}, or several with commas between them", schemes.join(", "));
+        self.read(key, &wanted, None, read, |urls: &String| Value::String(masked(urls)))
+    }
+
     /// `unset` is what a key without a default is when nothing sets it.
     pub fn integer(&mut self, key: &str, unset: Option<u32>, bounds: RangeInclusive<u32>) -> Result<u32, BadInput> {
         let (wanted, fits) = integers(bounds);

@@ -53,7 +53,7 @@ pub struct Settings {
 /// `[broker]`: RabbitMQ, and the shape of the topology there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broker {
-    /// Where it is: `amqp://user:password@host:port/vhost`.
+    /// Where it is: `amqp://user:password@host:port/vhost`; of a cluster, one a node with commas between them.
     pub url: String,
     /// The first word of every queue's and exchange's name.
     pub namespace: Namespace,
@@ -142,7 +142,7 @@ impl Settings {
 
     fn from_layers(mut layers: Layers) -> Result<Self, BadInput> {
         let broker = Broker {
-            url: layers.url("broker.url", &["amqp://", "amqps://"])?,
+            url: layers.urls("broker.url", &["amqp://", "amqps://"])?,
             namespace: layers.parsed("broker.namespace", Namespace::new)?,
             partitions: layers.integer("broker.partitions", None, 1..=PARTITIONS_MAX)?,
             requests_max: layers.integer("broker.requests_max", None, 1..=REQUESTS_MAX)?,

@@ -4,8 +4,16 @@ const MASK: &str = "***";
 /// Parameters that hold secrets.
 const PARAMETERS: [&str; 2] = ["password=", "sslpassword="];
 
-/// `url` with its password, and the parameters that hold one, replaced by `***`.
+/// `url` with its password, and the parameters that hold one, replaced by `***`; each of several with commas between.
 pub fn masked(url: &str) -> String {
+    // A comma may also be a part of a password that nobody escaped.
+    match url.split(',').all(|part| part.contains("://")) {
+        true => url.split(',').map(masked_one).collect::<Vec<_>>().join(","),
+        false => masked_one(url),
+    }
+}
+
+fn masked_one(url: &str) -> String {
     let (before_query, query) = match url.split_once('?') {
         Some((before, query)) => (before, Some(query)),
         None => (url, None),
@@ -46,6 +54,8 @@ mod tests {
             ("amqp://user:secret@host:5672/%2f?heartbeat=10", "amqp://user:***@host:5672/%2f?heartbeat=10"),
             ("postgres://user:se@cr:et@host/db", "postgres://user:***@host/db"),
             ("postgres://user@host/db?Password=x&a=b", "postgres://user@host/db?Password=***&a=b"),
+            ("amqp://a:secret@b,amqp://a:secret@c/%2f", "amqp://a:***@b,amqp://a:***@c/%2f"),
+            ("amqp://a:sec,ret@b,amqp://a:secret@c", "amqp://a:***@c"),
             ("sqlite:trireme.db", "sqlite:trireme.db"),
             ("user:secret@host", "user:***@host"),
             ("amqp://host:5672", "amqp://host:5672"),

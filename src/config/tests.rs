@@ -262,7 +262,7 @@ fn nothing_is_read_into_a_name_or_a_text() {
         ),
         (
             refused("[broker.url]\nx = 1", &[("TRIREME_STORE__URL", "sqlite:x")]),
-            "`broker.url` from `my.toml` is a table, not a URL that begins with amqp://, amqps://",
+            "`broker.url` from `my.toml` is a table, not a URL that begins with amqp://, amqps://, or several with commas between them",
         ),
         (refused("[log]\nfilter = 3", &[]), "`log.filter` from `my.toml` is `3`, not a text"),
         (refused("", &[("TRIREME_LOG__FILTER", "")]), "`log.filter` from `TRIREME_LOG__FILTER` is ``, not a text"),

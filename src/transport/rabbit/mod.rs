@@ -12,11 +12,13 @@
 
 mod admin;
 mod arguments;
+mod broken;
 mod browser;
 mod connection;
 mod consumer;
 mod error;
 mod namespaces;
+mod node;
 mod properties;
 mod publisher;
 mod unconfirmed;
@@ -38,7 +40,8 @@ use publisher::{Publishers, RabbitPublisher};
 /// How to reach the broker. Not `Debug`: the URL has the password in it.
 #[derive(Clone)]
 pub struct RabbitOptions {
-    /// `amqp://user:password@host:port/vhost`, or `amqps:` with the feature `tls`.
+    /// `amqp://user:password@host:port/vhost`, or `amqps:` with the feature `tls`; of a cluster, one a node with
+    /// commas between them.
     pub url: String,
     pub namespace: Namespace,
     /// What the broker's own lists show: an agent's id, say.

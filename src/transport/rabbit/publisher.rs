@@ -6,8 +6,13 @@
 //!
 //! The channels are pooled: a command line that publishes one message after the other gets the same one back,
 //! a worker keeps its own. A channel that left a publish unanswered is torn down, and never comes back.
+//!
+//! So is one on which a queue without a bound refused something. Such a queue is never full; but a channel that comes
+//! to a quorum queue for the first time while its leader's node is gone goes on asking that node, and refuses whatever
+//! is for that queue as long as it lives (seen on RabbitMQ 3.10.8). The next channel knows the new leader.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,10 +30,10 @@ use tracing::{debug, warn};
 use super::admin::{short, within};
 use super::connection::{ANSWER_TIMEOUT, Connections, Purpose};
 use super::unconfirmed::{Name, Unconfirmed, Waiting};
-use super::{error, properties};
+use super::{broken, error, properties};
 use crate::runtime::port::{Confirmation, Confirmed, Outgoing, Publisher, TransportError};
 use crate::wire::MessageId;
-use crate::wire::address::Namespace;
+use crate::wire::address::{Exchange, Namespace};
 
 /// Unconfirmed messages of a channel. A quorum queue confirms in batches, after an fsync: some thousand in
 /// flight keep it busy, and at 1 KiB each they are 4 MiB.
@@ -73,6 +78,8 @@ pub(super) struct ChannelManager {
 pub(super) struct ConfirmChannel {
     line: mpsc::Sender<Parcel>,
     status: ChannelStatus,
+    /// Something was refused on it: whoever has it may go on, nobody gets it anew.
+    refused: Arc<AtomicBool>,
 }
 
 impl managed::Manager for ChannelManager {
@@ -89,14 +96,16 @@ impl managed::Manager for ChannelManager {
         .await?;
         let status = channel.status().clone();
         let (line, parcels) = mpsc::channel(LINE);
-        tokio::spawn(run(channel, parcels));
-        Ok(ConfirmChannel { line, status })
+        let refused = Arc::new(AtomicBool::default());
+        tokio::spawn(run(channel, parcels, refused.clone()));
+        Ok(ConfirmChannel { line, status, refused })
     }
 
     async fn recycle(&self, channel: &mut ConfirmChannel, _: &Metrics) -> RecycleResult<TransportError> {
-        match channel.is_open() {
-            true => Ok(()),
-            false => Err(RecycleError::message("the channel is closed")),
+        match (channel.is_open(), channel.refused.load(Ordering::Relaxed)) {
+            (true, false) => Ok(()),
+            (true, true) => Err(RecycleError::message("something was refused on the channel")),
+            (false, _) => Err(RecycleError::message("the channel is closed")),
         }
     }
 }
@@ -112,6 +121,8 @@ struct Parcel {
     exchange: ShortString,
     key: ShortString,
     mandatory: bool,
+    /// The queue that it is for has a bound, so that it may be refused.
+    is_bounded: bool,
     properties: BasicProperties,
     body: Bytes,
     message_id: Option<MessageId>,
@@ -122,11 +133,13 @@ pub(super) struct RabbitPublisher {
     channel: PooledChannel,
     namespace: Namespace,
     login: ShortString,
+    /// Nobody waits for confirms: a fault of a test's making.
+    is_hasty: bool,
 }
 
 impl RabbitPublisher {
     pub fn new(channel: PooledChannel, namespace: Namespace, login: ShortString) -> Self {
-        Self { channel, namespace, login }
+        Self { channel, namespace, login, is_hasty: broken::acks_before_confirms() }
     }
 }
 
@@ -143,12 +156,16 @@ impl Publisher for RabbitPublisher {
             exchange: short(&address.exchange.name(&self.namespace))?,
             key: short(&address.key)?,
             mandatory,
+            is_bounded: address.exchange == Exchange::Requests,
             properties: properties::to_amqp(&properties, address.told.as_deref(), &self.login)?,
             body,
             message_id: properties.message_id,
             answer,
         };
         self.channel.line.send(parcel).await.map_err(|_| closed())?;
+        if self.is_hasty {
+            return Ok(ready(Confirmed::Accepted).boxed());
+        }
         Ok(confirmed.map(|answer| answer.unwrap_or(Confirmed::Unknown)).boxed())
     }
 }
@@ -158,6 +175,7 @@ enum Event {
     Confirmed {
         number: u64,
         acked: bool,
+        is_bounded: bool,
         /// Whose return hung on it.
         carried: Option<Name>,
     },
@@ -167,7 +185,7 @@ enum Event {
 
 /// Ends when the callers are gone and everything is confirmed, or when nobody can know any more: whatever is
 /// dropped then without an answer counts as unknown.
-async fn run(channel: Channel, mut parcels: mpsc::Receiver<Parcel>) {
+async fn run(channel: Channel, mut parcels: mpsc::Receiver<Parcel>, refused: Arc<AtomicBool>) {
     let mut unconfirmed = Unconfirmed::default();
     let mut in_flight = FuturesUnordered::new();
     let mut taken = Vec::with_capacity(LINE);
@@ -184,7 +202,17 @@ async fn run(channel: Channel, mut parcels: mpsc::Receiver<Parcel>) {
                 while let Some(seen) = event {
                     match seen {
                         Event::Mark => unconfirmed.mark(),
-                        Event::Confirmed { number, acked, carried } => unconfirmed.confirm(number, acked, carried),
+                        Event::Confirmed { number, acked, is_bounded, carried } => {
+                            if !acked {
+                                refused.store(true, Ordering::Relaxed);
+                            }
+                            if !acked && !is_bounded && more {
+                                warn!("a queue without a bound refused a message: closing the channel for publishing");
+                                more = false;
+                                parcels.close();
+                            }
+                            unconfirmed.confirm(number, acked, carried);
+                        }
                         Event::Gone(error) => {
                             debug!(%error, "the channel for publishing is gone");
                             return; // lapin closes what is still open of it
@@ -200,11 +228,12 @@ async fn run(channel: Channel, mut parcels: mpsc::Receiver<Parcel>) {
                 more = count > 0;
                 let sent = Instant::now();
                 for parcel in taken.drain(..) {
-                    let Parcel { exchange, key, mandatory, properties, body, message_id, answer } = parcel;
+                    let Parcel { exchange, key, mandatory, is_bounded, properties, body, message_id, answer } = parcel;
+                    let to = To { exchange, key, mandatory, is_bounded };
                     let number = unconfirmed.add(Waiting { sent, name: message_id, mandatory, answer });
                     // The set polls what is new in the order in which it was put in, and the first poll hands
                     // the message to the connection: this is the order of sending.
-                    in_flight.push(Either::Left(send(&channel, number, exchange, key, mandatory, properties, body)));
+                    in_flight.push(Either::Left(send(&channel, number, to, properties, body)));
                 }
             }
             _ = check.tick() => {
@@ -221,15 +250,16 @@ async fn run(channel: Channel, mut parcels: mpsc::Receiver<Parcel>) {
     }
 }
 
-async fn send(
-    channel: &Channel,
-    number: u64,
+/// Where a message goes.
+struct To {
     exchange: ShortString,
     key: ShortString,
     mandatory: bool,
-    properties: BasicProperties,
-    body: Bytes,
-) -> Event {
+    is_bounded: bool,
+}
+
+async fn send(channel: &Channel, number: u64, to: To, properties: BasicProperties, body: Bytes) -> Event {
+    let To { exchange, key, mandatory, is_bounded } = to;
     let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
     let answer = match channel.basic_publish(exchange, key, options, &body, properties).await {
         Ok(confirm) => confirm.await,
@@ -239,7 +269,7 @@ async fn send(
         Ok(answer) => {
             let acked = !answer.is_nack();
             let carried = answer.take_message().map(|returned| properties::message_id(&returned.delivery.properties));
-            Event::Confirmed { number, acked, carried }
+            Event::Confirmed { number, acked, is_bounded, carried }
         }
         Err(error) => Event::Gone(error),
     }

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use trireme::runtime::port::{Topology, Transport, TransportError};
+use trireme::runtime::port::{Confirmed, Topology, Transport, TransportError};
 use trireme::transport::rabbit::{Claim, RabbitOptions, RabbitTransport, claim};
-use trireme::wire::address::Namespace;
+use trireme::wire::address::{Address, Namespace};
 
-use super::broker::{Broker, Connected, suite_topology, within};
+use super::broker::{Broker, Connected, command, message, publish, publisher, skill, suite_topology, within};
 use super::cases::{acking, browsing, dying, publishing, routing, topology};
 
 /// Whose namespaces the tests use.
@@ -241,6 +241,38 @@ async fn depth_counts_what_waits() {
 #[tokio::test]
 async fn what_is_deleted_is_gone_and_can_be_made_again() {
     run(topology::what_is_deleted_is_gone_and_can_be_made_again).await;
+}
+
+/// Such a queue is never full: the channel has lost sight of its leader, and finds it never again.
+#[tokio::test]
+async fn a_channel_that_is_refused_by_a_queue_without_a_bound_is_not_used_again() {
+    let shape = |namespace: &Namespace| {
+        let mut topology = suite_topology(namespace);
+        // What has the bound is in the way of nobody but this test: the product's own queue has none.
+        topology
+            .queues
+            .iter_mut()
+            .filter(|spec| spec.queue == skill("alpha"))
+            .for_each(|spec| spec.max_length = Some(1));
+        topology
+    };
+    for url in urls() {
+        let claim = claim(&url, PREFIX, shape).await.expect("a namespace");
+        let transport: Arc<dyn Transport> = Arc::new(RabbitTransport::new(claim.options.clone()).expect("a URL"));
+        let refused = publisher(&transport).await;
+        let mut sent = 0;
+        while publish(refused.as_ref(), command(sent)).await == Confirmed::Accepted {
+            sent += 1;
+            assert!(sent < 100, "a full queue refuses");
+        }
+        let again = refused.publish(command(200)).await;
+        assert!(matches!(again, Err(TransportError::Closed(_))), "the channel is closed");
+        drop(refused);
+        let next = publisher(&transport).await;
+        let other = message(Address::skill("beta", 0), 300);
+        assert_eq!(publish(next.as_ref(), other).await, Confirmed::Accepted, "the next one is another");
+        within("giving the namespace back", claim.release()).await;
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,215 @@
+//! The processes under test: real managers, coordinators and executors, which die, stand still, and are there again.
+
+use std::fmt::{Display, Formatter};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::place::Place;
+use crate::random::Random;
+use crate::work::LEDGER;
+
+/// How long a process that is gone stays away: nothing, to a container's restart.
+const AWAY_MS_MAX: u64 = 600;
+/// How long a process stands still, most of the time; and now and then, so long that its peers and the broker take it
+/// for dead, and it comes back to find its work in other hands.
+const STILL_MS_MAX: u64 = 2_500;
+const STILL_LONG_MS: u64 = 22_000;
+const LONG_ONE_IN: u64 = 12;
+/// So much of a log is told.
+const LAST_LINES: usize = 3;
+/// What a worker logs when it is at work.
+const READY: &str = " ready ";
+/// Of so many strikes one is a SIGSTOP.
+const STOP_ONE_IN: u64 = 3;
+
+pub struct Crew {
+    members: Vec<Member>,
+    random: Random,
+    /// Processes that ended although nobody killed them.
+    pub own_ends: Vec<OwnEnd>,
+}
+
+struct Member {
+    layer: &'static str,
+    number: usize,
+    life: usize,
+    state: State,
+}
+
+enum State {
+    Running(Child),
+    /// Stopped until then.
+    Still(Child, Instant),
+    /// Gone until then.
+    Away(Instant),
+}
+
+/// A process that ended by itself.
+pub struct OwnEnd {
+    pub name: String,
+    pub status: ExitStatus,
+    /// It had been at work: one that is started while the broker or the database is away says so and leaves, but who
+    /// is at work goes on by itself.
+    pub was_ready: bool,
+    /// The end of its log.
+    pub last_words: String,
+}
+
+impl Display for OwnEnd {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was at work and ended by itself: {}: {}", self.name, self.status, self.last_words)
+    }
+}
+
+/// What was done to whom.
+pub struct Strike {
+    pub kind: &'static str,
+    pub target: String,
+}
+
+impl Crew {
+    /// So many of each layer, all running.
+    pub fn start(place: &Place, counts: [(&'static str, usize); 3], seed: u64) -> Result<Self, String> {
+        let members = counts.into_iter().flat_map(|(layer, count)| {
+            (1..=count).map(move |number| Member { layer, number, life: 0, state: State::Away(Instant::now()) })
+        });
+        let mut crew = Self { members: members.collect(), random: Random::new(seed), own_ends: Vec::new() };
+        crew.tend(place)?;
+        Ok(crew)
+    }
+
+    /// Brings back who is due, and who ended by itself.
+    pub fn tend(&mut self, place: &Place) -> Result<(), String> {
+        for member in &mut self.members {
+            let pause = Duration::from_millis(self.random.next() % AWAY_MS_MAX);
+            self.own_ends.extend(member.reap(place, pause));
+            member.come_back(place)?;
+        }
+        Ok(())
+    }
+
+    /// Kills or stops somebody of any layer who is running; none when nobody is.
+    pub fn strike(&mut self) -> Result<Option<Strike>, String> {
+        let mut layers: Vec<&str> = self.members.iter().filter(|one| one.is_running()).map(|one| one.layer).collect();
+        layers.dedup();
+        if layers.is_empty() {
+            return Ok(None);
+        }
+        let layer = layers[self.random.below(layers.len())];
+        let mut victims: Vec<&mut Member> =
+            self.members.iter_mut().filter(|one| one.layer == layer && one.is_running()).collect();
+        let at = self.random.below(victims.len());
+        let (random, victim) = (&mut self.random, &mut victims[at]);
+        if random.next() % STOP_ONE_IN > 0 {
+            victim.kill(Duration::from_millis(random.next() % AWAY_MS_MAX))?;
+            return Ok(Some(Strike { kind: "SIGKILL", target: victim.name() }));
+        }
+        let still = match random.next() % LONG_ONE_IN {
+            0 => STILL_LONG_MS,
+            _ => 100 + random.next() % STILL_MS_MAX,
+        };
+        victim.stand_still(Duration::from_millis(still))?;
+        Ok(Some(Strike { kind: "SIGSTOP", target: victim.name() }))
+    }
+
+    /// Everybody goes on.
+    pub fn heal(&mut self, place: &Place) -> Result<(), String> {
+        for member in &mut self.members {
+            match &mut member.state {
+                State::Still(_, until) | State::Away(until) => *until = Instant::now(),
+                State::Running(_) => {}
+            }
+        }
+        self.tend(place)
+    }
+}
+
+impl Member {
+    fn name(&self) -> String {
+        format!("{}-{}-{}", self.layer, self.number, self.life)
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.state, State::Running(_))
+    }
+
+    fn reap(&mut self, place: &Place, pause: Duration) -> Option<OwnEnd> {
+        let State::Running(child) = &mut self.state else { return None };
+        let status = child.try_wait().ok().flatten()?;
+        self.state = State::Away(Instant::now() + pause);
+        let said = std::fs::read_to_string(self.log(place)).unwrap_or_default();
+        let mut last: Vec<&str> = said.lines().rev().take(LAST_LINES).collect();
+        last.reverse();
+        Some(OwnEnd { name: self.name(), status, was_ready: said.contains(READY), last_words: last.join(" / ") })
+    }
+
+    fn log(&self, place: &Place) -> PathBuf {
+        place.folder.join("log").join(format!("{}.log", self.name()))
+    }
+
+    fn come_back(&mut self, place: &Place) -> Result<(), String> {
+        let now = Instant::now();
+        let state = std::mem::replace(&mut self.state, State::Away(now));
+        self.state = match state {
+            State::Still(child, until) if until <= now => {
+                signal(&child, Signal::CONT)?;
+                State::Running(child)
+            }
+            State::Away(until) if until <= now => {
+                self.life += 1;
+                State::Running(self.spawn(place)?)
+            }
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn spawn(&self, place: &Place) -> Result<Child, String> {
+        let log = File::create(self.log(place)).map_err(|error| error.to_string())?;
+        let ledger = place.ledger().join(format!("{}.jsonl", self.name()));
+        // Whatever becomes of this program, they leave: their standard input ends.
+        let mut command = place.trireme(&[self.layer, "--id", &self.name(), "--with-parent"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).env(LEDGER, ledger);
+        command.spawn().map_err(|error| format!("{}: {error}", self.name()))
+    }
+
+    fn kill(&mut self, away: Duration) -> Result<(), String> {
+        if let State::Running(child) = &mut self.state {
+            child.kill().and_then(|()| child.wait()).map_err(|error| error.to_string())?;
+            self.state = State::Away(Instant::now() + away);
+        }
+        Ok(())
+    }
+
+    fn stand_still(&mut self, still: Duration) -> Result<(), String> {
+        let state = std::mem::replace(&mut self.state, State::Away(Instant::now()));
+        self.state = match state {
+            State::Running(child) => {
+                signal(&child, Signal::STOP)?;
+                State::Still(child, Instant::now() + still)
+            }
+            other => other,
+        };
+        Ok(())
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let State::Running(child) | State::Still(child, _) = &mut self.state {
+            // It may be gone already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// To a child that was not waited for: its number is still its own.
+fn signal(child: &Child, signal: Signal) -> Result<(), String> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("a process without a number")?;
+    kill_process(pid, signal).map_err(|error| format!("{signal:?}: {error}"))
+}

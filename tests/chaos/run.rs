@@ -1,0 +1,80 @@
+//! One run: servers, processes, load and faults; then everybody is healed, everything has to end, and is judged.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::breaking::{self, Done, OUTSTANDING_MIN};
+use crate::place::Place;
+use crate::report::Report;
+use crate::scene::{SLOTS, Scene};
+use crate::servers::{Server, free_ports};
+use crate::verdict::Verdict;
+
+/// The client submits while fewer are outstanding: enough that the least is never the limit.
+const OUTSTANDING_WANTED: usize = 3 * OUTSTANDING_MIN;
+/// An idle connection is noticed to be gone after two of these, in seconds.
+const HEARTBEAT: u32 = 5;
+
+pub struct Options {
+    pub seconds: u64,
+    pub seed: u64,
+    pub patience: Duration,
+    pub folder: PathBuf,
+    pub is_broken: bool,
+}
+
+/// How a run went.
+pub struct Outcome {
+    pub report: Report,
+    pub verdict: Verdict,
+    /// Why it was not the run that it had to be, and what else was seen: too few kills, a process that gave up.
+    pub shortfalls: Vec<String>,
+}
+
+pub async fn run(options: &Options, say: impl Fn(String)) -> Result<Outcome, String> {
+    let ports = free_ports(2)?;
+    let (broker, database) = (Server::rabbitmq(&options.folder, ports[0]), Server::postgres(&options.folder, ports[1]));
+    say(format!("starting RabbitMQ on port {} and PostgreSQL on port {}", ports[0], ports[1]));
+    let (amqp, postgres) = tokio::try_join!(broker.start(), database.start())?;
+    let amqp = format!("{amqp}?heartbeat={HEARTBEAT}");
+    let scene = Scene::new(Place::new(options.folder.clone(), &amqp, &postgres, SLOTS, options.is_broken)?);
+    let outcome = whole(&scene, &broker, &database, options, &say).await;
+    tokio::try_join!(broker.kill(), database.kill())?;
+    outcome
+}
+
+async fn whole(
+    scene: &Scene,
+    broker: &Server,
+    database: &Server,
+    options: &Options,
+    say: &impl Fn(String),
+) -> Result<Outcome, String> {
+    scene.declare()?;
+    let mut crew = scene.crew(options.seed)?;
+    let watcher = scene.watcher();
+    let done: Done = tokio::select! {
+        failed = scene.submit(options.seed, OUTSTANDING_WANTED, usize::MAX) => return Err(failed.err().unwrap_or_default()),
+        done = async {
+            scene.warm_up(&mut crew, OUTSTANDING_MIN, 1).await?;
+            say(format!("warm: breaking things for {} s (seed {})", options.seconds, options.seed));
+            breaking::break_things(scene, &mut crew, broker, database, Duration::from_secs(options.seconds)).await
+        } => done?,
+    };
+    crew.heal(&scene.place)?;
+    let open = scene.tally.outstanding();
+    say(format!("{} kills in {} s; healed, {open} subtasks to go", done.strikes, done.took.as_secs()));
+    scene.until_all_ended(&mut crew, options.patience).await?;
+    watcher.stop().await?;
+    let own_ends = std::mem::take(&mut crew.own_ends);
+    drop(crew);
+    let (at_work, starting): (Vec<_>, Vec<_>) = own_ends.into_iter().partition(|end| end.was_ready);
+    say(format!("{} starts found the broker or the database away", starting.len()));
+
+    let verdict = scene.judge().await?;
+    let report = Report::new(&verdict, &done);
+    let mut shortfalls = report.shortfalls(&done);
+    shortfalls.extend(at_work.iter().map(ToString::to_string));
+    shortfalls.extend(scene.check()?);
+    Ok(Outcome { report, verdict, shortfalls })
+}
