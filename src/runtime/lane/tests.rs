@@ -1,19 +1,18 @@
 //! A refused publish whose decision panics: its letter is kept and told, its delivery acked, and the lane goes on.
 
+mod ports;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::decision::Decision;
 use crate::runtime::letter::Pen;
-use crate::runtime::options::{Timing, World};
-use crate::runtime::port::{Payload, Properties, Snapshot, Summary, SystemClock, Transport};
-use crate::runtime::topology::{TopologyOptions, topology};
-use crate::store::memory::MemoryStore;
-use crate::transport::memory::MemoryBroker;
-use crate::wire::address::{Namespace, Queue, Tier};
+use crate::runtime::port::{Payload, Properties, Snapshot, Summary};
+use crate::wire::address::{Exchange, Tier};
 use crate::wire::content::Control;
 use crate::wire::{AgentId, ProjectId, Timestamp};
+use ports::{NoSkills, OneDelivery, world};
 
 /// Longer than anything here takes: the time is not the real one.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,70 +157,68 @@ fn recover(stream: StreamId) -> Content {
     Content::Recover(Control { stream: Some(stream), ..Control::about(stream.project()) })
 }
 
-/// What a lane leaves behind that was given one message whose command is refused: the dead letter, and the names of
-/// the queues that have it or something else.
-async fn left_behind(is_unsendable: bool, told: Queue) -> (Delivery, Delivery) {
-    let namespace = Namespace::new("lane").expect("a word");
-    let broker = MemoryBroker::new(namespace.clone());
-    let transport = broker.connect("lane");
-    let options =
-        TopologyOptions { namespace, partitions: 1, skills: Vec::new(), requests_max: 10, skill_delivery_limit: 5 };
-    transport.declare(&topology(&options)).await.expect("declared");
-    let world = World {
-        transport: Arc::new(broker.connect("world")),
-        store: Arc::new(MemoryStore::new(Uuid::from_u128(3))),
-        store_id: Uuid::from_u128(3),
-        clock: Arc::new(SystemClock),
-        planners: Vec::new().into(),
-        skills: Arc::default(),
-        topology: Arc::new(options),
-        timing: Timing::default(),
-    };
+/// What a lane publishes that was given one message whose effect is refused, the dead letter last. It ends by a drain,
+/// which waits for what is held and no more: nothing is tried for ever.
+async fn published(is_unsendable: bool) -> Vec<Outgoing> {
     let pen = Pen { agent: AgentId::new("tester").expect("a word") };
     let project = ProjectId(Uuid::from_u128(1));
     let start = recover(StreamId::Phase(project, 1));
-    let outside = transport.publisher().await.expect("a publisher");
     let id = MessageId(Uuid::from_u128(2));
     let request = pen.must_arrive(id, Address::requests(), project, start, Timestamp(0)).expect("small");
-    assert_eq!(outside.publish(request).await.expect("published").await, Confirmed::Accepted);
-
-    let mut consumer = transport.consume(&Queue::Requests, 10).await.expect("a consumer");
-    let publisher = transport.publisher().await.expect("a publisher");
-    let role = Panicking { pen, is_unsendable };
-    let mut lane = Lane::new(role, &world, Arc::default(), publisher, &*consumer);
     let stop = Stop::new();
-    let mut dead = transport.consume(&Queue::Dead, 10).await.expect("a consumer");
-    let mut owner = transport.consume(&told, 10).await.expect("a consumer");
-    let found = async {
-        let letter = dead.next(10).await.expect("open").remove(0);
-        let copy = owner.next(10).await.expect("open").remove(0);
-        // A drain waits for what is held, and no more: nothing is tried for ever.
-        stop.drain();
-        (letter, copy)
-    };
-    let both = async { tokio::join!(lane.run(&mut *consumer, &stop), found) };
-    let (ended, found) = tokio::time::timeout(PATIENCE, both).await.expect("it ends");
+    let mut consumer = OneDelivery::new(delivery("lane.requests", request.body), stop.clone());
+    let publisher = NoSkills::default();
+    let sent = publisher.sent.clone();
+    let role = Panicking { pen, is_unsendable };
+    let mut lane = Lane::new(role, &world(), Arc::default(), Box::new(publisher), &consumer);
+    let ended = tokio::time::timeout(PATIENCE, lane.run(&mut consumer, &stop)).await.expect("it ends");
     ended.expect("the lane goes on");
-    let held = broker.inspect().messages;
-    assert!(held.iter().all(|message| message.queue != Queue::Requests), "the delivery is not acked: {held:?}");
-    found
+    assert_eq!(consumer.acked(), [Tag(1)]);
+    let sent = sent.lock().expect("nobody panics while it is held").clone();
+    sent
+}
+
+fn delivery(exchange: &str, body: bytes::Bytes) -> Delivery {
+    Delivery {
+        tag: Tag(1),
+        exchange: exchange.into(),
+        key: "project".into(),
+        redelivered: false,
+        returns: 0,
+        properties: Properties::default(),
+        death: None,
+        origin: None,
+        body,
+    }
+}
+
+/// A dead letter, as those get it who are told.
+fn as_told(letter: &Outgoing) -> Letter {
+    let properties = letter.properties.clone();
+    let delivery = Delivery { properties, ..delivery("lane.dead", letter.body.clone()) };
+    letter::open(&delivery).letters.remove(0)
 }
 
 #[tokio::test(start_paused = true)]
 async fn its_letter_is_kept_and_told_to_whom_the_broker_would_have_told() {
-    let (letter, copy) = left_behind(false, Queue::Coordination(0)).await;
+    let sent = published(false).await;
+    let [refused, letter] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!((refused.address.exchange, &refused.body), (Exchange::Skills, &letter.body));
+    let address = Address { told: Some("told.0".into()), ..Address::dead(SKILL) };
+    assert_eq!(letter.address, address);
     assert_eq!(letter.properties.reason.as_deref(), Some(REFUSAL_PANICKED));
-    assert_eq!((letter.key.as_str(), &letter.body), (SKILL, &copy.body));
-    let letters = letter::open(&copy).letters;
-    assert_eq!(letters[0].envelope.message_id, MessageId(Uuid::from_u128(7)));
-    assert_eq!(letters[0].death.as_ref().map(|death| death.reason.as_str()), Some(REFUSAL_PANICKED));
+    // To its owner it is a command that died.
+    let told_of = as_told(letter);
+    assert_eq!(told_of.envelope.message_id, MessageId(Uuid::from_u128(7)));
+    assert_eq!(told_of.death.as_ref().map(|death| death.reason.as_str()), Some(REFUSAL_PANICKED));
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_that_has_no_message_ends_its_phase_by_the_managers() {
-    let (letter, copy) = left_behind(true, Queue::Management).await;
-    assert_eq!(letter.body, copy.body);
-    let told_of = letter::open(&copy).letters.remove(0);
+    let sent = published(true).await;
+    let [letter] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(letter.address.told.as_deref(), Some(TOLD_MANAGERS));
+    let told_of = as_told(letter);
     let Content::Alarm(alarm) = &told_of.envelope.content else { panic!("{told_of:?}") };
     assert_eq!(alarm.stream, StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1));
     assert!(told_of.death.is_some());
@@ -237,17 +234,7 @@ fn what_was_told_once_is_not_told_again() {
     let alarm = Content::Alarm(Alarm { stream, number: 1, not_before: Timestamp(0) });
     let to = Address::phase_alarm(Tier::LONGEST, 0);
     let sent = pen.must_arrive(MessageId(Uuid::nil()), to, stream.project(), alarm, Timestamp(0)).expect("small");
-    let delivery = |exchange: &str| Delivery {
-        origin: None,
-        tag: Tag(1),
-        exchange: exchange.into(),
-        key: "60s.p.0".into(),
-        redelivered: false,
-        returns: 0,
-        properties: Properties::default(),
-        death: None,
-        body: sent.body.clone(),
-    };
-    assert_eq!(told(&letter::open(&delivery("lane.alarms")).letters[0], PANICKED).as_deref(), Some(TOLD_MANAGERS));
-    assert_eq!(told(&letter::open(&delivery("lane.dead")).letters[0], PANICKED), None);
+    let through = |exchange: &str| letter::open(&delivery(exchange, sent.body.clone())).letters.remove(0);
+    assert_eq!(told(&through("lane.alarms"), PANICKED).as_deref(), Some(TOLD_MANAGERS));
+    assert_eq!(told(&through("lane.dead"), PANICKED), None);
 }

@@ -1,0 +1,190 @@
+//! The least of a world that one lane can be run in.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::runtime::options::{Timing, World};
+use crate::runtime::port::{
+    Acker, Append, Browser, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Payload, PayloadKind, Publisher,
+    QueueDepth, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery, SystemClock, Tag, Topology, Transport,
+    TransportError,
+};
+use crate::runtime::stop::Stop;
+use crate::runtime::topology::TopologyOptions;
+use crate::wire::address::{Exchange, Namespace, Queue};
+use crate::wire::{Raw, StreamId};
+
+/// Takes everything but commands: there is no queue for their skill.
+#[derive(Default)]
+pub(super) struct NoSkills {
+    pub(super) sent: Arc<Mutex<Vec<Outgoing>>>,
+}
+
+#[async_trait]
+impl Publisher for NoSkills {
+    async fn publish(&self, message: Outgoing) -> Result<Confirmation, TransportError> {
+        let confirmed = match message.address.exchange {
+            Exchange::Skills => Confirmed::Returned,
+            _ => Confirmed::Accepted,
+        };
+        self.sent.lock().expect("nobody panics while it is held").push(message);
+        Ok(Box::pin(std::future::ready(confirmed)))
+    }
+}
+
+/// Gives one delivery, and drains when it is acked.
+pub(super) struct OneDelivery {
+    delivery: Option<Delivery>,
+    acks: Arc<Acks>,
+}
+
+struct Acks {
+    acked: Mutex<Vec<Tag>>,
+    stop: Stop,
+}
+
+impl OneDelivery {
+    pub(super) fn new(delivery: Delivery, stop: Stop) -> Self {
+        Self { delivery: Some(delivery), acks: Arc::new(Acks { acked: Mutex::default(), stop }) }
+    }
+
+    pub(super) fn acked(&self) -> Vec<Tag> {
+        self.acks.acked.lock().expect("nobody panics while it is held").clone()
+    }
+}
+
+#[async_trait]
+impl Consumer for OneDelivery {
+    async fn next(&mut self, _: usize) -> Result<Vec<Delivery>, TransportError> {
+        match self.delivery.take() {
+            Some(delivery) => Ok(vec![delivery]),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn acker(&self) -> Arc<dyn Acker> {
+        self.acks.clone()
+    }
+
+    async fn stop(&mut self) -> Result<(), TransportError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Acker for Acks {
+    async fn ack(&self, tag: Tag, _: bool) -> Result<(), TransportError> {
+        self.acked.lock().expect("nobody panics while it is held").push(tag);
+        self.stop.drain();
+        Ok(())
+    }
+
+    async fn reject(&self, tag: Tag) -> Result<(), TransportError> {
+        panic!("{tag:?} is rejected")
+    }
+}
+
+/// A world with a store of its own, and with a broker that only the ports above have to do with.
+pub(super) fn world() -> World {
+    let namespace = Namespace::new("lane").expect("a word");
+    World {
+        transport: Arc::new(Elsewhere),
+        store: Arc::new(OneStream::default()),
+        store_id: Uuid::nil(),
+        clock: Arc::new(SystemClock),
+        planners: Vec::new().into(),
+        skills: Arc::default(),
+        topology: Arc::new(TopologyOptions {
+            namespace,
+            partitions: 1,
+            skills: Vec::new(),
+            requests_max: 1,
+            skill_delivery_limit: 1,
+        }),
+        timing: Timing::default(),
+    }
+}
+
+/// A store of one stream, which nobody else writes.
+#[derive(Default)]
+struct OneStream {
+    events: Mutex<Vec<Raw>>,
+}
+
+impl OneStream {
+    fn stored(&self) -> Stored {
+        let events = self.events.lock().expect("nobody panics while it is held").clone();
+        Stored { snapshot: None, version: events.len() as u64, events }
+    }
+}
+
+#[async_trait]
+impl Store for OneStream {
+    async fn append(&self, parts: Vec<Append>) -> Result<(), StoreError> {
+        let mut events = self.events.lock().expect("nobody panics while it is held");
+        events.extend(parts.into_iter().flat_map(|part| part.events));
+        Ok(())
+    }
+
+    async fn load(&self, streams: &[StreamId]) -> Result<Vec<Stored>, StoreError> {
+        Ok(streams.iter().map(|_| self.stored()).collect())
+    }
+
+    async fn load_from_start(&self, _: StreamId) -> Result<Stored, StoreError> {
+        Ok(self.stored())
+    }
+
+    async fn payloads(&self, _: StreamId, _: PayloadKind, _: &[u32]) -> Result<Vec<Payload>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn summaries(&self, _: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn identity(&self, _: u32) -> Result<StoreIdentity, StoreError> {
+        Err(StoreError::Unusable("nobody asks".into()))
+    }
+}
+
+/// A broker that a lane has no business with: it has its consumer and its publisher.
+struct Elsewhere;
+
+impl Elsewhere {
+    fn refuse<T>() -> Result<T, TransportError> {
+        Err(TransportError::Refused("nobody asks".into()))
+    }
+}
+
+#[async_trait]
+impl Transport for Elsewhere {
+    async fn declare(&self, _: &Topology) -> Result<(), TransportError> {
+        Self::refuse()
+    }
+
+    async fn delete(&self, _: &Topology) -> Result<(), TransportError> {
+        Self::refuse()
+    }
+
+    async fn consume(&self, _: &Queue, _: u16) -> Result<Box<dyn Consumer>, TransportError> {
+        Self::refuse()
+    }
+
+    async fn subscribe(&self, _: &Queue, _: &[(Exchange, String)]) -> Result<Box<dyn Consumer>, TransportError> {
+        Self::refuse()
+    }
+
+    async fn browse(&self, _: &Queue) -> Result<Box<dyn Browser>, TransportError> {
+        Self::refuse()
+    }
+
+    async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {
+        Self::refuse()
+    }
+
+    async fn depth(&self, _: &Queue) -> Result<Option<QueueDepth>, TransportError> {
+        Self::refuse()
+    }
+}
