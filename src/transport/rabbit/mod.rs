@@ -12,7 +12,6 @@
 
 mod admin;
 mod arguments;
-mod broken;
 mod browser;
 mod connection;
 mod consumer;

@@ -30,7 +30,8 @@ use tracing::{debug, warn};
 use super::admin::{short, within};
 use super::connection::{ANSWER_TIMEOUT, Connections, Purpose};
 use super::unconfirmed::{Name, Unconfirmed, Waiting};
-use super::{broken, error, properties};
+use super::{error, properties};
+use crate::broken::{self, Broken};
 use crate::runtime::port::{Confirmation, Confirmed, Outgoing, Publisher, TransportError};
 use crate::wire::MessageId;
 use crate::wire::address::{Exchange, Namespace};
@@ -139,7 +140,7 @@ pub(super) struct RabbitPublisher {
 
 impl RabbitPublisher {
     pub fn new(channel: PooledChannel, namespace: Namespace, login: ShortString) -> Self {
-        Self { channel, namespace, login, is_hasty: broken::acks_before_confirms() }
+        Self { channel, namespace, login, is_hasty: broken::is(Broken::AcksBeforeConfirms) }
     }
 }
 
