@@ -104,6 +104,28 @@ pub async fn list(store: &dyn Store, status: Option<Status>, limit: u32) -> Resu
     Ok(listed.collect())
 }
 
+/// All projects, newest first, page by page: `on_page` gets each page in its turn.
+pub async fn pages<E: From<StoreError>>(
+    store: &dyn Store,
+    status: Option<Status>,
+    mut on_page: impl AsyncFnMut(Vec<Listed>) -> Result<(), E>,
+) -> Result<(), E> {
+    const PAGE: u32 = 500;
+    let mut query = SummaryQuery { status, limit: Some(PAGE), ..SummaryQuery::default() };
+    loop {
+        let rows = store.summaries(&query).await?;
+        let Some(last) = rows.iter().rev().find(|row| leads(row, &rows)) else { return Ok(()) };
+        query.after = Some((last.submitted_at, last.stream.project()));
+        on_page(rows.iter().filter(|row| leads(row, &rows)).cloned().map(Listed::from).collect()).await?;
+    }
+}
+
+/// Whether a row is the first of its project: its own, wherever there is one.
+fn leads(row: &Summary, rows: &[Summary]) -> bool {
+    let first = rows.iter().find(|other| other.stream.project() == row.stream.project());
+    first.is_some_and(|first| first.stream == row.stream)
+}
+
 /// One event of a project, in the words of the stream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recorded {
