@@ -35,6 +35,9 @@ const FRESH: Duration = Duration::from_secs(5);
 /// The part of an agent that others speak to.
 const INBOX: &str = "the agent's inbox";
 
+/// What the broker is called when it takes no messages.
+const BROKER: &str = "the broker";
+
 /// So many of them are told of in a pong.
 const TOLD_MAX: usize = 1_000;
 
@@ -372,6 +375,11 @@ impl Post {
 
     /// A heartbeat, to those who need to know.
     async fn tell(&self, publisher: &dyn Publisher) -> Result<(), Ended> {
+        // Nobody hears of it before it is over: heartbeats wait too. But the log says why.
+        match self.ground.transport.hindrance() {
+            Some(why) => _ = self.watch.outages.broke(BROKER, &why),
+            None => self.watch.outages.works(BROKER),
+        }
         let own = self.facts().holds;
         self.watch.set_held(self.alive().into_iter().flat_map(|other| other.holds).chain(own).collect());
         let presence = self.presence();

@@ -21,8 +21,8 @@ pub enum Forgotten {
 /// A project's own row, or the first of what is left of it; none when the store does not know it.
 pub async fn find(store: &dyn Store, id: ProjectId) -> Result<Option<Listed>, StoreError> {
     let query = SummaryQuery { project: Some(id), ..SummaryQuery::default() };
-    if let Some(row) = store.summaries(&query).await?.into_iter().next() {
-        return Ok(Some(row.into()));
+    if let Some(listed) = Listed::lead(&store.summaries(&query).await?) {
+        return Ok(Some(listed));
     }
     // Streams without a row are remains that nobody should ever see; they can be removed all the same.
     let version = store.page(StreamId::Project(id), 0).await?.version;

@@ -26,7 +26,7 @@ async fn a_stream_is_checked_and_what_is_wrong_is_named() {
     assert_eq!((good.status, good.stdout.as_str()), (0, ""));
     assert_eq!(good.stderr, "1 projects, 2 streams, 13 events: every rule holds\n");
     let expected = json!({ "projects": 1, "streams": 2, "events": 13, "violations": [] });
-    assert_eq!(place.run(&["check", &ENDED[..], "--json"]).json(), expected);
+    assert_eq!(place.run(&["check", ENDED, "--json"]).json(), expected);
 
     // The other one has lost its alarm, and somebody writes a second result into the first.
     let store = store::open(&format!("sqlite:{}", place.path().join("trireme.db").display())).await.expect("a store");

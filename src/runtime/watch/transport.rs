@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::Watch;
 use super::consumer::WatchedConsumer;
-use crate::runtime::port::{Consumer, Publisher, QueueDepth, Topology, Transport, TransportError};
+use crate::runtime::port::{Browser, Consumer, Publisher, QueueDepth, Topology, Transport, TransportError};
 use crate::wire::address::{Exchange, Queue};
 
 pub(super) struct WatchedTransport {
@@ -45,11 +45,19 @@ impl Transport for WatchedTransport {
         self.inner.subscribe(queue, bindings).await
     }
 
+    async fn browse(&self, queue: &Queue) -> Result<Box<dyn Browser>, TransportError> {
+        self.inner.browse(queue).await
+    }
+
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {
         self.inner.publisher().await
     }
 
     async fn depth(&self, queue: &Queue) -> Result<Option<QueueDepth>, TransportError> {
         self.inner.depth(queue).await
+    }
+
+    fn hindrance(&self) -> Option<String> {
+        self.inner.hindrance()
     }
 }

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::runtime::port::{Properties, Publisher, Topology};
+use crate::runtime::port::{Browser, Properties, Publisher, Topology};
 use crate::wire::address::Exchange;
 
 type Answer = Result<Option<QueueDepth>, TransportError>;
@@ -64,6 +64,10 @@ impl Transport for Told {
         Err(TransportError::Refused("nobody asks for it".into()))
     }
 
+    async fn browse(&self, _: &Queue) -> Result<Box<dyn Browser>, TransportError> {
+        Err(TransportError::Refused("nobody asks for it".into()))
+    }
+
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {
         Err(TransportError::Refused("nobody asks for it".into()))
     }
@@ -109,6 +113,7 @@ impl Bench {
             returns: 0,
             properties: Properties::default(),
             death: None,
+            origin: None,
             body: Bytes::new(),
         };
         self.put.send(vec![delivery]).expect("it listens");
