@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use trireme::config::Settings;
-use trireme::domain::bad_input::{cut, quote};
+use trireme::domain::bad_input::{cut, one_line, quote};
 use trireme::runtime::client::Answers;
 use trireme::wire::address::Address;
 use trireme::wire::content::{Layer, Presence};
@@ -59,6 +59,9 @@ struct Agent {
     host: String,
     pid: u32,
     last_seen: Timestamp,
+    /// What does not work there right now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
 }
 
 /// An agent's own word, unless it says nothing.
@@ -71,9 +74,9 @@ enum Seen {
 
 impl Agent {
     fn of(presence: &Presence, status: Seen) -> Self {
-        let Presence { agent_id, name, layer, skills, slots, busy, version, host, pid, last_seen, .. } =
+        let Presence { agent_id, name, layer, skills, slots, busy, version, host, pid, last_seen, trouble, .. } =
             presence.clone();
-        Self { agent_id, name, layer, status, skills, slots, busy, version, host, pid, last_seen }
+        Self { agent_id, name, layer, status, skills, slots, busy, version, host, pid, last_seen, trouble }
     }
 
     fn answered(presence: &Presence) -> Self {
@@ -108,17 +111,14 @@ pub async fn ping(arguments: PingArguments, settings: &Settings, output: &Output
 
 /// Where a ping goes, and how many answers are enough.
 fn address(target: &str) -> Result<(Address, Option<usize>), Failure> {
-    let layer = |layer| Ok((Address::layer(layer), None));
-    match target.to_ascii_lowercase().as_str() {
-        "all" => Ok((Address::everybody(), None)),
-        "management" | "manager" | "managers" => layer(Layer::Management),
-        "coordination" | "coordinator" | "coordinators" => layer(Layer::Coordination),
-        "execution" | "executor" | "executors" => layer(Layer::Execution),
-        _ => {
-            let agent = AgentId::new(target).map_err(Failure::usage)?;
-            Ok((Address::agent(&agent), Some(1)))
-        }
+    if target.eq_ignore_ascii_case("all") {
+        return Ok((Address::everybody(), None));
     }
+    if let Ok(layer) = usage::layer(target) {
+        return Ok((Address::layer(layer), None));
+    }
+    let agent = AgentId::new(target).map_err(Failure::usage)?;
+    Ok((Address::agent(&agent), Some(1)))
 }
 
 async fn ask(settings: &Settings, to: Address, wait: Duration, enough: Option<usize>) -> Result<Answers, Failure> {
@@ -137,6 +137,8 @@ fn print(mut agents: Vec<Agent>, output: &Output) -> Result<(), Failure> {
         output.note("no agent answered, and none is remembered");
         return Ok(());
     }
+    let troubles: Vec<String> =
+        agents.iter().filter_map(|agent| Some(format!("{}: {}", agent.agent_id, agent.trouble.as_ref()?))).collect();
     let mut table = show::table();
     table.set_header(["LAYER", "AGENT", "NAME", "STATUS", "BUSY", "SKILLS", "VERSION", "HOST", "PID", "LAST SEEN"]);
     for agent in agents {
@@ -159,5 +161,6 @@ fn print(mut agents: Vec<Agent>, output: &Output) -> Result<(), Failure> {
         ]);
     }
     output.line(&table.trim_fmt());
+    troubles.iter().for_each(|trouble| output.note(&one_line(trouble)));
     Ok(())
 }

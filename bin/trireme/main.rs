@@ -3,12 +3,15 @@
 mod agents;
 mod asking;
 mod bench;
+mod check;
 mod completions;
 mod config;
 mod consent;
 mod dead;
 mod failure;
 mod files;
+mod forget;
+mod health;
 mod history;
 mod list;
 mod logs;
@@ -128,6 +131,12 @@ enum Command {
     History(history::Arguments),
     /// What an attempt of a subtask had to say
     Logs(logs::Arguments),
+    /// Whether what is stored is as it has to be: every rule, over every event
+    Check(check::Arguments),
+    /// Remove a project from the store, for good
+    Forget(forget::Arguments),
+    /// Remove projects that ended long ago from the store, for good
+    Prune(forget::PruneArguments),
     /// Who is there, by layer
     Agents(agents::Arguments),
     /// Who answers
@@ -135,6 +144,8 @@ enum Command {
     /// Messages that nobody could handle: look at them, send them again, drop them
     #[command(subcommand)]
     Dead(dead::Command),
+    /// Whether broker, store and agents are well: for a container's health check
+    Health(health::Arguments),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -208,9 +219,13 @@ fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure
             Command::Decide(arguments) => words::decide::run(arguments, &settings, output).await,
             Command::History(arguments) => history::run(arguments, &settings, output).await,
             Command::Logs(arguments) => logs::run(arguments, &settings, output).await,
+            Command::Check(arguments) => check::run(arguments, &settings, output).await,
+            Command::Forget(arguments) => forget::run(arguments, &settings, output).await,
+            Command::Prune(arguments) => forget::prune(arguments, &settings, output).await,
             Command::Agents(arguments) => agents::run(arguments, &settings, output).await,
             Command::Ping(arguments) => agents::ping(arguments, &settings, output).await,
             Command::Dead(command) => dead::run(command, &settings, output).await,
+            Command::Health(arguments) => health::run(arguments, &settings, output).await,
             Command::Config(command) => config::run(command, &settings, output),
             Command::Completions(_) => Ok(failure::Status::Done),
         }

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use trireme::planner::duration;
+use trireme::wire::AgentId;
+use trireme::wire::content::Layer;
 
 use crate::failure::Failure;
 
@@ -15,6 +17,32 @@ pub fn wait(text: &str) -> Result<Duration, String> {
     duration::parse(text)
         .filter(|wait| *wait <= WAIT_MAX)
         .ok_or_else(|| format!("not a duration such as `500ms` or `1s`, at most `{}`", duration::print(WAIT_MAX)))
+}
+
+/// A layer, by its name or by what its processes are called.
+pub fn layer(text: &str) -> Result<Layer, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "management" | "manager" | "managers" => Ok(Layer::Management),
+        "coordination" | "coordinator" | "coordinators" => Ok(Layer::Coordination),
+        "execution" | "executor" | "executors" => Ok(Layer::Execution),
+        _ => Err("not management, coordination or execution".into()),
+    }
+}
+
+/// An agent's id.
+pub fn agent(text: &str) -> Result<AgentId, String> {
+    AgentId::new(text)
+}
+
+/// An age, as in `30d` or `12h`.
+pub fn age(text: &str) -> Result<Duration, String> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse().ok());
+    let age = match days {
+        Some(days) => DAY.checked_mul(days).filter(|age| !age.is_zero()),
+        None => duration::parse(text),
+    };
+    age.ok_or_else(|| "not a duration such as `30d` or `12h`".into())
 }
 
 /// What is wrong, in one line. None for what is no failure: help, or the version.

@@ -13,6 +13,7 @@
 //! after a crash, and the filter over a batch of inputs are one function.
 
 pub mod alarm;
+pub mod audit;
 pub mod bad_input;
 pub mod check;
 pub mod decision;

@@ -1,5 +1,6 @@
 //! How it runs: the ports, the step of the delivery protocol, and the loops of the three layers.
 
+pub mod check;
 pub mod client;
 pub mod coordinator;
 pub mod dead;
@@ -10,6 +11,7 @@ mod outage;
 pub mod port;
 pub mod reader;
 pub mod recover;
+pub mod retention;
 pub mod stop;
 pub mod supervise;
 pub mod topology;
@@ -19,6 +21,7 @@ mod lane;
 mod letter;
 mod presence;
 mod role;
+mod watch;
 
 pub use options::{Ground, Identity, SkillOptions, Timing, World};
 pub use stop::Stop;

@@ -1,7 +1,7 @@
 //! What of this process does not work just now. However many parts of it one outage stops, and however often they
 //! try: it is said once when it begins, and once when the last part works again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 /// An outage so soon after another is its rest: it is said only when it outlasts this.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// So many parts are told of in a heartbeat, each with so many bytes of its reason at the most.
+const TOLD_MAX: usize = 3;
+const TOLD_BYTES_MAX: usize = 200;
 
 #[derive(Default)]
 pub(crate) struct Outages {
@@ -20,7 +23,8 @@ pub(crate) struct Outages {
 
 #[derive(Default)]
 struct State {
-    broken: BTreeSet<String>,
+    /// By part, why.
+    broken: BTreeMap<String, String>,
     since: Option<Instant>,
     said: bool,
     /// When the last one ended that was said.
@@ -36,7 +40,7 @@ impl Outages {
         if is_first {
             (state.since, state.said) = (Some(now), false);
         }
-        state.broken.insert(part.to_owned());
+        state.broken.insert(part.to_owned(), why.to_owned());
         self.any.store(true, Ordering::Release);
         let is_rest = state.ended.is_some_and(|ended| now - ended < SAID_AGAIN_AFTER);
         if state.said || is_rest {
@@ -54,7 +58,7 @@ impl Outages {
             return;
         }
         let mut state = self.lock();
-        if !state.broken.remove(part) || !state.broken.is_empty() {
+        if state.broken.remove(part).is_none() || !state.broken.is_empty() {
             return;
         }
         self.any.store(false, Ordering::Release);
@@ -65,6 +69,23 @@ impl Outages {
         } else {
             tracing::debug!(after_ms, "whole again");
         }
+    }
+
+    /// What does not work, in one line for heartbeats; none when all is well.
+    pub(crate) fn describe(&self) -> Option<String> {
+        if !self.any() {
+            return None;
+        }
+        let state = self.lock();
+        let line = |(part, why): (&String, &String)| {
+            let why = why.lines().next().unwrap_or_default();
+            format!("{part}: {}", &why[..why.floor_char_boundary(TOLD_BYTES_MAX)])
+        };
+        let mut lines: Vec<String> = state.broken.iter().take(TOLD_MAX).map(line).collect();
+        if state.broken.len() > TOLD_MAX {
+            lines.push(format!("{} more", state.broken.len() - TOLD_MAX));
+        }
+        (!lines.is_empty()).then(|| lines.join("; "))
     }
 
     pub(crate) fn any(&self) -> bool {
@@ -103,6 +124,17 @@ mod tests {
         fn lines(&self) -> usize {
             self.0.lock().expect("no panic").iter().filter(|&&byte| byte == b'\n').count()
         }
+    }
+
+    #[test]
+    fn one_line_tells_of_a_few_parts() {
+        let outages = Outages::default();
+        assert_eq!(outages.describe(), None);
+        outages.broke("the store", "no answer\nhint: wait");
+        assert_eq!(outages.describe().as_deref(), Some("the store: no answer"));
+        (0..4).for_each(|number| _ = outages.broke(&format!("partition {number}"), &"é".repeat(500)));
+        let told = outages.describe().expect("trouble");
+        assert!(told.ends_with("; 2 more") && told.len() < TOLD_MAX * (TOLD_BYTES_MAX + 20), "{told}");
     }
 
     #[tokio::test(start_paused = true)]

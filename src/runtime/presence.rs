@@ -9,11 +9,12 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::letter::{self, Letter, Pen};
-use super::options::{Ground, Identity};
+use super::options::{Ground, Identity, World};
 use super::outage::Outages;
 use super::port::Publisher;
 use super::stop::Stop;
 use super::supervise::{Ended, Fatal, supervise};
+use super::watch::{Watch, watched};
 use crate::wire::address::{ALL_KEY, Address, Exchange, Queue, agent_key, layer_key};
 use crate::wire::content::{Layer, Ping, Presence, RunningCommand};
 use crate::wire::{AgentId, AgentStatus, Content, MessageId, ProjectId, Timestamp};
@@ -33,6 +34,9 @@ const FRESH: Duration = Duration::from_secs(5);
 
 /// The part of an agent that others speak to.
 const INBOX: &str = "the agent's inbox";
+
+/// What the broker is called when it takes no messages.
+const BROKER: &str = "the broker";
 
 /// So many of them are told of in a pong.
 const TOLD_MAX: usize = 1_000;
@@ -64,7 +68,7 @@ pub(crate) struct Post {
     /// When it fires, this agent is leaving.
     stop: Stop,
     facts: Mutex<Facts>,
-    outages: Arc<Outages>,
+    watch: Arc<Watch>,
     changed: Notify,
     /// The exchanges may be new ones, which know nothing of the inbox.
     unbound: Notify,
@@ -95,13 +99,14 @@ impl Post {
     ) -> Self {
         // Before its inbox is open it can not say that anybody is silent.
         let listening_since = Mutex::new(ground.clock.now());
+        let watch = Arc::new(Watch::default());
         Self {
             identity,
-            ground,
+            ground: watched(ground, &watch),
             store_id,
             stop,
             facts: Mutex::new(facts),
-            outages: Arc::default(),
+            watch,
             changed: Notify::new(),
             unbound: Notify::new(),
             others: Mutex::default(),
@@ -120,24 +125,30 @@ impl Post {
         &self.identity
     }
 
+    /// Its consumers are watched.
     pub(crate) fn ground(&self) -> &Ground {
         &self.ground
     }
 
+    /// The same world, on this agent's ground.
+    pub(crate) fn watched(&self, world: World) -> World {
+        World { transport: self.ground.transport.clone(), ..world }
+    }
+
     pub(crate) fn outages(&self) -> Arc<Outages> {
-        self.outages.clone()
+        self.watch.outages.clone()
     }
 
     /// A part of this agent does not work; true when everything did before. The others are told soon.
     pub(crate) fn broke(&self, part: &str, why: &str) -> bool {
-        let is_first = self.outages.broke(part, why);
+        let is_first = self.watch.outages.broke(part, why);
         self.changed.notify_one();
         is_first
     }
 
     /// A part of this agent works.
     pub(crate) fn works(&self, part: &str) {
-        self.outages.works(part);
+        self.watch.outages.works(part);
         self.changed.notify_one();
     }
 
@@ -215,10 +226,11 @@ impl Post {
     /// What this agent says of itself now.
     fn presence(&self) -> Presence {
         let facts = self.facts();
-        let status = match (self.outages.any(), facts.busy > 0 || self.is_at_work()) {
-            (true, _) => AgentStatus::Error,
-            (false, false) => AgentStatus::Idle,
-            (false, true) => AgentStatus::Busy,
+        let trouble = self.watch.outages.describe();
+        let status = match (&trouble, facts.busy > 0 || self.is_at_work()) {
+            (Some(_), _) => AgentStatus::Error,
+            (None, false) => AgentStatus::Idle,
+            (None, true) => AgentStatus::Busy,
         };
         Presence {
             agent_id: self.identity.agent_id.clone(),
@@ -236,6 +248,7 @@ impl Post {
             holds: facts.holds,
             waits_for: facts.waits_for,
             commands: facts.commands,
+            trouble,
             leaving: self.stop.is_draining(),
             peers: Vec::new(),
         }
@@ -362,6 +375,13 @@ impl Post {
 
     /// A heartbeat, to those who need to know.
     async fn tell(&self, publisher: &dyn Publisher) -> Result<(), Ended> {
+        // Nobody hears of it before it is over: heartbeats wait too. But the log says why.
+        match self.ground.transport.hindrance() {
+            Some(why) => _ = self.watch.outages.broke(BROKER, &why),
+            None => self.watch.outages.works(BROKER),
+        }
+        let own = self.facts().holds;
+        self.watch.set_held(self.alive().into_iter().flat_map(|other| other.holds).chain(own).collect());
         let presence = self.presence();
         for layer in [Layer::Coordination, Layer::Management] {
             self.send(publisher, Address::layer(layer), Content::Heartbeat(presence.clone())).await?;

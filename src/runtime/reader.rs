@@ -89,19 +89,45 @@ impl Listed {
             counts: live.unwrap_or(own.counts),
         }
     }
+
+    /// From all rows of a project, of which the first is its own wherever there is one.
+    pub(crate) fn lead(rows: &[Summary]) -> Option<Self> {
+        rows.split_first().map(|(first, others)| Self::of(first.clone(), others))
+    }
 }
 
 /// At most `limit` projects, newest first.
 pub async fn list(store: &dyn Store, status: Option<Status>, limit: u32) -> Result<Vec<Listed>, StoreError> {
     let query = SummaryQuery { status, limit: Some(limit), ..SummaryQuery::default() };
     let rows = store.summaries(&query).await?;
-    let of_project = rows.chunk_by(|one, other| one.stream.project() == other.stream.project());
+    let of_project = rows.chunk_by(is_of_one);
     let listed = of_project.filter_map(|rows| match rows {
         [own, phases @ ..] if matches!(own.stream, StreamId::Project(_)) => Some(Listed::of(own.clone(), phases)),
         // A phase whose project's row is not there yet.
         _ => None,
     });
     Ok(listed.collect())
+}
+
+/// All projects, newest first, page by page: `on_page` gets each page in its turn.
+pub async fn pages<E: From<StoreError>>(
+    store: &dyn Store,
+    status: Option<Status>,
+    mut on_page: impl AsyncFnMut(Vec<Listed>) -> Result<(), E>,
+) -> Result<(), E> {
+    const PAGE: u32 = 500;
+    let mut query = SummaryQuery { status, limit: Some(PAGE), ..SummaryQuery::default() };
+    loop {
+        let rows = store.summaries(&query).await?;
+        let page: Vec<Listed> = rows.chunk_by(is_of_one).filter_map(Listed::lead).collect();
+        let Some(last) = page.last() else { return Ok(()) };
+        query.after = Some((last.submitted_at, last.project_id));
+        on_page(page).await?;
+    }
+}
+
+fn is_of_one(one: &Summary, other: &Summary) -> bool {
+    one.stream.project() == other.stream.project()
 }
 
 /// One event of a project, in the words of the stream.

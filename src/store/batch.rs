@@ -6,13 +6,19 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::runtime::port::{Append, Payload, PayloadKind, Snapshot, StoreError, Summary};
-use crate::wire::{Raw, StreamId};
+use crate::runtime::port::{Append, CHUNK_BYTES_MAX, EventChunk, Payload, PayloadKind, Snapshot, StoreError, Summary};
+use crate::wire::{ProjectId, Raw, StreamId};
 
-/// The longest text of a chunk of events and the longest piece of a snapshot, in bytes: large enough that a
-/// full batch is a few rows, small enough that no database minds one. Only a single event that is longer by
-/// itself makes a longer chunk.
-pub const CHUNK_BYTES_MAX: usize = 1024 * 1024;
+/// A page of a stream ends with the chunk that takes it over this many bytes: few round trips, little memory.
+pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The names of all streams of a project: its own, and the bounds of those of its phases, the latter excluded.
+pub fn names_of(project: ProjectId) -> (String, String, String) {
+    let phases = format!("phase/{project}/");
+    // What follows the slash.
+    let end = format!("phase/{project}0");
+    (StreamId::Project(project).to_string(), phases, end)
+}
 
 /// What one stream gets.
 #[derive(Debug)]
@@ -33,14 +39,6 @@ impl Part {
     pub fn only_asserts(&self) -> bool {
         self.chunks.is_empty() && self.payloads.is_empty() && self.summary.is_none() && self.snapshot.is_none()
     }
-}
-
-/// Events of one stream that were committed together: a JSON array, one event a line.
-#[derive(Debug, PartialEq, Eq)]
-pub struct EventChunk {
-    pub first: u64,
-    pub last: u64,
-    pub events: String,
 }
 
 /// A stream's row on the read side, column by column.
@@ -161,7 +159,6 @@ pub fn pieces(state: &[u8]) -> Vec<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::ProjectId;
 
     fn event(bytes: usize) -> Raw {
         Raw::from(serde_json::Value::from("x".repeat(bytes - 2)))
@@ -176,6 +173,18 @@ mod tests {
         assert!(cut[..4].iter().all(|chunk| chunk.events.len() + 1002 > CHUNK_BYTES_MAX));
         assert_eq!((cut[0].first, cut[4].last), (8, 5007));
         assert!(cut.windows(2).all(|pair| pair[0].last + 1 == pair[1].first));
+    }
+
+    #[test]
+    fn the_names_of_a_projects_streams_are_its_own_and_nobody_elses() {
+        let project = ProjectId(Uuid::from_u128(0x1fff));
+        let (own, first, end) = names_of(project);
+        assert_eq!(own, StreamId::Project(project).to_string());
+        let is_among = |stream: StreamId| (first.as_str()..end.as_str()).contains(&stream.to_string().as_str());
+        assert!([1, 9, 10, u32::MAX].into_iter().all(|phase| is_among(StreamId::Phase(project, phase))));
+        for other in [0x1ffe, 0x2000, 0x1fff0] {
+            assert!(!is_among(StreamId::Phase(ProjectId(Uuid::from_u128(other)), 1)), "{other:x}");
+        }
     }
 
     #[test]

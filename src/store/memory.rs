@@ -2,6 +2,7 @@
 //! number, no waiting. Nothing of it outlives the value.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -10,7 +11,8 @@ use uuid::Uuid;
 use super::batch::{checked, phase_of};
 use super::rows::sorted;
 use crate::runtime::port::{
-    Append, Payload, PayloadKind, Snapshot, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+    Append, EventChunk, KEYS_MAX, Page, Payload, PayloadKind, Removal, Snapshot, Store, StoreError, StoreIdentity,
+    Stored, Summary, SummaryQuery,
 };
 use crate::wire::{ProjectId, Raw, StreamId};
 
@@ -79,6 +81,49 @@ impl Store for MemoryStore {
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
         let state = self.state();
         Ok(sorted(ordinals).into_iter().filter_map(|ordinal| state.payload(phase, kind, ordinal)).collect())
+    }
+
+    async fn page(&self, stream: StreamId, after: u64) -> Result<Page, StoreError> {
+        let state = self.state();
+        let summary = state.summaries.get(&(stream.project(), phase_of(stream))).cloned();
+        let Some(found) = state.streams.get(&stream) else { return Ok(Page { summary, ..Page::default() }) };
+        let version = found.events.len() as u64;
+        let events: Vec<&str> =
+            found.events.iter().skip(usize::try_from(after).unwrap_or(usize::MAX)).map(Raw::get).collect();
+        // Which were committed together is not remembered, so that they are one chunk.
+        let chunk = EventChunk { first: after + 1, last: version, events: format!("[{}]", events.join(",\n")) };
+        Ok(Page {
+            version,
+            chunks: (!events.is_empty()).then_some(chunk).into_iter().collect(),
+            snapshot: found.snapshot.clone().filter(|_| after == 0),
+            summary,
+        })
+    }
+
+    async fn payload_keys(
+        &self,
+        stream: StreamId,
+        kind: PayloadKind,
+        after: Option<(u32, u32)>,
+    ) -> Result<Vec<(u32, u32)>, StoreError> {
+        let state = self.state();
+        let key = |(ordinal, attempt)| PayloadKey { stream, kind, ordinal, attempt };
+        let from = after.map_or(Bound::Included(key((0, 0))), |after| Bound::Excluded(key(after)));
+        let keys = state.payloads.range((from, Bound::Included(key((u32::MAX, u32::MAX)))));
+        Ok(keys.map(|(key, _)| (key.ordinal, key.attempt)).take(KEYS_MAX).collect())
+    }
+
+    async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let own = state.summaries.get(&(project, 0));
+        if removal == Removal::Ended && own.is_some_and(|own| !own.status.is_ended()) {
+            return Err(StoreError::Conflict);
+        }
+        let before = state.streams.len();
+        state.streams.retain(|stream, _| stream.project() != project);
+        state.payloads.retain(|key, _| key.stream.project() != project);
+        state.summaries.retain(|(other, _), _| *other != project);
+        Ok((before - state.streams.len()) as u64)
     }
 
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {
@@ -153,5 +198,6 @@ fn is_wanted(rows: &[&Summary], query: &SummaryQuery) -> bool {
     let own = matches!(rows[0].stream, StreamId::Project(_)).then_some(rows[0].status);
     query.project.is_none_or(|project| rows[0].stream.project() == project)
         && query.status.is_none_or(|status| own == Some(status))
+        && query.after.is_none_or(|after| (rows[0].submitted_at, rows[0].stream.project()) < after)
         && (!query.open || rows.iter().any(|row| !row.status.is_ended()))
 }

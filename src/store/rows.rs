@@ -46,6 +46,11 @@ impl Rebuild {
         }
     }
 
+    /// The snapshot alone, for whoever looks at the events by himself.
+    pub fn into_snapshot(self) -> Option<Snapshot> {
+        self.stored.snapshot
+    }
+
     fn snapshot_version(&self) -> u64 {
         self.stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.version)
     }
@@ -119,6 +124,9 @@ pub fn summaries_sql(query: &SummaryQuery) -> String {
     }
     if query.open {
         chosen += " and project in (select project from summaries where not ended)";
+    }
+    if let Some((Timestamp(submitted_ms), project)) = query.after {
+        chosen += &format!(" and (submitted_ms, project) < ({submitted_ms}, '{project}')");
     }
     chosen += " order by submitted_ms desc, project desc";
     if let Some(limit) = query.limit {

@@ -430,6 +430,9 @@ pub struct Presence {
     /// The commands that an executor runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<RunningCommand>,
+    /// What does not work there right now, in one line: its status is ERROR then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// It is about to leave.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,

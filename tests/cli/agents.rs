@@ -100,6 +100,19 @@ async fn they_are_listed_and_answer() {
     assert_eq!(team.run(&["ping", "coordination", "--wait", "100ms"]).status, 1, "there is none");
     assert_eq!(team.run(&["ping", "executors"]).status, 0);
 
+    let health = |words: &[&str]| team.run(&[&["health", "--json"], words].concat());
+    for words in [&[][..], &["--layer", "management", "--here"], &["--id", "e1"], &["--layer", "executor"]] {
+        let health = health(words);
+        assert_eq!(health.status, 0, "{words:?}: {}", health.stdout);
+    }
+    for words in [&["--layer", "coordination"][..], &["--id", "e2"], &["--id", "e1", "--layer", "management"]] {
+        let health = health(words);
+        let told: Value = serde_json::from_str(&health.stdout).expect("JSON");
+        let well = ["broker", "store"].map(|_| json!(true));
+        assert_eq!((health.status, [0, 1].map(|at| told["checks"][at]["is_well"].clone())), (1, well), "{words:?}");
+        assert_eq!(told["checks"][2]["detail"], "none answered", "{words:?}");
+    }
+
     // One that went without a word: heard of, and silent.
     drop(executor);
     let silent = team.run(&["agents", "--json"]).json();

@@ -7,5 +7,6 @@ mod bad_places;
 mod bad_settings;
 mod bad_usage;
 mod call;
+mod keeping;
 mod reading;
 mod running;

@@ -14,24 +14,24 @@ use trireme::wire::{Counts, ProjectId, Raw, Status, StreamId, Timestamp};
 
 use crate::call::Place;
 
-const ENDED: &str = "aaaabbbb-0000-4000-8000-000000000001";
-const OTHER: &str = "aaaabbbb-0000-4000-8000-000000000002";
+pub const ENDED: &str = "aaaabbbb-0000-4000-8000-000000000001";
+pub const OTHER: &str = "aaaabbbb-0000-4000-8000-000000000002";
 const FILE: &str = "name = \"shop\"\n[[goals]]\nname = \"g\"\n[[goals.subtasks]]\nname = \"a\"\nskill = \"noop\"\n\
                     [[goals.subtasks]]\nname = \"b\"\nskill = \"noop\"\ndependencies = [\"a\"]\n";
 const SUBMITTED: Timestamp = Timestamp(1_763_800_000_000);
 
-fn id(text: &str) -> ProjectId {
+pub fn id(text: &str) -> ProjectId {
     text.parse().expect("an id")
 }
 
-fn event<T: serde::de::DeserializeOwned + serde::Serialize>(json: Value) -> Raw {
+pub fn event<T: serde::de::DeserializeOwned + serde::Serialize>(json: Value) -> Raw {
     // Through the type, so that what is written here is what the machines write.
     let event: T = serde_json::from_str(&json.to_string()).expect("an event");
     Raw::from_serialize(&event).expect("JSON")
 }
 
 /// A project of two subtasks, of which the second failed at its only attempt; and one that was taken just now.
-async fn fill(folder: &Path) {
+pub async fn fill(folder: &Path) {
     let store = store::open(&format!("sqlite:{}", folder.join("trireme.db").display())).await.expect("a store");
     let file = ProjectFile::parse(FILE, Format::Toml).expect("a project");
     for (name, submitted, has_ended) in [(ENDED, SUBMITTED, true), (OTHER, SUBMITTED.plus_ms(1_000), false)] {
@@ -62,8 +62,19 @@ async fn fill(folder: &Path) {
                 "at": finished_at, "cause": cause, "status": status, "error": "subtask `b` failed",
             }})));
         }
-        let summary =
-            |stream| Summary { stream, name: "shop".into(), status, counts, submitted_at: submitted, finished_at };
+        // The phase ended a little before its project.
+        let finished_at = |stream| match stream {
+            StreamId::Project(_) => finished_at,
+            StreamId::Phase(..) => Some(submitted.plus_ms(400)),
+        };
+        let summary = |stream| Summary {
+            stream,
+            name: "shop".into(),
+            status,
+            counts,
+            submitted_at: submitted,
+            finished_at: finished_at(stream),
+        };
         let part = |stream, events, payloads| Append {
             events,
             payloads,

@@ -75,6 +75,11 @@ fn each_layer_is_a_service_that_starts_it() {
         assert_is_known(&command);
         started.push(command[0]);
     }
+    for (name, layer) in LAYERS.into_iter().zip(["management", "coordination", "execution"]) {
+        let test = words(&compose["services"][name]["healthcheck"]["test"]);
+        assert_eq!(test, ["CMD", "trireme", "health", "--layer", layer, "--here"], "{name}");
+        assert_is_known(&test[2..]);
+    }
     started.sort_unstable();
     assert_eq!(started, ["coordinator", "executor", "manager"]);
     assert!(text("Dockerfile").contains("\nENTRYPOINT [\"trireme\"]\n"), "`command` is not what the binary is given");

@@ -213,6 +213,7 @@ async fn ghosts(sim: &Sim) {
             holds: Vec::new(),
             waits_for: (0..8).collect(),
             commands: Vec::new(),
+            trouble: None,
             leaving: false,
             peers: Vec::new(),
         };

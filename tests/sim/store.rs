@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use trireme::runtime::port::{
-    Append, Payload, PayloadKind, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+    Append, Page, Payload, PayloadKind, Removal, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
 };
 use trireme::store::memory::MemoryStore;
-use trireme::wire::StreamId;
+use trireme::wire::{ProjectId, StreamId};
 
 use crate::agent::Agent;
 use crate::faults::{Act, Point};
@@ -88,6 +88,23 @@ impl Store for FaultyStore {
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
         self.read().await?;
         self.inner.payloads(phase, kind, ordinals).await
+    }
+
+    async fn page(&self, stream: StreamId, after: u64) -> Result<Page, StoreError> {
+        self.inner.page(stream, after).await
+    }
+
+    async fn payload_keys(
+        &self,
+        phase: StreamId,
+        kind: PayloadKind,
+        after: Option<(u32, u32)>,
+    ) -> Result<Vec<(u32, u32)>, StoreError> {
+        self.inner.payload_keys(phase, kind, after).await
+    }
+
+    async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
+        self.inner.remove(project, removal).await
     }
 
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use trireme::runtime::port::Topology;
 use trireme::runtime::topology::topology;
-use trireme::wire::address::Address;
+use trireme::wire::address::{Address, Queue};
 use trireme::wire::{ProjectId, Status, SubtaskPlan};
 use uuid::Uuid;
 
@@ -29,4 +31,27 @@ async fn what_was_deleted_is_made_again() {
         assert!(team.is_whole());
     }
     team.leave().await;
+}
+
+/// Commands that wait, and results: their phase's alarm finds that they are gone, and has them done again.
+#[tokio::test(start_paused = true)]
+async fn what_was_in_a_queue_that_was_deleted_is_found_by_alarms() {
+    for doomed in [Queue::Skill("sleep".into()), Queue::Coordination(0), Queue::Coordination(1)] {
+        let team = Team::start().await;
+        let mut client = team.client().await;
+        let input = Some(json!({ "ms": 1_000 }).into());
+        let work = SubtaskPlan { repeat: Some(20), input, ..SubtaskPlan::new("work", "sleep") };
+        client.submit(ProjectId(Uuid::from_u128(7)), request("work", vec![work])).await.expect("submitted");
+        // Four at once: in the middle of it commands wait in the one queue, and what is done goes to another.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        let stranger = team.world("stranger").await;
+        let all = topology(&stranger.topology);
+        let queues = all.queues.iter().filter(|spec| spec.queue == doomed).cloned().collect();
+        let only = Topology { exchanges: Vec::new(), queues, bindings: Vec::new(), ..all };
+        stranger.transport.delete(&only).await.expect("deleted");
+        let ended = tokio::time::timeout(Duration::from_secs(3_600), client.completion()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("without {doomed:?} it never ends")).expect("a word about it");
+        assert_eq!((ended.status, ended.final_report.counts.completed), (Status::Completed, 20), "{doomed:?}");
+        team.leave().await;
+    }
 }

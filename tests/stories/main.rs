@@ -3,6 +3,7 @@
 mod bad_letters;
 mod bad_peers;
 mod busy;
+mod connections;
 mod dead_letters;
 mod dead_processes;
 mod deleted;
@@ -11,6 +12,8 @@ mod kills;
 mod outages;
 mod place;
 mod processes;
+mod relay;
 mod servers;
 mod status;
+mod takeover;
 mod team;

@@ -8,7 +8,7 @@ use crate::servers::Server;
 use crate::status::{check_order, completed, has_ended, subtasks};
 
 const SUBTASKS: u64 = 301;
-const LONG: &str = r#"
+pub const LONG: &str = r#"
 name = "Long"
 [[goals]]
 name = "Only"
@@ -24,18 +24,18 @@ dependencies = ["work"]
 "#;
 
 /// A manager, two coordinators and two executors.
-fn team(place: &Place) -> Vec<Worker> {
+pub fn team(place: &Place) -> Vec<Worker> {
     ["manager", "coordinator", "coordinator", "executor", "executor"].map(|layer| place.worker(&[layer])).into()
 }
 
 /// Waits until so many subtasks are done; the outage that follows is in mid-run.
-fn reach(place: &Place, id: &str, done: u64) {
+pub fn reach(place: &Place, id: &str, done: u64) {
     let status = place.wait(id, |status| completed(status) >= done);
     assert!(!has_ended(&status), "the project was over before the outage: {}", status["counts"]);
 }
 
 /// The project ends whole: every subtask is completed, and that is recorded once.
-fn ends_whole(place: &Place, id: &str) {
+pub fn ends_whole(place: &Place, id: &str) {
     let status = place.wait(id, has_ended);
     assert_eq!(status["status"], "COMPLETED", "{status}");
     assert_eq!(completed(&status), SUBTASKS);
@@ -49,11 +49,13 @@ fn ends_whole(place: &Place, id: &str) {
     }
     assert_eq!(recorded.len() as u64, SUBTASKS, "{recorded:?}");
     assert!(recorded.values().all(|&times| times == 1), "{recorded:?}");
+    // Whatever else was written on the way is as it has to be too.
+    place.run(&["check", id]);
 }
 
 /// The same processes are there and whole again. Gives how often each said that something is broken: once an outage
 /// at the most, and no other warnings.
-fn went_on(place: &Place, team: &mut [Worker], outages: usize) -> Vec<usize> {
+pub fn went_on(place: &Place, team: &mut [Worker], outages: usize) -> Vec<usize> {
     let of = |said: &str, words: &str| said.lines().filter(|line| line.contains(words)).count();
     let spoke = |worker: &mut Worker| {
         place.wait_until("a worker is whole again", || {

@@ -109,8 +109,18 @@ impl Place {
         command
     }
 
+    /// The file of the workers' store, where they share one.
+    pub fn sqlite_file(&self) -> &str {
+        self.store_url.strip_prefix("sqlite:").expect("a store in a file")
+    }
+
     /// Starts a worker; what it says goes into a file that a failing test can be asked about.
     pub fn worker(&self, arguments: &[&str]) -> Worker {
+        self.worker_at(&self.broker_url, arguments)
+    }
+
+    /// The same, by another way to the broker.
+    pub fn worker_at(&self, broker_url: &str, arguments: &[&str]) -> Worker {
         let (file, log) = tempfile::Builder::new()
             .prefix(arguments[0])
             .suffix(".log")
@@ -118,7 +128,7 @@ impl Place {
             .and_then(|file| file.keep().map_err(|error| error.error))
             .expect("a file");
         let mut command = self.trireme(arguments);
-        command.stdout(Stdio::null()).stderr(file);
+        command.env("TRIREME_BROKER__URL", broker_url).stdout(Stdio::null()).stderr(file);
         Worker { child: command.spawn().expect("a worker"), log }
     }
 

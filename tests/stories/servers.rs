@@ -47,7 +47,12 @@ impl Server {
 
     /// Closes every connection of a RabbitMQ.
     pub fn close_all_connections(&self) {
-        self.run("ctl", &["-q", "close_all_connections", "the test says so"]);
+        self.ctl(&["-q", "close_all_connections", "the test says so"]);
+    }
+
+    /// Tells a RabbitMQ something.
+    pub fn ctl(&self, arguments: &[&str]) {
+        self.run("ctl", arguments);
     }
 
     fn run(&self, what: &str, arguments: &[&str]) -> String {

@@ -1,19 +1,37 @@
 //! A whole team in one process, on the in-memory transport and store.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use trireme::domain::expand::SkillDefaults;
 use trireme::runtime::client::Client;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
-use trireme::runtime::port::{Store, SystemClock, Transport};
+use trireme::runtime::port::{Clock, Store, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::runtime::{Identity, SkillOptions, Stop, Timing, World, coordinator, executor, manager};
 use trireme::store::memory::MemoryStore;
 use trireme::transport::memory::MemoryBroker;
 use trireme::wire::address::Namespace;
 use trireme::wire::content::{Layer, NewProject};
-use trireme::wire::{AgentId, GoalPlan, SubtaskPlan};
+use trireme::wire::{AgentId, GoalPlan, SubtaskPlan, Timestamp};
+use uuid::Uuid;
+
+/// Stands still when tokio's time does: what is due by the one is due by the other.
+struct FrozenClock;
+
+impl Clock for FrozenClock {
+    fn now(&self) -> Timestamp {
+        /// When this is first asked.
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        const NOON: Timestamp = Timestamp(1_763_800_000_000);
+        NOON.plus(tokio::time::Instant::now().into_std().saturating_duration_since(*BEGAN))
+    }
+
+    fn fresh_id(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
 
 /// One manager, one coordinator, one executor with `noop` and `sleep`.
 pub struct Team {
@@ -61,7 +79,7 @@ impl Team {
             transport: Arc::new(self.broker.connect(name)) as Arc<dyn Transport>,
             store: self.store.clone(),
             store_id: self.store.identity(self.options.partitions).await.expect("a store").id,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(FrozenClock),
             planners: trireme::planner::planners(None).expect("the shipped planners").into(),
             skills: Arc::new(["noop", "sleep"].map(|name| (name.to_owned(), skill())).into()),
             topology: Arc::new(self.options.clone()),
@@ -70,7 +88,7 @@ impl Team {
     }
 
     pub async fn client(&self) -> Client {
-        Client::connect(&*self.world("client").await.transport, Arc::new(SystemClock)).await.expect("a client")
+        Client::connect(&*self.world("client").await.transport, Arc::new(FrozenClock)).await.expect("a client")
     }
 
     /// Whether every agent is still at work.

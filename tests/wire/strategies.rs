@@ -343,31 +343,34 @@ fn presence() -> impl Strategy<Value = Presence> {
         (proptest::sample::select(layers), proptest::sample::select(statuses)),
         (vec(text(), 0..3), vec(any::<u32>(), 0..3), vec(any::<u32>(), 0..3), vec(running(), 0..3)),
         any::<([u32; 3], bool)>(),
-        (time(), option::of(id())),
+        (time(), option::of(id()), option::of(text())),
     )
-        .prop_map(|(words, (layer, status), lists, ([slots, busy, pid], leaving), (last_seen, store_id))| {
-            let (agent_id, name, version, host) = words;
-            let (skills, holds, waits_for, commands) = lists;
-            Presence {
-                agent_id,
-                name,
-                layer,
-                status,
-                skills,
-                slots,
-                busy,
-                version,
-                host,
-                pid,
-                last_seen,
-                store_id,
-                holds,
-                waits_for,
-                commands,
-                leaving,
-                peers: Vec::new(),
-            }
-        });
+        .prop_map(
+            |(words, (layer, status), lists, ([slots, busy, pid], leaving), (last_seen, store_id, trouble))| {
+                let (agent_id, name, version, host) = words;
+                let (skills, holds, waits_for, commands) = lists;
+                Presence {
+                    agent_id,
+                    name,
+                    layer,
+                    status,
+                    skills,
+                    slots,
+                    busy,
+                    version,
+                    host,
+                    pid,
+                    last_seen,
+                    store_id,
+                    holds,
+                    waits_for,
+                    commands,
+                    trouble,
+                    leaving,
+                    peers: Vec::new(),
+                }
+            },
+        );
     alone.prop_recursive(2, 4, 2, |inner| {
         (inner.clone(), vec(inner, 0..3)).prop_map(|(presence, peers)| Presence { peers, ..presence })
     })

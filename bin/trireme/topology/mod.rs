@@ -117,7 +117,7 @@ async fn who_answers(shape: &Topology, transport: &RabbitTransport) -> Result<Ve
     Ok(answers.answered.into_keys().collect())
 }
 
-/// Asks on the terminal; without one there is nobody to ask.
+/// Asks on the terminal.
 async fn is_wanted(shape: &Topology, transport: &RabbitTransport, settings: &Settings) -> Result<bool, Failure> {
     consent::check_terminal(&format!("deleting `{}`", shape.namespace))?;
     let messages: u64 = depths(shape, transport).await?.iter().flatten().map(|depth| u64::from(depth.ready)).sum();

@@ -30,6 +30,7 @@ pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fat
     let lanes = world.topology.partitions as usize;
     let post =
         Arc::new(Post::new(identity, world.ground(), Some(world.store_id), Facts::default(), lanes, stop.clone()));
+    let world = post.watched(world);
     let partitions: Vec<_> = (0..world.topology.partitions)
         .map(|number| Partition::new(number, world.clone(), post.clone(), window.clone(), stop.clone()))
         .collect();

@@ -61,8 +61,10 @@ pub(crate) struct Shop {
 pub async fn run(ground: Ground, identity: Identity, options: ExecutorOptions, stop: Stop) -> Result<(), Fatal> {
     let facts = Facts { skills: options.skills.keys().cloned().collect(), slots: options.slots, ..Facts::default() };
     let (outbox, finished) = Outbox::new();
+    let post = Post::new(identity, ground, None, facts, options.skills.len(), stop.clone());
+    let ground = post.ground().clone();
     let shop = Arc::new(Shop {
-        post: Post::new(identity, ground.clone(), None, facts, options.skills.len(), stop.clone()),
+        post,
         skills: options.skills,
         slots: Arc::new(Semaphore::new(options.slots as usize)),
         running: Running::default(),

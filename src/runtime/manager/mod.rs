@@ -24,10 +24,11 @@ const MANAGEMENT_PREFETCH: u16 = 500;
 /// Runs a manager until it is told to stop.
 pub async fn run(world: World, identity: Identity, stop: Stop) -> Result<(), Fatal> {
     let post = Arc::new(Post::new(identity, world.ground(), Some(world.store_id), Facts::default(), 2, stop.clone()));
+    let world = &post.watched(world);
     let lanes = async {
         let done = tokio::try_join!(
-            serve(&world, &post, Queue::Requests, REQUESTS_PREFETCH, &stop),
-            serve(&world, &post, Queue::Management, MANAGEMENT_PREFETCH, &stop),
+            serve(world, &post, Queue::Requests, REQUESTS_PREFETCH, &stop),
+            serve(world, &post, Queue::Management, MANAGEMENT_PREFETCH, &stop),
         );
         done.map(|_| ())
     };

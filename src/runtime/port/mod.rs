@@ -12,7 +12,8 @@ pub use clock::{Clock, SystemClock};
 pub use planner::{PlanError, PlannedGoals, Planner};
 pub use runner::{Assignment, Report, Runner};
 pub use store::{
-    Append, Payload, PayloadKind, Snapshot, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+    Append, CHUNK_BYTES_MAX, EventChunk, KEYS_MAX, Page, Payload, PayloadKind, Removal, Snapshot, Store, StoreError,
+    StoreIdentity, Stored, Summary, SummaryQuery,
 };
 pub use transport::{
     Acker, Binding, Browser, Confirmation, Confirmed, Consumer, Death, Delivery, ExchangeKind, Origin, Outgoing,

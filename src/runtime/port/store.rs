@@ -26,6 +26,24 @@ pub trait Store: Send + Sync + 'static {
     /// are left out. In the order of the ordinals.
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError>;
 
+    /// The next events of a stream after a version, as they are stored and judged by nobody: for whoever checks
+    /// them. Bounded: the next page begins where this one ends.
+    async fn page(&self, stream: StreamId, after: u64) -> Result<Page, StoreError>;
+
+    /// Which payloads of this kind a phase has, by ordinal and attempt, in their order: at most [`KEYS_MAX`] of
+    /// those after `after`.
+    async fn payload_keys(
+        &self,
+        phase: StreamId,
+        kind: PayloadKind,
+        after: Option<(u32, u32)>,
+    ) -> Result<Vec<(u32, u32)>, StoreError>;
+
+    /// Removes everything of a project, its phases' too, in one transaction; gives the number of streams that
+    /// were there. Whoever decides on one of them meanwhile gets a conflict, and finds that it does not exist.
+    /// A project that is not to be removed as it is now is a conflict too.
+    async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError>;
+
     /// Summary rows, newest submission first, a project's own row before its phases' (in their order).
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError>;
 
@@ -75,6 +93,44 @@ pub struct Stored {
     pub version: u64,
 }
 
+/// Which projects are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Only one that has ended.
+    Ended,
+    /// An open one too: what is still sent about it becomes a dead letter.
+    Whatever,
+}
+
+/// The most keys in one answer.
+pub const KEYS_MAX: usize = 10_000;
+
+/// A part of a stream as it is stored. All of it is of one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Page {
+    /// The version that the stream says it has.
+    pub version: u64,
+    pub chunks: Vec<EventChunk>,
+    /// Its newest snapshot: in the page that begins at the start.
+    pub snapshot: Option<Snapshot>,
+    /// Its row on the read side.
+    pub summary: Option<Summary>,
+}
+
+/// The longest text of a chunk of events and the longest piece of a snapshot, in bytes: large enough that a
+/// full batch is a few rows, small enough that no database minds one. Only a single event that is longer by
+/// itself makes a longer chunk.
+pub const CHUNK_BYTES_MAX: usize = 1024 * 1024;
+
+/// Events that were committed together, or a part of them where they are many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventChunk {
+    pub first: u64,
+    pub last: u64,
+    /// A JSON array.
+    pub events: String,
+}
+
 /// What a subtask's attempt left behind: kept out of the events, which stay small by it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Payload {
@@ -122,6 +178,8 @@ pub struct SummaryQuery {
     pub status: Option<Status>,
     /// Only of streams that have not ended.
     pub open: bool,
+    /// Of projects that come after this one in the order of the answers: submitted when, and its id.
+    pub after: Option<(Timestamp, ProjectId)>,
     /// This many projects at the most.
     pub limit: Option<u32>,
 }

@@ -38,6 +38,11 @@ pub trait Transport: Send + Sync + 'static {
 
     /// How full a queue is; `None` when there is no such queue.
     async fn depth(&self, queue: &Queue) -> Result<Option<QueueDepth>, TransportError>;
+
+    /// Why the broker takes no messages right now, as far as it says so: what is published meanwhile waits.
+    fn hindrance(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The receiving end of one channel. Dropping it closes the channel: what was not acked is delivered again.

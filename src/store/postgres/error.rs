@@ -38,8 +38,8 @@ impl Failure {
     }
 }
 
-/// The SQLSTATE of `append_batch` for a stream that is at another version.
-const STALE: &str = "TR001";
+/// The SQLSTATE of our own for a stream that is not as it was expected to be.
+pub const STALE: &str = "TR001";
 
 enum Meaning {
     /// Somebody else was faster. Nothing was written.

@@ -16,18 +16,22 @@ use uuid::Uuid;
 use super::batch::{checked, cut};
 use super::{Access, only_read};
 use crate::runtime::port::{
-    Append, Payload, PayloadKind, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+    Append, KEYS_MAX, Page, Payload, PayloadKind, Removal, Store, StoreError, StoreIdentity, Stored, Summary,
+    SummaryQuery,
 };
+use crate::store::batch::{PAGE_BYTES, phase_of};
 use crate::store::rows::{sorted, summaries_sql};
-use crate::wire::StreamId;
+use crate::wire::{ProjectId, StreamId};
 use append::Columns;
 use error::Failure;
 pub use throwaway::Throwaway;
 
 mod append;
+mod check;
 mod error;
 mod open;
 mod read;
+mod remove;
 mod throwaway;
 #[cfg(feature = "tls")]
 mod tls;
@@ -107,6 +111,39 @@ impl Store for PostgresStore {
         let ordinals: Vec<i64> = sorted(ordinals).into_iter().map(i64::from).collect();
         let rows = self.read(read::PAYLOADS, &[&phase.to_string(), &kind.as_str(), &ordinals]).await?;
         rows.iter().map(|row| read::payload(row, kind)).collect()
+    }
+
+    async fn page(&self, stream: StreamId, after: u64) -> Result<Page, StoreError> {
+        let (project, phase) = (stream.project().0, i64::from(phase_of(stream)));
+        let bytes = PAGE_BYTES as i64;
+        let parameters: [&(dyn ToSql + Sync); 5] =
+            [&stream.to_string(), &after.cast_signed(), &bytes, &project, &phase];
+        check::page(stream, &self.read(check::PAGE, &parameters).await?)
+    }
+
+    async fn payload_keys(
+        &self,
+        phase: StreamId,
+        kind: PayloadKind,
+        after: Option<(u32, u32)>,
+    ) -> Result<Vec<(u32, u32)>, StoreError> {
+        // Before the first there is nothing: attempts count from 1.
+        let (ordinal, attempt) = after.unwrap_or_default();
+        let parameters: [&(dyn ToSql + Sync); 5] =
+            [&phase.to_string(), &kind.as_str(), &i64::from(ordinal), &i64::from(attempt), &(KEYS_MAX as i64)];
+        self.read(check::KEYS, &parameters).await?.iter().map(check::key).collect()
+    }
+
+    async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
+        self.check_access()?;
+        let client = self.pool.get().await.map_err(error::no_connection)?;
+        // Its statements may take longer than others; an answer that nobody waits for ends with the connection.
+        let client = Object::take(client);
+        match timeout(remove::TIMEOUT, client.simple_query(&remove::sql(project, removal))).await {
+            Ok(Ok(answers)) => remove::count(&answers),
+            Ok(Err(failure)) => Err(error::of_write(Failure::Answer(failure))),
+            Err(_) => Err(error::of_write(Failure::Silence)),
+        }
     }
 
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {

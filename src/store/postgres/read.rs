@@ -95,6 +95,6 @@ pub fn identity(row: &Row) -> Result<StoreIdentity, StoreError> {
     Ok(StoreIdentity { id: get(row, "id")?, partitions: number(get(row, "partitions")?)? })
 }
 
-fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, StoreError> {
+pub fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, StoreError> {
     row.try_get(column).map_err(|error| StoreError::Unusable(format!("column `{column}`: {error}")))
 }

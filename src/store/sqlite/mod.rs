@@ -16,14 +16,16 @@ use super::batch::{checked, cut};
 use super::rows::sorted;
 use super::{Access, only_read};
 use crate::runtime::port::{
-    Append, Payload, PayloadKind, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+    Append, Page, Payload, PayloadKind, Removal, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
 };
-use crate::wire::StreamId;
+use crate::wire::{ProjectId, StreamId};
 use worker::Worker;
 
+mod check;
 mod error;
 mod open;
 mod read;
+mod remove;
 mod worker;
 mod write;
 
@@ -102,6 +104,23 @@ impl Store for SqliteStore {
     async fn payloads(&self, phase: StreamId, kind: PayloadKind, ordinals: &[u32]) -> Result<Vec<Payload>, StoreError> {
         let ordinals = sorted(ordinals);
         self.reader.call(move |connection| read::payloads(connection, phase, kind, &ordinals)).await
+    }
+
+    async fn page(&self, stream: StreamId, after: u64) -> Result<Page, StoreError> {
+        self.reader.call(move |connection| check::page(connection, stream, after)).await
+    }
+
+    async fn payload_keys(
+        &self,
+        phase: StreamId,
+        kind: PayloadKind,
+        after: Option<(u32, u32)>,
+    ) -> Result<Vec<(u32, u32)>, StoreError> {
+        self.reader.call(move |connection| check::payload_keys(connection, phase, kind, after)).await
+    }
+
+    async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
+        self.write(move |connection| remove::remove(connection, project, removal)).await
     }
 
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {

@@ -1,6 +1,6 @@
 //! Reading. What one call answers is of one moment: its queries share a transaction.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::error::unwritten;
@@ -37,7 +37,7 @@ pub fn load_from_start(connection: &mut Connection, stream: StreamId) -> Result<
 }
 
 /// Gives back the snapshot's version, 0 without one.
-fn read_snapshot(connection: &Connection, stream: &str, rebuild: &mut Rebuild) -> Result<i64, StoreError> {
+pub fn read_snapshot(connection: &Connection, stream: &str, rebuild: &mut Rebuild) -> Result<i64, StoreError> {
     let sql = "select version, format, state from snapshots where stream = ?1 order by number";
     let mut statement = connection.prepare_cached(sql).map_err(unwritten)?;
     let mut rows = statement.query(params![stream]).map_err(unwritten)?;
@@ -93,21 +93,26 @@ pub fn summaries(connection: &mut Connection, query: &SummaryQuery) -> Result<Ve
     let mut rows = statement.query([]).map_err(unwritten)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(unwritten)? {
-        let project = uuid(row.get(0).map_err(unwritten)?)?;
-        let columns = || {
-            Ok(SummaryColumns {
-                project,
-                phase: row.get(1)?,
-                name: row.get(2)?,
-                status: row.get(3)?,
-                counts: row.get(4)?,
-                submitted_ms: row.get(5)?,
-                finished_ms: row.get(6)?,
-            })
-        };
-        found.push(columns().map_err(unwritten)?.read()?);
+        found.push(summary(row)?);
     }
     Ok(found)
+}
+
+/// A row of `project, phase, name, status, counts, submitted_ms, finished_ms`.
+pub fn summary(row: &Row<'_>) -> Result<Summary, StoreError> {
+    let project = uuid(row.get(0).map_err(unwritten)?)?;
+    let columns = || {
+        Ok(SummaryColumns {
+            project,
+            phase: row.get(1)?,
+            name: row.get(2)?,
+            status: row.get(3)?,
+            counts: row.get(4)?,
+            submitted_ms: row.get(5)?,
+            finished_ms: row.get(6)?,
+        })
+    };
+    columns().map_err(unwritten)?.read()
 }
 
 pub fn identity(connection: &Connection) -> Result<Option<StoreIdentity>, StoreError> {
@@ -118,6 +123,6 @@ pub fn identity(connection: &Connection) -> Result<Option<StoreIdentity>, StoreE
     row.map(|(id, partitions)| Ok(StoreIdentity { id: uuid(id)?, partitions: number(partitions)? })).transpose()
 }
 
-fn uuid(text: String) -> Result<Uuid, StoreError> {
+pub fn uuid(text: String) -> Result<Uuid, StoreError> {
     Uuid::parse_str(&text).map_err(|error| StoreError::Unusable(format!("a stored id is no UUID: {error}")))
 }

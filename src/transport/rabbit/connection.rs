@@ -22,6 +22,9 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// One question and its answer on a connection that works: a broker that is busy recovering takes seconds.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// What there is to say while the broker reads nothing from those that publish.
+pub(super) const BLOCKED: &str = "it takes no messages: it is short of memory or disk\nhint: `rabbitmqctl status`";
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -53,6 +56,13 @@ impl Connections {
         self.nodes.login()
     }
 
+    /// Whether the broker has stopped reading what is published, and says so. It tells only who has published.
+    pub fn is_blocked(&self) -> bool {
+        // Whoever holds the lock is connecting.
+        let slot = self.publish.try_lock();
+        slot.is_ok_and(|slot| slot.as_ref().is_some_and(|connection| connection.status().blocked()))
+    }
+
     /// A new channel. A connection that turns out to be dead is replaced once.
     pub async fn channel(&self, purpose: Purpose) -> Result<Channel, TransportError> {
         let connection = self.connection(purpose).await?;
@@ -66,6 +76,10 @@ impl Connections {
     }
 
     async fn open(&self, purpose: Purpose, connection: &Arc<Connection>) -> Result<Channel, TransportError> {
+        if connection.status().blocked() {
+            // Nothing is written on it, and on another one it would be the same: it is not given up.
+            return Err(TransportError::Unreachable(BLOCKED.into()));
+        }
         match timeout(ANSWER_TIMEOUT, connection.create_channel()).await {
             Ok(answer) => answer.map_err(|error| error::of_asking("opening a channel", &error)),
             Err(_) => {

@@ -32,7 +32,7 @@ use crate::runtime::port::{Browser, Consumer, Publisher, QueueDepth, Topology, T
 use crate::wire::address::{Exchange, Namespace, Queue};
 use admin::Admin;
 use browser::RabbitBrowser;
-use connection::{Connections, Purpose};
+use connection::{BLOCKED, Connections, Purpose};
 use consumer::RabbitConsumer;
 use publisher::{Publishers, RabbitPublisher};
 
@@ -110,5 +110,9 @@ impl Transport for RabbitTransport {
 
     async fn depth(&self, queue: &Queue) -> Result<Option<QueueDepth>, TransportError> {
         self.admin().await?.depth(&queue.name(&self.namespace)).await
+    }
+
+    fn hindrance(&self) -> Option<String> {
+        self.connections.is_blocked().then(|| BLOCKED.into())
     }
 }

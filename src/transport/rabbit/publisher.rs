@@ -98,7 +98,7 @@ impl managed::Manager for ChannelManager {
         let status = channel.status().clone();
         let (line, parcels) = mpsc::channel(LINE);
         let refused = Arc::new(AtomicBool::default());
-        tokio::spawn(run(channel, parcels, refused.clone()));
+        tokio::spawn(run(channel, parcels, self.connections.clone(), refused.clone()));
         Ok(ConfirmChannel { line, status, refused })
     }
 
@@ -186,13 +186,18 @@ enum Event {
 
 /// Ends when the callers are gone and everything is confirmed, or when nobody can know any more: whatever is
 /// dropped then without an answer counts as unknown.
-async fn run(channel: Channel, mut parcels: mpsc::Receiver<Parcel>, refused: Arc<AtomicBool>) {
+async fn run(
+    channel: Channel,
+    mut parcels: mpsc::Receiver<Parcel>,
+    connections: Arc<Connections>,
+    refused: Arc<AtomicBool>,
+) {
     let mut unconfirmed = Unconfirmed::default();
     let mut in_flight = FuturesUnordered::new();
     let mut taken = Vec::with_capacity(LINE);
     let mut check = interval(CONFIRM_CHECK);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut more = true;
+    let (mut more, mut blocked) = (true, None);
     while more || !in_flight.is_empty() {
         let room = UNCONFIRMED_MAX.saturating_sub(in_flight.len()).min(LINE);
         tokio::select! {
@@ -238,7 +243,12 @@ async fn run(channel: Channel, mut parcels: mpsc::Receiver<Parcel>, refused: Arc
                 }
             }
             _ = check.tick() => {
-                if unconfirmed.oldest().is_some_and(|sent| sent.elapsed() > CONFIRM_TIMEOUT) {
+                // While the broker reads nothing it owes no answer, and another channel would wait as well.
+                if connections.is_blocked() {
+                    blocked = Some(Instant::now());
+                }
+                let since = unconfirmed.oldest().map(|sent| blocked.map_or(sent, |blocked| sent.max(blocked)));
+                if since.is_some_and(|since| since.elapsed() > CONFIRM_TIMEOUT) {
                     warn!(seconds = CONFIRM_TIMEOUT.as_secs(), "no confirm came: closing the channel for publishing");
                     break;
                 }

@@ -7,7 +7,7 @@ use trireme::runtime::port::Store;
 use trireme::store::memory::MemoryStore;
 use uuid::Uuid;
 
-use super::{Bed, cases, races, summaries};
+use super::{Bed, cases, races, retention, summaries};
 
 struct Memory(Arc<MemoryStore>);
 
@@ -142,4 +142,44 @@ async fn nothing_slips_past_an_assertion() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_open_a_new_store_at_once() {
     races::many_open_a_new_store_at_once(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn a_page_is_the_stream_as_it_is_stored() {
+    retention::a_page_is_the_stream_as_it_is_stored(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn a_long_stream_is_read_in_pages() {
+    retention::a_long_stream_is_read_in_pages(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn keys_come_in_their_order_and_in_parts() {
+    retention::keys_come_in_their_order_and_in_parts(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn what_is_removed_is_gone_and_nothing_else() {
+    retention::what_is_removed_is_gone_and_nothing_else(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn an_open_project_goes_only_when_that_is_wanted() {
+    retention::an_open_project_goes_only_when_that_is_wanted(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn an_append_to_what_was_removed_is_a_conflict() {
+    retention::an_append_to_what_was_removed_is_a_conflict(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn the_next_page_begins_behind_a_project() {
+    summaries::the_next_page_begins_behind_a_project(&Memory::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_removed_meanwhile_is_gone_or_there_as_a_whole() {
+    races::what_is_removed_meanwhile_is_gone_or_there_as_a_whole(&Memory::new()).await;
 }

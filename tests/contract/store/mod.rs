@@ -13,6 +13,7 @@ mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod races;
+mod retention;
 mod sqlite;
 mod summaries;
 

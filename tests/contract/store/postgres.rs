@@ -11,7 +11,7 @@ use trireme::runtime::port::{Append, Store, StoreError, SummaryQuery};
 use trireme::store;
 use trireme::wire::Status;
 
-use super::{Bed, append, cases, events, load, project, races, refusal, summaries, summary};
+use super::{Bed, append, cases, events, load, project, races, refusal, retention, summaries, summary};
 
 const SERVER: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 /// Databases of test runs that died are dropped after this long.
@@ -214,6 +214,43 @@ async fn a_stopped_writer_blocks_no_longer_than_the_lock_timeout() {
     assert_eq!(store.append(vec![append(project(1), 1, events(2..=2))]).await, Ok(()));
 }
 
+/// Every connection of the pool waits for a lock: who wants one more waits as well, and not for ever.
+#[tokio::test]
+async fn a_full_pool_is_waited_for_and_then_not_reachable() {
+    let bed = Postgres::new().await;
+    let patient = bed.url_with("-c lock_timeout=9s -c statement_timeout=9s");
+    let store = store::open(&patient).await.expect("a store");
+    let parts = (1..=4).map(|number| append(project(number), 0, events(1..=1))).collect();
+    store.append(parts).await.expect("append");
+    let mut other = connect(&bed.url()).await;
+    let open = other.transaction().await.expect("a transaction");
+    open.execute("update trireme.streams set version = version", &[]).await.expect("a lock");
+    let blocked = (1..=4).map(|number| store.append(vec![append(project(number), 1, events(2..=2))]));
+    let released = async {
+        let one_more = store.load(&[project(1)]).await;
+        assert!(matches!(one_more, Err(StoreError::Unreachable(_))), "{one_more:?}");
+        open.rollback().await.expect("no lock");
+    };
+    let (written, ()) = tokio::join!(futures_util::future::join_all(blocked), released);
+    assert_eq!(written, [const { Ok(()) }; 4]);
+    assert_eq!(load(&*store, project(1)).await.version, 2);
+}
+
+/// A database in which every transaction is serializable.
+struct Serializable(Postgres);
+
+#[async_trait]
+impl Bed for Serializable {
+    async fn open(&self) -> Arc<dyn Store> {
+        store::open(&self.0.url_with("-c default_transaction_isolation=serializable")).await.expect("a store")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_not_be_serialized_is_a_conflict() {
+    races::two_writers_lose_and_double_nothing(&Serializable(Postgres::new().await)).await;
+}
+
 #[tokio::test]
 async fn a_statement_that_is_stopped_is_unknown_and_a_read_is_not() {
     let bed = Postgres::new().await;
@@ -412,4 +449,44 @@ async fn nothing_slips_past_an_assertion() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_open_a_new_store_at_once() {
     races::many_open_a_new_store_at_once(&Postgres::new().await).await;
+}
+
+#[tokio::test]
+async fn a_page_is_the_stream_as_it_is_stored() {
+    retention::a_page_is_the_stream_as_it_is_stored(&Postgres::new().await).await;
+}
+
+#[tokio::test]
+async fn a_long_stream_is_read_in_pages() {
+    retention::a_long_stream_is_read_in_pages(&Postgres::new().await).await;
+}
+
+#[tokio::test]
+async fn keys_come_in_their_order_and_in_parts() {
+    retention::keys_come_in_their_order_and_in_parts(&Postgres::new().await).await;
+}
+
+#[tokio::test]
+async fn what_is_removed_is_gone_and_nothing_else() {
+    retention::what_is_removed_is_gone_and_nothing_else(&Postgres::new().await).await;
+}
+
+#[tokio::test]
+async fn an_open_project_goes_only_when_that_is_wanted() {
+    retention::an_open_project_goes_only_when_that_is_wanted(&Postgres::new().await).await;
+}
+
+#[tokio::test]
+async fn an_append_to_what_was_removed_is_a_conflict() {
+    retention::an_append_to_what_was_removed_is_a_conflict(&Postgres::new().await).await;
+}
+
+#[tokio::test]
+async fn the_next_page_begins_behind_a_project() {
+    summaries::the_next_page_begins_behind_a_project(&Postgres::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_removed_meanwhile_is_gone_or_there_as_a_whole() {
+    races::what_is_removed_meanwhile_is_gone_or_there_as_a_whole(&Postgres::new().await).await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use trireme::runtime::port::{Append, Store, StoreError};
+use trireme::runtime::port::{Append, Removal, Store, StoreError};
 use trireme::wire::StreamId;
 
 use super::{Bed, append, events, load, phase, project, raw};
@@ -117,4 +117,37 @@ pub async fn many_open_a_new_store_at_once(bed: &dyn Bed) {
     let stores = futures_util::future::join_all((0..8).map(|_| bed.open())).await;
     let identities = futures_util::future::join_all(stores.iter().map(|store| store.identity(8))).await;
     assert!(identities.iter().all(|identity| identity.is_ok() && *identity == identities[0]), "{identities:?}");
+}
+
+pub async fn what_is_removed_meanwhile_is_gone_or_there_as_a_whole(bed: &dyn Bed) {
+    let (writer, remover) = (bed.open().await, bed.open().await);
+    let streams = [project(1), phase(1, 1), phase(1, 2)];
+    let write = async {
+        for round in 0..100 {
+            let version = load(&*writer, streams[0]).await.version;
+            // A third stream comes now and then, and another is appended to.
+            let parts = streams.iter().take(2 + round % 2).map(|&stream| append(stream, version, events(1..=2)));
+            match writer.append(parts.collect()).await {
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(other) => panic!("round {round}: {other:?}"),
+            }
+        }
+    };
+    let remove = async {
+        for round in 0..100 {
+            match remover.remove(project(1).project(), Removal::Whatever).await {
+                Ok(0..=3) | Err(StoreError::Conflict) => {}
+                other => panic!("round {round}: {other:?}"),
+            }
+        }
+    };
+    tokio::join!(write, remove);
+    for stream in streams {
+        // Damage is an error of a load.
+        load(&*writer, stream).await;
+        let page = writer.page(stream, 0).await.expect("a page");
+        assert_eq!(page.version, page.chunks.last().map_or(0, |chunk| chunk.last), "{stream}");
+    }
+    remover.remove(project(1).project(), Removal::Whatever).await.expect("removed");
+    assert_eq!(load(&*writer, streams[1]).await.version, 0);
 }

@@ -12,7 +12,7 @@ use trireme::store;
 use trireme::store::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use trireme::wire::Status;
 
-use super::{Bed, append, cases, events, load, project, races, refusal, result, summaries, summary};
+use super::{Bed, append, cases, events, load, project, races, refusal, result, retention, summaries, summary};
 
 struct Sqlite {
     folder: TempDir,
@@ -285,4 +285,44 @@ async fn nothing_slips_past_an_assertion() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_open_a_new_store_at_once() {
     races::many_open_a_new_store_at_once(&Sqlite::new()).await;
+}
+
+#[tokio::test]
+async fn a_page_is_the_stream_as_it_is_stored() {
+    retention::a_page_is_the_stream_as_it_is_stored(&Sqlite::new()).await;
+}
+
+#[tokio::test]
+async fn a_long_stream_is_read_in_pages() {
+    retention::a_long_stream_is_read_in_pages(&Sqlite::new()).await;
+}
+
+#[tokio::test]
+async fn keys_come_in_their_order_and_in_parts() {
+    retention::keys_come_in_their_order_and_in_parts(&Sqlite::new()).await;
+}
+
+#[tokio::test]
+async fn what_is_removed_is_gone_and_nothing_else() {
+    retention::what_is_removed_is_gone_and_nothing_else(&Sqlite::new()).await;
+}
+
+#[tokio::test]
+async fn an_open_project_goes_only_when_that_is_wanted() {
+    retention::an_open_project_goes_only_when_that_is_wanted(&Sqlite::new()).await;
+}
+
+#[tokio::test]
+async fn an_append_to_what_was_removed_is_a_conflict() {
+    retention::an_append_to_what_was_removed_is_a_conflict(&Sqlite::new()).await;
+}
+
+#[tokio::test]
+async fn the_next_page_begins_behind_a_project() {
+    summaries::the_next_page_begins_behind_a_project(&Sqlite::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_removed_meanwhile_is_gone_or_there_as_a_whole() {
+    races::what_is_removed_meanwhile_is_gone_or_there_as_a_whole(&Sqlite::new()).await;
 }

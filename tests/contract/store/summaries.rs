@@ -107,3 +107,17 @@ pub async fn a_row_is_replaced_by_the_next(bed: &dyn Bed) {
     store.append(vec![append(project(3), 4, events(3..=3))]).await.expect("append");
     assert_eq!(found(&*store, SummaryQuery::default()).await.len(), 11);
 }
+
+pub async fn the_next_page_begins_behind_a_project(bed: &dyn Bed) {
+    let store = filled(bed).await;
+    let all = found(&*store, SummaryQuery::default()).await;
+    let (mut paged, mut query) = (Vec::new(), SummaryQuery { limit: Some(2), ..SummaryQuery::default() });
+    loop {
+        let rows = store.summaries(&query).await.expect("rows");
+        let Some(last) = rows.last() else { break };
+        let own = rows.iter().find(|row| row.stream.project() == last.stream.project()).expect("its first row");
+        query.after = Some((own.submitted_at, own.stream.project()));
+        paged.extend(rows.iter().map(|row| row.stream));
+    }
+    assert_eq!(paged, all);
+}
