@@ -174,8 +174,7 @@ async fn published(is_unsendable: bool) -> Vec<Outgoing> {
     let ended = tokio::time::timeout(PATIENCE, lane.run(&mut consumer, &stop)).await.expect("it ends");
     ended.expect("the lane goes on");
     assert_eq!(consumer.acked(), [Tag(1)]);
-    let sent = sent.lock().expect("nobody panics while it is held").clone();
-    sent
+    sent.lock().expect("nobody panics while it is held").clone()
 }
 
 fn delivery(exchange: &str, body: bytes::Bytes) -> Delivery {

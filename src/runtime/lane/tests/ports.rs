@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use crate::runtime::options::{Timing, World};
 use crate::runtime::port::{
-    Acker, Append, Browser, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Payload, PayloadKind, Publisher,
-    QueueDepth, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery, SystemClock, Tag, Topology, Transport,
-    TransportError,
+    Acker, Append, Browser, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Page, Payload, PayloadKind,
+    Publisher, QueueDepth, Removal, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery, SystemClock, Tag,
+    Topology, Transport, TransportError,
 };
 use crate::runtime::stop::Stop;
 use crate::runtime::topology::TopologyOptions;
 use crate::wire::address::{Exchange, Namespace, Queue};
-use crate::wire::{Raw, StreamId};
+use crate::wire::{ProjectId, Raw, StreamId};
 
 /// Takes everything but commands: there is no queue for their skill.
 #[derive(Default)]
@@ -138,6 +138,23 @@ impl Store for OneStream {
 
     async fn payloads(&self, _: StreamId, _: PayloadKind, _: &[u32]) -> Result<Vec<Payload>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn page(&self, _: StreamId, _: u64) -> Result<Page, StoreError> {
+        Err(StoreError::Unusable("nobody asks".into()))
+    }
+
+    async fn payload_keys(
+        &self,
+        _: StreamId,
+        _: PayloadKind,
+        _: Option<(u32, u32)>,
+    ) -> Result<Vec<(u32, u32)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove(&self, _: ProjectId, _: Removal) -> Result<u64, StoreError> {
+        Err(StoreError::Unusable("nobody asks".into()))
     }
 
     async fn summaries(&self, _: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {
