@@ -74,7 +74,7 @@ async fn whole(
 ) -> Result<(Report, Verdict, Vec<String>), String> {
     let postgres = database.start().await?;
     let mut urls = assemble(nodes).await?;
-    let first = Place::new(options.folder.clone(), &urls.join(","), &postgres, SLOTS, false)?;
+    let first = Place::new(options.folder.clone(), &urls.join(","), &postgres, SLOTS, None)?;
     Scene::new(first).declare()?;
     let leaders = leaders(&nodes[0]).await?;
     let (at, led) = nodes
@@ -89,7 +89,7 @@ async fn whole(
     let queues = leaders.values().sum();
     say(format!("{} leads {led} of {queues} queues", victim.node()));
 
-    let scene = Scene::new(Place::new(options.folder.clone(), &urls.join(","), &postgres, SLOTS, false)?);
+    let scene = Scene::new(Place::new(options.folder.clone(), &urls.join(","), &postgres, SLOTS, None)?);
     tokio::time::sleep(SETTLED).await;
     let mut crew = scene.crew(options.seed)?;
     let watcher = scene.watcher();

@@ -47,9 +47,9 @@ enum Command {
         /// For how long
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(20..=86_400))]
         seconds: u64,
-        /// Acks before confirms: a broken protocol, which has to be reported as such
-        #[arg(long)]
-        broken: bool,
+        /// A rule of the protocol that is left out (src/broken.rs has their names): loss has to be found
+        #[arg(long, value_name = "RULE", num_args = 0..=1, default_missing_value = "acks_before_confirms")]
+        broken: Option<String>,
         #[command(flatten)]
         common: Common,
     },
@@ -98,10 +98,11 @@ fn main() -> ExitCode {
     })
 }
 
-fn chaos(seconds: u64, is_broken: bool, common: &Common) -> Result<ExitCode, String> {
+fn chaos(seconds: u64, broken: Option<String>, common: &Common) -> Result<ExitCode, String> {
     let folder = folder()?;
+    let is_broken = broken.is_some();
     let (seed, patience, path) = (common.seed(), common.patience(), folder.path().to_owned());
-    let options = run::Options { seconds, seed, patience, folder: path, is_broken };
+    let options = run::Options { seconds, seed, patience, folder: path, broken };
     let ran = runtime()?.block_on(run::run(&options, say));
     // What a broken protocol leaves behind is nothing to look into.
     let is_well = |outcome: &run::Outcome| is_broken || outcome.verdict.is_clean() && outcome.shortfalls.is_empty();

@@ -9,8 +9,8 @@ use trireme::wire::address::Namespace;
 use crate::plan::SKILLS;
 use crate::work::LEDGER;
 
-/// The switch of a debug build that breaks the protocol, and its value for acks that do not wait for confirms.
-const BROKEN: (&str, &str) = ("TRIREME_BROKEN", "acks_before_confirms");
+/// The switch of a debug build that leaves a rule of the protocol out.
+const BROKEN: &str = "TRIREME_BROKEN";
 
 pub struct Place {
     /// With the ledger, the logs and the servers' data; kept when a run goes wrong.
@@ -18,12 +18,12 @@ pub struct Place {
     pub settings: Settings,
     config: PathBuf,
     binary: PathBuf,
-    is_broken: bool,
+    broken: Option<String>,
 }
 
 impl Place {
     /// `broker` may be several URLs, comma separated.
-    pub fn new(folder: PathBuf, broker: &str, store: &str, slots: u32, is_broken: bool) -> Result<Self, String> {
+    pub fn new(folder: PathBuf, broker: &str, store: &str, slots: u32, broken: Option<&str>) -> Result<Self, String> {
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
         // target/<profile>/examples/chaos, and beside that folder the binary.
         let binary = this.parent().and_then(Path::parent).map(|folder| folder.join("trireme"));
@@ -35,7 +35,7 @@ impl Place {
         }
         std::fs::write(&config, configuration(&this, broker, store, slots)).map_err(|error| error.to_string())?;
         let settings = Settings::resolve(Some(&config), [], Vec::new()).map_err(|error| error.to_string())?;
-        Ok(Self { folder, settings, config, binary, is_broken })
+        Ok(Self { folder, settings, config, binary, broken: broken.map(Into::into) })
     }
 
     pub fn ledger(&self) -> PathBuf {
@@ -55,9 +55,7 @@ impl Place {
                 command.env_remove(name);
             }
         }
-        if self.is_broken {
-            command.env(BROKEN.0, BROKEN.1);
-        }
+        command.envs(self.broken.iter().map(|name| (BROKEN, name)));
         command
     }
 }

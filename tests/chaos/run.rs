@@ -20,7 +20,8 @@ pub struct Options {
     pub seed: u64,
     pub patience: Duration,
     pub folder: PathBuf,
-    pub is_broken: bool,
+    /// The rule of the protocol that is left out.
+    pub broken: Option<String>,
 }
 
 /// How a run went.
@@ -37,7 +38,7 @@ pub async fn run(options: &Options, say: impl Fn(String)) -> Result<Outcome, Str
     say(format!("starting RabbitMQ on port {} and PostgreSQL on port {}", ports[0], ports[1]));
     let (amqp, postgres) = tokio::try_join!(broker.start(), database.start())?;
     let amqp = format!("{amqp}?heartbeat={HEARTBEAT}");
-    let scene = Scene::new(Place::new(options.folder.clone(), &amqp, &postgres, SLOTS, options.is_broken)?);
+    let scene = Scene::new(Place::new(options.folder.clone(), &amqp, &postgres, SLOTS, options.broken.as_deref())?);
     let outcome = whole(&scene, &broker, &database, options, &say).await;
     tokio::try_join!(broker.kill(), database.kill())?;
     outcome

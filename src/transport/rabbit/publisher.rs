@@ -31,7 +31,6 @@ use super::admin::{short, within};
 use super::connection::{ANSWER_TIMEOUT, Connections, Purpose};
 use super::unconfirmed::{Name, Unconfirmed, Waiting};
 use super::{error, properties};
-use crate::broken::{self, Broken};
 use crate::runtime::port::{Confirmation, Confirmed, Outgoing, Publisher, TransportError};
 use crate::wire::MessageId;
 use crate::wire::address::{Exchange, Namespace};
@@ -134,13 +133,11 @@ pub(super) struct RabbitPublisher {
     channel: PooledChannel,
     namespace: Namespace,
     login: ShortString,
-    /// Nobody waits for confirms: a fault of a test's making.
-    is_hasty: bool,
 }
 
 impl RabbitPublisher {
     pub fn new(channel: PooledChannel, namespace: Namespace, login: ShortString) -> Self {
-        Self { channel, namespace, login, is_hasty: broken::is(Broken::AcksBeforeConfirms) }
+        Self { channel, namespace, login }
     }
 }
 
@@ -164,9 +161,6 @@ impl Publisher for RabbitPublisher {
             answer,
         };
         self.channel.line.send(parcel).await.map_err(|_| closed())?;
-        if self.is_hasty {
-            return Ok(ready(Confirmed::Accepted).boxed());
-        }
         Ok(confirmed.map(|answer| answer.unwrap_or(Confirmed::Unknown)).boxed())
     }
 }
