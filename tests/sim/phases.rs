@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trireme::domain::phase::{Event, Outcome, Phase};
+use trireme::domain::phase::{Dependants, Event, Outcome, Phase};
 use trireme::wire::content::ExecuteSubtask;
 use trireme::wire::{StreamId, Timestamp};
 
@@ -19,9 +19,11 @@ pub struct FollowedPhase {
     runs: BTreeSet<(u32, u32)>,
     /// Until when nothing may go out, because a queue has just refused a command.
     held_until: Timestamp,
-    /// Those with a recorded outcome: completed, or failed for good.
+    /// Those with a recorded outcome: completed, failed for good, or passed over.
     outcomes: BTreeSet<u32>,
     completed: BTreeSet<u32>,
+    /// Those without a result whose dependants run all the same.
+    passed_over: BTreeSet<u32>,
     /// A command came back so often that the broker gave it up: an innocent subtask may fail by it.
     pub gave_up: bool,
     /// Its report could not be sent, and its alarm is to try again.
@@ -50,14 +52,20 @@ impl FollowedPhase {
             }
             Event::Failed { ordinal, attempt, outcome, agent, error, .. } => {
                 if agent.is_none() && error.contains("gave the command up") {
-                    self.gave_up = true;
                     sim.see(Sight::CommandGivenUp);
                 }
+                // Nobody says of itself that it failed: an innocent subtask was charged for it.
+                self.gave_up |= agent.is_none() && !matches!(outcome, Outcome::Wait { .. });
                 sim.see(match outcome {
                     Outcome::Wait { .. } => Sight::AttemptPostponed,
-                    _ => Sight::AttemptFailed,
+                    Outcome::Again { .. } | Outcome::Retry { .. } => Sight::AttemptFailed,
+                    Outcome::FallBack { .. } => Sight::FellBack,
+                    Outcome::Exhausted { .. } | Outcome::PassOver { .. } | Outcome::Ask { .. } => Sight::AttemptsUsedUp,
                 });
-                let is_last = matches!(outcome, Outcome::Exhausted { .. });
+                if let Outcome::PassOver { dependants: Dependants::Run, .. } = outcome {
+                    self.passed_over.insert(*ordinal);
+                }
+                let is_last = matches!(outcome, Outcome::Exhausted { .. } | Outcome::PassOver { .. });
                 self.on_outcome(watch, stream, *ordinal, *attempt, is_last)?;
             }
             Event::DispatchRefused { again_at, .. } => {
@@ -69,6 +77,10 @@ impl FollowedPhase {
                 sim.see(Sight::PublishRefused);
             }
             Event::ReportAgain { .. } => self.report_waits = false,
+            Event::Kept { subtasks, .. } => {
+                self.completed.extend(subtasks.iter().map(|kept| kept.ordinal));
+                self.outcomes.extend(subtasks.iter().map(|kept| kept.ordinal));
+            }
             _ => {}
         }
         self.state.apply(event);
@@ -84,7 +96,8 @@ impl FollowedPhase {
         watch.rule("an_outcome_is_final", !self.outcomes.contains(&ordinal), || {
             format!("{} ordinal {ordinal} goes out after its outcome", brief(stream))
         })?;
-        let missing = self.dependencies(ordinal).into_iter().find(|other| !self.completed.contains(other));
+        let is_open = |other: &u32| !self.completed.contains(other) && !self.passed_over.contains(other);
+        let missing = self.dependencies(ordinal).into_iter().find(is_open);
         watch.rule("dependencies_come_first", missing.is_none(), || {
             format!("{} ordinal {ordinal} goes out before {missing:?} is completed", brief(stream))
         })
@@ -118,7 +131,8 @@ impl FollowedPhase {
 
     /// After a decision: where work is ready, some is out.
     pub fn check_floor(&self, watch: &mut Watch, stream: StreamId, now: Timestamp) -> Verdict {
-        let is_out = !self.is_open() || self.state.counts().ready == 0 || !self.state.flights().is_empty();
+        let is_still = !self.is_open() || self.state.is_paused();
+        let is_out = is_still || self.state.counts().ready == 0 || !self.state.flights().is_empty();
         watch.rule("ready_work_goes_out", is_out || now < self.held_until, || {
             format!("{} has work that is ready, and nothing out: {:?}", brief(stream), self.state.counts())
         })
@@ -132,12 +146,14 @@ impl FollowedPhase {
         watch.rule("only_what_was_dispatched_runs", (1..=newest).contains(&attempt), || {
             format!("{} ordinal {ordinal} runs as attempt {attempt}, the newest is {newest}", brief(stream))
         })?;
-        let deps: BTreeMap<String, String> = command.deps.read().unwrap_or_default();
-        let names: Vec<_> = self.dependencies(ordinal);
-        let names: Vec<_> = names.into_iter().map(|other| self.state.spec(other).name_of(other)).collect();
-        let are_there = deps.len() == names.len() && names.iter().all(|name| deps.get(name) == Some(name));
-        watch.rule("results_reach_their_dependants", are_there, || {
-            format!("{} ordinal {ordinal} needs {names:?} and got {:?}", brief(stream), command.deps)
+        let deps: BTreeMap<String, Option<String>> = command.deps.read().unwrap_or_default();
+        let needed = self.dependencies(ordinal).into_iter().map(|other| {
+            let name = self.state.spec(other).name_of(other);
+            (name.clone(), (!self.passed_over.contains(&other)).then_some(name))
+        });
+        let needed: BTreeMap<_, _> = needed.collect();
+        watch.rule("results_reach_their_dependants", deps == needed, || {
+            format!("{} ordinal {ordinal} needs {needed:?} and got {:?}", brief(stream), command.deps)
         })
     }
 }

@@ -10,10 +10,14 @@ use crate::random::Random;
 /// The skills that executors offer: one is done at once, the other takes its time.
 pub const INSTANT: &str = "instant";
 pub const SLOW: &str = "slow";
+/// Has one attempt; then its fallback is asked, which is slow.
+pub const FRAIL: &str = "frail";
 /// Nobody has it.
 const NOBODYS: &str = "nobodys";
 /// Attempts that a subtask has.
 pub const MAX_ATTEMPTS: u32 = 3;
+/// How long an attempt may take: less than what a late one sleeps, far more than any other.
+pub const TIMEOUT_MS: u64 = 20_000;
 
 pub struct PlannedProject {
     pub id: ProjectId,
@@ -36,9 +40,7 @@ impl PlannedProject {
     /// One of a crowd: its work is slow enough that all are open at once.
     fn small(random: &mut Random, number: u128) -> Self {
         let mut subtask = SubtaskPlan::new("alone", SLOW);
-        subtask.max_attempts = Some(MAX_ATTEMPTS);
         subtask.input = Some(json!({ "ms": random.pick(&[1_000, 3_000]), "fails": 0, "how": "transient" }).into());
-        subtask.timeout_ms = Some(20_000);
         let goal = GoalPlan {
             goal_name: "goal".into(),
             priority: 1,
@@ -100,11 +102,8 @@ fn phase(random: &mut Random) -> Vec<SubtaskPlan> {
         _ => graph(random),
     };
     for subtask in &mut subtasks {
-        subtask.skill = random.pick(&[INSTANT, INSTANT, SLOW]).into();
-        subtask.max_attempts = Some(MAX_ATTEMPTS);
+        subtask.skill = random.pick(&[INSTANT, INSTANT, INSTANT, SLOW, SLOW, FRAIL]).into();
         subtask.input = Some(work(random));
-        // Less than what a late one sleeps, far more than any other.
-        subtask.timeout_ms = Some(20_000);
     }
     subtasks
 }

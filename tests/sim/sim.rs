@@ -86,18 +86,22 @@ pub enum Sight {
     CommandGivenUp,
     AttemptFailed,
     AttemptPostponed,
+    FellBack,
+    AttemptsUsedUp,
     PublishRefused,
     ProjectInError,
 }
 
 impl Sight {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Conflict,
         Self::PartitionLetGo,
         Self::Redelivery,
         Self::CommandGivenUp,
         Self::AttemptFailed,
         Self::AttemptPostponed,
+        Self::FellBack,
+        Self::AttemptsUsedUp,
         Self::PublishRefused,
         Self::ProjectInError,
     ];
@@ -110,6 +114,8 @@ impl Sight {
             Self::CommandGivenUp => "a command given up by the broker",
             Self::AttemptFailed => "an attempt charged",
             Self::AttemptPostponed => "an attempt not charged, later again",
+            Self::FellBack => "a subtask handed to its fallback",
+            Self::AttemptsUsedUp => "a subtask without attempts left",
             Self::PublishRefused => "a refused publish told to the machine",
             Self::ProjectInError => "a project that ended in ERROR",
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use trireme::domain::expand::SkillDefaults;
+use trireme::domain::expand::{Fallback, SkillDefaults};
+use trireme::domain::retry::Retry;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
 use trireme::runtime::port::{Planner, Store, Transport};
 use trireme::runtime::topology::TopologyOptions;
@@ -17,7 +18,7 @@ use trireme::wire::content::Layer;
 
 use crate::agent::Agent;
 use crate::planning::Sabotage;
-use crate::projects::{INSTANT, MAX_ATTEMPTS, SLOW};
+use crate::projects::{FRAIL, INSTANT, MAX_ATTEMPTS, SLOW, TIMEOUT_MS};
 use crate::sim::Sim;
 use crate::store::FaultyStore;
 use crate::transport::FaultyTransport;
@@ -34,13 +35,28 @@ pub struct Terms {
 
 impl Terms {
     pub fn draw(sim: &Arc<Sim>, planners: Arc<[Arc<dyn Planner>]>) -> Self {
-        let skill = |prefetch| SkillOptions {
+        let first_ms = sim.draw(|random| random.pick(&[0, 300, 1_000, 10_000]));
+        let retry = Retry { first_ms, ..Retry::default() };
+        let skill = |prefetch, defaults| SkillOptions {
             concurrency: sim.draw(|random| random.between(1, 4)),
             prefetch,
             is_external: false,
-            defaults: SkillDefaults::new(60_000, MAX_ATTEMPTS),
+            defaults,
         };
-        let skills = BTreeMap::from([(INSTANT.to_owned(), skill(64)), (SLOW.to_owned(), skill(4))]);
+        let usual = SkillDefaults { retry: retry.clone(), ..SkillDefaults::new(TIMEOUT_MS, MAX_ATTEMPTS) };
+        let fallback = Fallback {
+            skill: SLOW.into(),
+            after: None,
+            timeout_ms: TIMEOUT_MS,
+            max_attempts: MAX_ATTEMPTS,
+            retry,
+            queue_wait_ms: None,
+            lease_ms: None,
+        };
+        let frail = SkillDefaults { max_attempts: 1, fallback: Some(fallback), ..usual.clone() };
+        let skills = [(INSTANT, skill(64, usual.clone())), (SLOW, skill(4, usual)), (FRAIL, skill(4, frail))];
+        let skills: BTreeMap<String, SkillOptions> =
+            skills.into_iter().map(|(name, skill)| (name.to_owned(), skill)).collect();
         let topology = TopologyOptions {
             namespace: Namespace::new("sim").expect("a word"),
             partitions: if sim.is_crowded { 1 } else { sim.draw(|random| random.between(2, 4)) },

@@ -187,9 +187,11 @@ impl Watch {
             }
             for (&stream, phase) in phases.iter().filter(|(_, phase)| phase.is_open()) {
                 self.stream_is_out(out, stream, phase.state.alarms().oldest().map(|alarm| alarm.number))?;
-                for &ordinal in phase.state.flights().keys() {
+                for (&ordinal, flight) in phase.state.flights() {
                     let command = phase.state.command_id(ordinal);
-                    let is_out = out.is_held(stream)
+                    // Who leased it has acked it; that he is there no more its alarm finds out.
+                    let is_out = flight.lease.is_some()
+                        || out.is_held(stream)
                         || command.is_some_and(|command| out.command_is_out(command) || sim.has_vanished(command));
                     self.rule("every_attempt_is_out", is_out, || {
                         format!(
