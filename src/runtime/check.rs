@@ -39,7 +39,8 @@ pub async fn project(
         return Ok(false);
     }
     // Those that it knows of, and those that say they are its own.
-    let started = audit.state().phases().iter().filter(|phase| phase.partition.is_some()).map(|phase| phase.number);
+    let known = audit.state().phases().iter().chain(audit.state().superseded());
+    let started = known.filter(|phase| phase.partition.is_some()).map(|phase| phase.number);
     let told = rows.iter().filter_map(|row| match row.stream {
         StreamId::Phase(_, number) => Some(number),
         StreamId::Project(_) => None,

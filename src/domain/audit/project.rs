@@ -1,6 +1,6 @@
 //! The rules of a project's stream, and of a project with its phases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::phase::differ;
@@ -26,10 +26,16 @@ impl PhaseEnd {
     }
 }
 
-/// The number of a phase that goes on although its project has ended.
-pub fn an_ended_project_has_no_open_phase(project: &Project, phases: &BTreeMap<u32, PhaseEnd>) -> Result<(), u32> {
+/// The number of a phase that goes on although its project has ended. One that was given up is told to stop, and may
+/// not have heard it.
+pub fn an_ended_project_has_no_open_phase(
+    project: &Project,
+    phases: &BTreeMap<u32, PhaseEnd>,
+    given_up: &BTreeSet<u32>,
+) -> Result<(), u32> {
     let is_over = project.ended().is_some();
-    phases.iter().find(|(_, end)| is_over && !end.has_ended).map_or(Ok(()), |(&number, _)| Err(number))
+    let goes_on = |(number, end): &(&u32, &PhaseEnd)| is_over && !end.has_ended && !given_up.contains(number);
+    phases.iter().find(goes_on).map_or(Ok(()), |(&number, _)| Err(number))
 }
 
 /// The number of a phase that ended otherwise than as its project knows it to be completed.
@@ -47,13 +53,15 @@ pub fn a_completed_phase_was_reported_so(project: &Project, phases: &BTreeMap<u3
 pub struct ProjectAudit {
     state: Project,
     found: Found,
+    /// Phases that were not the current one any more when they were told to stop.
+    given_up: BTreeSet<u32>,
     is_lost: bool,
 }
 
 impl ProjectAudit {
     pub fn new(project: ProjectId) -> Self {
         let stream = StreamId::Project(project);
-        Self { state: Project::new(project), found: Found::new(stream), is_lost: false }
+        Self { state: Project::new(project), found: Found::new(stream), given_up: BTreeSet::new(), is_lost: false }
     }
 
     /// The stream.
@@ -77,6 +85,11 @@ impl ProjectAudit {
             return;
         }
         let (before, was) = (self.state.version(), self.state.ended().cloned());
+        if let Event::Told { phase, .. } = event
+            && self.state.current().is_none_or(|current| current.number != *phase)
+        {
+            self.given_up.insert(*phase);
+        }
         let folded = catch_unwind(AssertUnwindSafe(|| self.state.apply(event)));
         self.is_lost = folded.is_err();
         self.found.rule("events_can_be_folded", before + 1, folded.is_ok(), || "it does not fit the state".into());
@@ -105,7 +118,7 @@ impl ProjectAudit {
     /// What came of its phases, as their streams say, which were read after the project's own.
     pub fn phases(&mut self, phases: &BTreeMap<u32, PhaseEnd>) {
         let version = self.state.version();
-        let open = an_ended_project_has_no_open_phase(&self.state, phases);
+        let open = an_ended_project_has_no_open_phase(&self.state, phases, &self.given_up);
         self.found.rule("an_ended_project_has_no_open_phase", version, open.is_ok(), || {
             format!("phase {} is open", open.err().unwrap_or_default())
         });

@@ -225,6 +225,18 @@ fn a_project_ends_once_and_with_its_phases() {
         found(&events, &[(1, PhaseEnd { has_ended: false, ..end })]),
         ["an_ended_project_has_no_open_phase", "a_completed_phase_was_reported_so",]
     );
+    // A phase that was given up may not have heard of it.
+    let given_up = json!({ "PhaseReported": {
+        "at": NOON, "phase": 1, "status": "ERROR", "counts": Counts::default(), "error": "nobody is there",
+    }});
+    let farewell = json!({ "Told": {
+        "at": NOON, "cause": id(), "number": 1, "phase": 1, "word": { "word": "cancel", "reason": "" },
+    }});
+    let end_open = PhaseEnd { has_ended: false, ..end };
+    let without = [accepted(), vec![given_up.clone(), ended("ERROR")]].concat();
+    assert_eq!(found(&without, &[(1, end_open)]), ["an_ended_project_has_no_open_phase"]);
+    let told = [accepted(), vec![given_up, farewell, ended("ERROR")]].concat();
+    assert_eq!(found(&told, &[(1, end_open)]), [""; 0]);
     assert_eq!(found(&events, &[]), ["a_completed_phase_was_reported_so"]);
     let fewer = PhaseEnd { counts: Counts { completed: 2, failed: 1, ..counts }, ..end };
     assert_eq!(found(&events, &[(1, fewer)]), ["a_completed_phase_was_reported_so"]);
