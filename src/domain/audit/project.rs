@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::phase::differ;
 use super::{Found, Row, Violation};
 use crate::domain::phase::Phase;
-use crate::domain::project::{Event, Project};
+use crate::domain::project::{Event, PhaseState, Project};
 use crate::wire::{Counts, ProjectId, Status, StreamId};
 
 /// What a phase's stream says about its end.
@@ -105,7 +105,9 @@ impl ProjectAudit {
             return;
         }
         if let Err(rule) = self.state.check() {
-            self.found.rule(rule, self.state.version(), false, || format!("{:?}", self.state.phases()));
+            let phase = |phase: &PhaseState| format!("phase {} is {}", phase.number, phase.status);
+            let phases = || self.state.phases().iter().map(phase).collect::<Vec<_>>().join(", ");
+            self.found.rule(rule, self.state.version(), false, phases);
         }
     }
 

@@ -74,7 +74,7 @@ pub async fn a_look_ends_when_others_have_taken_the_rest(broker: &dyn Broker) {
 pub async fn what_is_not_there_can_not_be_looked_through(broker: &dyn Broker) {
     let transport = broker.connect().await.transport;
     let answer = within("a browser", transport.browse(&skill("nobody"))).await.map(drop);
-    assert!(matches!(answer, Err(TransportError::Mismatch(_))), "{answer:?}");
+    assert!(matches!(answer, Err(TransportError::Missing(_))), "{answer:?}");
 }
 
 /// However often it died on its way, and where it came through as a letter.
