@@ -68,7 +68,11 @@ fn letters() -> Vec<(Address, Bytes, &'static str)> {
             "in_reply_to": PROJECT, "done": 1.0 })),
             "not_for_a_manager",
         ),
-        (Address::reports(), envelope(alarm("project/00000000-0000-0000-0000-0000000000bb")), "task_id_is_not_project_id"),
+        (
+            Address::reports(),
+            envelope(alarm("project/00000000-0000-0000-0000-0000000000bb")),
+            "task_id_is_not_project_id",
+        ),
         (results(), envelope(json!({ "type": "NewProject", "project_name": "lost" })), "not_for_a_coordinator"),
         (results(), envelope(alarm(&format!("project/{PROJECT}"))), "alarm_of_a_project"),
         (results(), envelope(alarm(&format!("phase/{PROJECT}/0"))), "no_such_phase"),
