@@ -3,6 +3,7 @@
 mod run;
 mod topology;
 mod up;
+mod words;
 mod workers;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,233 @@
+//! The words of operators, said to workers on a broker: each changes what the store says, and is refused where it
+//! can not be done.
+
+use rustix::process::Signal;
+use serde_json::Value;
+use trireme::transport::rabbit::Claim;
+
+use super::{Home, Running, namespace, subtasks};
+
+const ID: &str = "5f0c1f3e-9c1b-4d4e-8a53-7b9f4a2d6c10";
+/// One that holds, and a phase after it.
+const HELD: &str = r#"
+name = "held"
+id = "5f0c1f3e-9c1b-4d4e-8a53-7b9f4a2d6c10"
+[[goals]]
+name = "First"
+[[goals.subtasks]]
+name = "quick"
+skill = "noop"
+[[goals.subtasks]]
+name = "held"
+skill = "hold"
+[[goals]]
+name = "Second"
+priority = 2
+[[goals.subtasks]]
+name = "last"
+skill = "noop"
+dependencies = []
+"#;
+/// One that fails for good, and what depends on it; a person is asked.
+const ASKING: &str = r#"
+name = "asking"
+id = "5f0c1f3e-9c1b-4d4e-8a53-7b9f4a2d6c10"
+policy = { on_failure = "ask" }
+[[goals]]
+name = "Only"
+[[goals.subtasks]]
+name = "fails"
+skill = "sleep"
+input = { ms = "long" }
+max_attempts = 1
+[[goals.subtasks]]
+name = "after"
+skill = "noop"
+dependencies = ["fails"]
+[[goals.subtasks]]
+name = "beside"
+skill = "noop"
+"#;
+
+/// A team of one process a layer.
+async fn team(claim: &Claim) -> (Home, Vec<Running>) {
+    let home = Home::at(claim);
+    let mut agents = Vec::new();
+    for words in [&["manager"][..], &["coordinator"], &["executor", "--skills", "noop,sleep,hold", "--slots", "8"]] {
+        let mut agent = home.start(words);
+        agent.says("ready").await;
+        agents.push(agent);
+    }
+    (home, agents)
+}
+
+async fn dismiss(agents: Vec<Running>, claim: Claim) {
+    agents.iter().for_each(|agent| agent.signal(Signal::TERM));
+    for agent in agents {
+        let done = agent.end().await;
+        assert_eq!(done.status, Some(0), "{}", done.stderr);
+    }
+    claim.release().await;
+}
+
+/// What a word did, as its `--json` says.
+async fn effect(home: &Home, words: &[&str]) -> Value {
+    let done = home.run(&[words, &["--json"]].concat()).await;
+    assert_eq!(done.status, Some(0), "{words:?}: {}", done.stderr);
+    done.json()["effect"].clone()
+}
+
+/// The complaint about a word that can not be said.
+async fn refused(home: &Home, words: &[&str]) -> String {
+    let done = home.run(words).await;
+    assert_eq!(done.status, Some(2), "{words:?}: {}", done.stderr);
+    done.complaint().to_owned()
+}
+
+async fn status(home: &Home) -> Value {
+    home.run(&["status", ID, "--json"]).await.json()
+}
+
+/// The attempts of each subtask by name, with how it stands.
+fn stands(view: &Value) -> Vec<(String, String, u64)> {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let one = |subtask: &&Value| {
+        (text(&subtask["name"]), text(&subtask["status"]), subtask["attempts"].as_u64().expect("a number"))
+    };
+    subtasks(view).iter().map(one).collect()
+}
+
+fn stand(name: &str, status: &str, attempts: u64) -> (String, String, u64) {
+    (name.into(), status.into(), attempts)
+}
+
+#[tokio::test]
+async fn paused_cancelled_and_run_again_it_ends_whole() {
+    let claim = namespace().await;
+    let (home, agents) = team(&claim).await;
+    let mut gate = home.gate();
+    home.write("held.toml", HELD);
+    let mut watched = home.start(&["submit", "held.toml", "--wait"]);
+    gate.began().await;
+
+    assert!(refused(&home, &["retry", ID]).await.contains("is still open (BUSY): it can not be retried"));
+    assert_eq!(effect(&home, &["pause", ID]).await, "paused");
+    assert_eq!(effect(&home, &["pause", ID]).await, "paused", "said twice it is one pause");
+    watched.says(&format!("paused: `trireme resume {ID}` lets it go on")).await;
+    assert_eq!(status(&home).await["status"], "PAUSED");
+    assert_eq!(effect(&home, &["resume", ID]).await, "resumed");
+    assert_eq!(effect(&home, &["retry", ID, "--stuck"]).await, "recovered");
+    // What is in flight was handed out again.
+    gate.began().await;
+
+    assert_eq!(effect(&home, &["cancel", ID, "--reason", "wrong input"]).await, "cancelled");
+    let done = watched.end().await;
+    assert_eq!(done.status, Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("project CANCELLED: wrong input"), "{}", done.stderr);
+    let complaint = refused(&home, &["cancel", ID]).await;
+    assert!(complaint.contains("has ended (CANCELLED): it can not be cancelled"), "{complaint}");
+    assert!(complaint.ends_with(&format!("hint: `trireme retry {ID}` runs it again\n")), "{complaint}");
+
+    let again = home.start(&["retry", ID, "--wait", "--json"]);
+    gate.began().await;
+    // Whichever of those before it was not ended ends now, and changes nothing.
+    for _ in 0..3 {
+        gate.let_one_end().await;
+    }
+    let done = again.end().await;
+    assert_eq!(done.status, Some(0), "{}", done.stderr);
+    let view = done.json();
+    assert_eq!((&view["status"], &view["run"]), (&"COMPLETED".into(), &2.into()));
+    let all = stands(&view);
+    assert_eq!(all.iter().map(|(_, status, _)| status.as_str()).collect::<Vec<_>>(), ["COMPLETED"; 3], "{all:?}");
+    assert!(refused(&home, &["retry", ID]).await.contains("nothing to run again: everything was completed"));
+    // Whatever was completed is done again when it is named.
+    assert_eq!(effect(&home, &["retry", ID, "--subtask", "last"]).await, "retried");
+    assert_eq!(home.run(&["watch", ID]).await.status, Some(0));
+    assert_eq!(status(&home).await["run"], 3);
+    dismiss(agents, claim).await;
+}
+
+#[tokio::test]
+async fn one_subtask_is_cancelled_and_the_rest_follows_the_policy() {
+    let claim = namespace().await;
+    let (home, agents) = team(&claim).await;
+    let mut gate = home.gate();
+    home.write(
+        "held.toml",
+        &HELD.replace("[[goals]]\nname = \"First\"", "policy = { on_failure = \"skip\" }\n[[goals]]\nname = \"First\""),
+    );
+    let running = home.start(&["submit", "held.toml", "--wait", "--json"]);
+    gate.began().await;
+    assert!(refused(&home, &["cancel", ID, "--subtask", "heldd"]).await.contains("did you mean `held`?"));
+    assert!(refused(&home, &["cancel", ID, "--subtask", "9.9"]).await.contains("has no subtask `9.9`"));
+    assert_eq!(effect(&home, &["cancel", ID, "--subtask", "held"]).await, "cancelled");
+    gate.let_one_end().await;
+    let done = running.end().await;
+    assert_eq!(done.status, Some(0), "{}", done.stderr);
+    let view = done.json();
+    assert_eq!(view["status"], "COMPLETED");
+    let wanted = [stand("quick", "COMPLETED", 1), stand("held", "CANCELLED", 1), stand("last", "COMPLETED", 1)];
+    assert_eq!(stands(&view), wanted);
+    dismiss(agents, claim).await;
+}
+
+#[tokio::test]
+async fn a_project_that_asks_waits_for_the_answer() {
+    let claim = namespace().await;
+    let (home, agents) = team(&claim).await;
+    home.write("asking.toml", ASKING);
+    let mut watched = home.start(&["submit", "asking.toml", "--wait"]);
+    let asked = watched.says("`trireme decide").await;
+    assert!(asked.contains("subtask 1.0 `fails` failed (permanent: "), "{asked}");
+    assert!(asked.contains(&format!("`trireme decide {ID} --retry | --skip | --fail`")), "{asked}");
+    let view = status(&home).await;
+    assert_eq!((&view["status"], &view["waiting_for"][0]["name"]), (&"WAITING".into(), &"fails".into()));
+    let usage = home.run(&["decide", ID]).await;
+    assert_eq!(usage.status, Some(2), "{}", usage.stderr);
+    assert!(refused(&home, &["decide", ID, "--skip", "--subtask", "beside"]).await.contains("asks nothing about"));
+    // Tried again it fails again, and that is another question.
+    let first = view["waiting_for"][0]["question"].clone();
+    assert_eq!(effect(&home, &["decide", ID, "--retry"]).await, "retry");
+    let second = loop {
+        let view = status(&home).await;
+        match view["waiting_for"].as_array().and_then(|asked| asked.first()) {
+            Some(asked) if asked["question"] != first => break asked["question"].clone(),
+            _ => {}
+        }
+    };
+    assert_ne!(first, second);
+    assert_eq!(effect(&home, &["decide", ID, "--skip"]).await, "skip");
+    let done = watched.end().await;
+    assert_eq!(done.status, Some(0), "{}", done.stderr);
+    assert!(done.stderr.contains("project COMPLETED, 2 subtasks skipped"), "{}", done.stderr);
+    assert!(refused(&home, &["decide", ID, "--skip"]).await.contains("has ended (COMPLETED)"));
+    assert_eq!(effect(&home, &["retry", ID, "--failed"]).await, "retried");
+    watched = home.start(&["watch", ID]);
+    let decided = loop {
+        if !status(&home).await["waiting_for"].is_null() {
+            break effect(&home, &["decide", ID, "--fail"]).await;
+        }
+    };
+    assert_eq!(decided, "fail");
+    assert_eq!(watched.end().await.status, Some(1));
+    dismiss(agents, claim).await;
+}
+
+#[tokio::test]
+async fn what_nobody_knows_is_not_said() {
+    let home = Home::new();
+    home.write(
+        "quick.toml",
+        "name = \"q\"\n[[goals]]\nname = \"g\"\n[[goals.subtasks]]\nname = \"s\"\nskill = \"noop\"\n",
+    );
+    let kept = home.run(&["run", "quick.toml", "--store", "sqlite:trireme.db"]).await;
+    assert_eq!(kept.status, Some(0), "{}", kept.stderr);
+    for words in [&["cancel", ID][..], &["pause", ID], &["resume", ID], &["retry", ID], &["decide", ID, "--skip"]] {
+        assert!(refused(&home, words).await.contains("the store knows no project"), "{words:?}");
+    }
+    home.write("asking.toml", ASKING);
+    let asked = home.run(&["run", "asking.toml"]).await;
+    assert_eq!(asked.status, Some(2));
+    assert!(asked.complaint().contains("`on_failure` is `ask`, and nobody can answer here"), "{}", asked.stderr);
+}
