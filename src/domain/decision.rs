@@ -71,6 +71,11 @@ pub fn answer_id(command: MessageId, agent: &str) -> MessageId {
     MessageId(Uuid::new_v5(&command.0, agent.as_bytes()))
 }
 
+/// The id of an executor's word that it has taken a command on. No agent is called like this, so it is nobody's answer.
+pub fn accepted_id(command: MessageId, agent: &str) -> MessageId {
+    MessageId(Uuid::new_v5(&command.0, format!("accepted by {agent}").as_bytes()))
+}
+
 /// The id that a `Recover` of one start of a process has for one project.
 pub fn recover_id(start: Uuid, project: ProjectId, phase: u32) -> MessageId {
     let mut name = [0u8; 20];

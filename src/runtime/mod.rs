@@ -17,6 +17,7 @@ pub mod supervise;
 pub mod topology;
 
 mod commit;
+mod inbox;
 mod lane;
 mod letter;
 mod presence;

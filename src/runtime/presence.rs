@@ -1,13 +1,14 @@
 //! Who is there: what an agent says of itself, what it hears of others, and its inbox for directed and broadcast
 //! messages. All of it may get lost: nothing that must happen depends on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::inbox::{Inbox, NoInbox, Reply};
 use super::letter::{self, Letter, Pen};
 use super::options::{Ground, Identity, World};
 use super::outage::Outages;
@@ -34,6 +35,8 @@ const FRESH: Duration = Duration::from_secs(5);
 
 /// The part of an agent that others speak to.
 const INBOX: &str = "the agent's inbox";
+/// So many messages wait to be said while the broker is away.
+const SAID_MAX: usize = 1_000;
 
 /// What the broker is called when it takes no messages.
 const BROKER: &str = "the broker";
@@ -49,7 +52,6 @@ pub(crate) struct Facts {
     pub(crate) busy: u32,
     pub(crate) holds: Vec<u32>,
     pub(crate) waits_for: Vec<u32>,
-    pub(crate) commands: Vec<RunningCommand>,
 }
 
 /// What an agent can say of coordinators that it does not hear of.
@@ -72,6 +74,9 @@ pub(crate) struct Post {
     changed: Notify,
     /// The exchanges may be new ones, which know nothing of the inbox.
     unbound: Notify,
+    /// What other parts of this agent have to say.
+    said: Mutex<VecDeque<Reply>>,
+    saying: Notify,
     others: Mutex<BTreeMap<AgentId, Presence>>,
     /// Somebody came, left or said something new.
     heard: Notify,
@@ -109,6 +114,8 @@ impl Post {
             watch,
             changed: Notify::new(),
             unbound: Notify::new(),
+            said: Mutex::default(),
+            saying: Notify::new(),
             others: Mutex::default(),
             heard: Notify::new(),
             coordinator_heard: Mutex::default(),
@@ -209,6 +216,15 @@ impl Post {
         Listening { since: self.listening_since(), coordinator_heard: *lock(&self.coordinator_heard) }
     }
 
+    /// Sends a message that may get lost, soon.
+    pub(crate) fn say(&self, to: Address, content: Content) {
+        let mut said = lock(&self.said);
+        if said.len() < SAID_MAX {
+            said.push_back((to, content));
+        }
+        self.saying.notify_one();
+    }
+
     /// Waits until something was heard of others.
     pub(crate) async fn heard(&self) {
         self.heard.notified().await;
@@ -224,7 +240,7 @@ impl Post {
     }
 
     /// What this agent says of itself now.
-    fn presence(&self) -> Presence {
+    fn presence(&self, commands: Vec<RunningCommand>) -> Presence {
         let facts = self.facts();
         let trouble = self.watch.outages.describe();
         let status = match (&trouble, facts.busy > 0 || self.is_at_work()) {
@@ -247,7 +263,7 @@ impl Post {
             store_id: self.store_id,
             holds: facts.holds,
             waits_for: facts.waits_for,
-            commands: facts.commands,
+            commands,
             trouble,
             leaving: self.stop.is_draining(),
             peers: Vec::new(),
@@ -297,8 +313,17 @@ impl Post {
     /// Does `work` with the inbox open and the heart beating. A drain is told at once; the agent answers until its work
     /// is finished.
     pub(crate) async fn beside(&self, work: impl Future<Output = Result<(), Fatal>>) -> Result<(), Fatal> {
+        self.attended_by(&NoInbox, work).await
+    }
+
+    /// The same, with somebody to whom letters are handed.
+    pub(crate) async fn attended_by(
+        &self,
+        layer: &dyn Inbox,
+        work: impl Future<Output = Result<(), Fatal>>,
+    ) -> Result<(), Fatal> {
         let done = Stop::new();
-        let inbox = supervise(INBOX, self, &done, || self.session(&done));
+        let inbox = supervise(INBOX, self, &done, || self.session(layer, &done));
         let work = async {
             let ended = work.await;
             done.drain();
@@ -307,7 +332,7 @@ impl Post {
         tokio::try_join!(work, inbox).map(|_| ())
     }
 
-    async fn session(&self, done: &Stop) -> Result<(), Ended> {
+    async fn session(&self, layer: &dyn Inbox, done: &Stop) -> Result<(), Ended> {
         let id = &self.identity.agent_id;
         let bindings = [agent_key(id), layer_key(self.identity.layer), ALL_KEY.to_owned()];
         let bindings = bindings.map(|key| (Exchange::Agents, key));
@@ -325,18 +350,24 @@ impl Post {
                 () = self.unbound.notified() => return Ok(()),
                 // Nothing more is to be expected of this agent, but it is there until its work is finished.
                 () = self.stop.draining(), if !told_leaving => {
-                    self.tell(&*publisher).await?;
+                    self.tell(&*publisher, layer).await?;
                     told_leaving = true;
                 }
                 letters = inbox.next(64) => {
                     for delivery in letters? {
                         for letter in letter::open(&delivery).letters {
-                            self.on_letter(&*publisher, letter).await?;
+                            self.on_letter(&*publisher, layer, letter).await?;
                         }
                     }
                 }
+                () = self.saying.notified() => {
+                    let said = std::mem::take(&mut *lock(&self.said));
+                    for (to, content) in said {
+                        self.send(&*publisher, to, content).await?;
+                    }
+                }
                 () = tokio::time::sleep_until(next) => {
-                    self.tell(&*publisher).await?;
+                    self.tell(&*publisher, layer).await?;
                     next = tokio::time::Instant::now() + self.ground.timing.heartbeat;
                     self.heard.notify_one();
                 }
@@ -345,36 +376,53 @@ impl Post {
         }
     }
 
-    async fn on_letter(&self, publisher: &dyn Publisher, letter: Letter) -> Result<(), Ended> {
-        let sender = letter.envelope.sender_id;
+    async fn on_letter(&self, publisher: &dyn Publisher, layer: &dyn Inbox, letter: Letter) -> Result<(), Ended> {
+        let sender = letter.envelope.sender_id.as_str();
         if sender == self.identity.agent_id.as_str() {
             // Nobody gets its own broadcast.
             return Ok(());
         }
-        let is_answer = matches!(letter.envelope.content, Content::Pong(_));
-        match letter.envelope.content {
-            Content::Ping(_) => {
-                if let Ok(sender) = AgentId::new(sender) {
-                    let peers = self.remembered();
-                    let pong = Presence { peers, ..self.presence() };
-                    self.send(publisher, Address::agent(&sender), Content::Pong(pong)).await?;
+        let is_known = self.hear_letter(publisher, layer, &letter).await?;
+        match layer.on_letter(&letter) {
+            Some(replies) => {
+                for (to, content) in replies {
+                    self.send(publisher, to, content).await?;
                 }
             }
-            Content::Heartbeat(presence) | Content::Pong(presence) => {
-                if presence.layer != Layer::Client {
-                    if is_answer {
-                        self.check_store(&presence)?;
-                    }
-                    self.hear(presence, self.ground.clock.now());
-                }
+            None if is_known => {}
+            None => {
+                let kind = letter.envelope.content.name();
+                tracing::debug!(sender, kind, "a message for this agent has no meaning here");
             }
-            other => tracing::debug!(sender, kind = other.name(), "a message for this agent has no meaning here"),
         }
         Ok(())
     }
 
-    /// A heartbeat, to those who need to know.
-    async fn tell(&self, publisher: &dyn Publisher) -> Result<(), Ended> {
+    /// Whether a letter says or asks who is there.
+    async fn hear_letter(&self, publisher: &dyn Publisher, layer: &dyn Inbox, letter: &Letter) -> Result<bool, Ended> {
+        match &letter.envelope.content {
+            Content::Ping(_) => {
+                if let Ok(sender) = AgentId::new(&*letter.envelope.sender_id) {
+                    let peers = self.remembered();
+                    let pong = Presence { peers, ..self.presence(layer.commands()) };
+                    self.send(publisher, Address::agent(&sender), Content::Pong(pong)).await?;
+                }
+            }
+            content @ (Content::Heartbeat(presence) | Content::Pong(presence)) => {
+                if presence.layer != Layer::Client {
+                    if matches!(content, Content::Pong(_)) {
+                        self.check_store(presence)?;
+                    }
+                    self.hear(presence.clone(), self.ground.clock.now());
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// A heartbeat, to those who need to know. What an agent runs is the coordinators' matter.
+    async fn tell(&self, publisher: &dyn Publisher, layer: &dyn Inbox) -> Result<(), Ended> {
         // Nobody hears of it before it is over: heartbeats wait too. But the log says why.
         match self.ground.transport.hindrance() {
             Some(why) => _ = self.watch.outages.broke(BROKER, &why),
@@ -382,9 +430,9 @@ impl Post {
         }
         let own = self.facts().holds;
         self.watch.set_held(self.alive().into_iter().flat_map(|other| other.holds).chain(own).collect());
-        let presence = self.presence();
-        for layer in [Layer::Coordination, Layer::Management] {
-            self.send(publisher, Address::layer(layer), Content::Heartbeat(presence.clone())).await?;
+        let [brief, whole] = [Vec::new(), layer.commands()].map(|commands| self.presence(commands));
+        for (layer, presence) in [(Layer::Coordination, whole), (Layer::Management, brief)] {
+            self.send(publisher, Address::layer(layer), Content::Heartbeat(presence)).await?;
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::domain::BadInput;
@@ -21,11 +23,11 @@ pub fn start(configured: &str, format: Format, verbosity: i8) -> Result<(), BadI
     let filter = filter(configured, verbosity)?;
     // A log that nobody reads any more is dropped: the library would complain about it on the same broken pipe,
     // and panic.
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
     let builder = builder.log_internal_errors(false);
     let started = match format {
-        Format::Json => builder.json().flatten_event(true).with_current_span(true).finish().try_init(),
-        Format::Text => builder.with_ansi(has_colour()).with_target(verbosity > 0).finish().try_init(),
+        Format::Json => builder.json().flatten_event(true).with_current_span(true).finish().with(filter).try_init(),
+        Format::Text => builder.with_ansi(has_colour()).with_target(verbosity > 0).finish().with(filter).try_init(),
     };
     started.map_err(|error| BadInput::new(format!("the log can not be started: {error}")))
 }
@@ -36,7 +38,7 @@ pub fn start(configured: &str, format: Format, verbosity: i8) -> Result<(), BadI
 const QUIET: &str = "lapin=off,refinery_core=off,deadpool.postgres=off";
 
 /// The libraries below are heard from the second `-v` on, and before that only when something is wrong.
-fn filter(configured: &str, verbosity: i8) -> Result<EnvFilter, BadInput> {
+fn filter(configured: &str, verbosity: i8) -> Result<Targets, BadInput> {
     let directives = match verbosity {
         ..=-2 => "off",
         -1 => "error",
@@ -47,7 +49,8 @@ fn filter(configured: &str, verbosity: i8) -> Result<EnvFilter, BadInput> {
     };
     // Of two directives for one library the later holds.
     let quiet = if verbosity < 2 { QUIET } else { "" };
-    EnvFilter::try_new(format!("{quiet},{directives}")).map_err(|error| {
+    let directives_of_all = [quiet, directives].join(",");
+    directives_of_all.trim_start_matches(',').parse::<Targets>().map_err(|error| {
         BadInput::new(format!("`log.filter` is {}: {error}", quote(directives)))
             .or_else("a level, or levels by module: \"info,trireme=debug\"")
     })
@@ -78,10 +81,11 @@ mod tests {
     fn heard(configured: &str, verbosity: i8) -> String {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         let log = tracing_subscriber::fmt()
-            .with_env_filter(filter(configured, verbosity).expect("a filter"))
+            .with_max_level(LevelFilter::TRACE)
             .with_writer(std::sync::Mutex::new(writer))
             .without_time()
-            .finish();
+            .finish()
+            .with(filter(configured, verbosity).expect("a filter"));
         tracing::subscriber::with_default(log, || {
             tracing::error!(target: "lapin::channel", "L");
             tracing::warn!(target: "lapin::returned_messages", "l");

@@ -152,6 +152,12 @@ impl Address {
         Self { told: Some(told_key(partition)), ..Self::new(Exchange::Skills, skill) }
     }
 
+    /// A command that an executor leaves to another. `reply_to` says whose it is: its partition is told as before.
+    pub fn passed_on(skill: &str, reply_to: &str) -> Self {
+        let told = reply_to.strip_prefix("p.").map(|partition| format!("told.{partition}"));
+        Self { told, ..Self::new(Exchange::Skills, skill) }
+    }
+
     /// An executor's answer, to the `reply_to` of the command.
     pub fn results(reply_to: &str) -> Self {
         Self::new(Exchange::Results, reply_to)

@@ -165,12 +165,18 @@ async fn shown_redriven_and_dropped(place: Place) {
     let redriven = place.json(&["dead", "redrive", "--all", "--yes", "--rate", "50", "--json"]);
     assert_eq!(redriven, json!({ "redriven": 2, "left": 0, "not_redriven": [] }));
     assert_eq!(place.json(&["dead", "list", "--json"]), json!([]));
-    let mut back = [take(&transport, Queue::Coordination(0)).await, take(&transport, Queue::Coordination(0)).await];
-    // The told copy of the command was there before, unless the coordinator had taken it.
+    let mut back = Vec::new();
+    while back.len() < 2 {
+        // The phase's own alarms may have come in the meantime.
+        let delivery = take(&transport, Queue::Coordination(0)).await;
+        if delivery.properties.again {
+            back.push(delivery);
+        }
+    }
     back.sort_by_key(|delivery| delivery.body.len());
     assert_eq!((&back[0].body[..], &back[1].body[..]), (&b"no envelope"[..], alarm(ALARMS[1]).as_bytes()));
     for delivery in &back {
-        assert!(delivery.properties.again && delivery.death.is_none(), "{delivery:?}");
+        assert!(delivery.death.is_none(), "{delivery:?}");
         assert_eq!(delivery.exchange, format!("{namespace}.results"));
     }
     assert_eq!(back[1].properties.message_id.map(|id| id.to_string()).as_deref(), Some(ALARMS[1]));

@@ -50,6 +50,6 @@ async fn what_runs_is_finished_within_the_grace_period() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_takes_longer_is_given_back_and_not_charged() {
-    assert_eq!(drained_with_a_subtask_of(600_000).await, (30, 1));
+async fn what_takes_longer_is_released_and_not_charged() {
+    assert_eq!(drained_with_a_subtask_of(600_000).await, (30, 2));
 }

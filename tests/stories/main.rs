@@ -8,6 +8,7 @@ mod dead_letters;
 mod dead_processes;
 mod deleted;
 mod drain;
+mod executors;
 mod kills;
 mod outages;
 mod place;

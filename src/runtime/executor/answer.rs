@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::domain::decision::answer_id;
+use crate::domain::decision::{accepted_id, answer_id};
 use crate::runtime::letter::Pen;
 use crate::runtime::port::Report;
 use crate::wire::address::Address;
 use crate::wire::codec::{self, EncodeError};
-use crate::wire::content::{ExecuteSubtask, SubtaskCompletion, SubtaskFailure};
+use crate::wire::content::{ExecuteSubtask, SubtaskAccepted, SubtaskCompletion, SubtaskFailure};
 use crate::wire::{Content, Failure, MessageId, Timestamp};
 
 /// When an attempt ran; nothing when it never began.
@@ -24,6 +24,25 @@ pub(crate) struct Answer {
     /// The content's type.
     pub(crate) kind: &'static str,
     pub(crate) body: Bytes,
+}
+
+/// That this agent has taken on a leased command.
+pub(crate) fn acceptance(
+    pen: &Pen,
+    id: MessageId,
+    reply_to: &str,
+    command: &ExecuteSubtask,
+    now: Timestamp,
+) -> Option<Answer> {
+    let content = Content::SubtaskAccepted(SubtaskAccepted {
+        subtask_id: command.subtask_id,
+        attempt: command.attempt,
+        in_reply_to: id,
+        lease_ms: command.lease_ms,
+    });
+    let (to, accepted, kind) = (Address::results(reply_to), accepted_id(id, pen.agent.as_str()), content.name());
+    let body = codec::encode(&pen.envelope(accepted, &to, command.project_id, content, now)).ok()?;
+    Some(Answer { id: accepted, kind, body })
 }
 
 /// The answer to a command. What a runner says is not trusted: a result that no message can carry is the attempt's

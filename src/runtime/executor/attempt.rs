@@ -1,18 +1,20 @@
-//! One attempt: run in time, caught when it panics, and answered whatever happens.
+//! One attempt: accepted when it is leased, run in time, caught when it panics, and answered whatever happens.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Times, answer};
-use super::outbox::Finished;
+use super::answer::{Times, acceptance, answer};
+use super::halt::{Halt, Reason};
+use super::outbox::{Finished, Next};
 use super::{OfferedSkill, Shop};
-use crate::runtime::port::{Assignment, Report};
-use crate::wire::content::ExecuteSubtask;
-use crate::wire::{Failure, FailureKind, MessageId};
+use crate::runtime::port::{Assignment, Outgoing, Report};
+use crate::wire::content::{ExecuteSubtask, RunningCommand};
+use crate::wire::{Failure, FailureKind, MessageId, Timestamp};
 
 /// How long a runner may take to end what it started, after it was told to.
 pub(crate) const END_WITHIN: Duration = Duration::from_secs(5);
@@ -22,44 +24,69 @@ pub(crate) struct Task {
     pub(crate) id: MessageId,
     pub(crate) reply_to: String,
     pub(crate) command: ExecuteSubtask,
-    pub(crate) stop: CancellationToken,
+    pub(crate) halt: Halt,
+    /// The command anew, when this agent should leave it to others and nobody did so before.
+    pub(crate) elsewhere: Option<Box<Outgoing>>,
 }
 
-/// Runs the attempt and hands its answer to the outbox; nothing when it was given up without one.
+impl Task {
+    pub(crate) fn told(&self) -> RunningCommand {
+        let ExecuteSubtask { project_id, subtask_id, .. } = self.command;
+        RunningCommand { command: self.id, project_id, subtask_id }
+    }
+}
+
+/// Tells a leased command's owner who has it. When this is done its deliveries can be acked, and nobody but this agent
+/// knows of it any more.
+pub(crate) async fn accept(shop: &Shop, task: &Task) -> Result<(), Failure> {
+    let Some(letter) = acceptance(&shop.post.pen(), task.id, &task.reply_to, &task.command, shop.ground.clock.now())
+    else {
+        return Err(Failure::permanent("that it was accepted could not be written"));
+    };
+    let (confirmed, accepted) = oneshot::channel();
+    let next = Next::Accepted(confirmed);
+    shop.outbox.put(Finished { command: task.id, reply_to: task.reply_to.clone(), answer: letter, next }).await;
+    tokio::select! {
+        biased;
+        reason = task.halt.fired() => Err(reason.failure()),
+        accepted = accepted => accepted.map_err(|_| Reason::Released.failure()),
+    }
+}
+
+/// Runs the attempt and hands its answer to the outbox.
 pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) {
     let clock = &shop.ground.clock;
-    if clock.now() > task.command.not_after {
-        let failure = Failure::new(FailureKind::Timeout, "the command came too late to begin");
-        return finish(shop, task, Report::failed(failure), None).await;
+    if clock.now() > task.command.not_after && task.command.lease_ms.is_none() {
+        return refuse(shop, task, too_late()).await;
     }
     let started_at = Some(clock.now());
-    if let Some(report) = run(skill, &task).await {
-        finish(shop, task, report, started_at).await;
-    }
+    let report = run(skill, &task).await;
+    finish(shop, task, report, started_at).await;
 }
 
-/// What came of it; none when it was stopped from outside: then the command is given back.
-async fn run(skill: &OfferedSkill, task: &Task) -> Option<Report> {
+pub(crate) fn too_late() -> Failure {
+    Failure::new(FailureKind::Timeout, "the command came too late to begin")
+}
+
+async fn run(skill: &OfferedSkill, task: &Task) -> Report {
     let assignment = Assignment { command: task.command.clone() };
     let limit = Duration::from_millis(task.command.timeout_ms);
     let stop = CancellationToken::new();
     let mut attempt = AssertUnwindSafe(skill.runner.run(&assignment, stop.clone())).catch_unwind();
-    tokio::select! {
+    let failure = tokio::select! {
         biased;
-        done = &mut attempt => return Some(done.unwrap_or_else(|_| {
+        done = &mut attempt => return done.unwrap_or_else(|_| {
             Report::failed(Failure::new(FailureKind::Crashed, "the runner panicked"))
-        })),
-        () = task.stop.cancelled() => {}
-        () = tokio::time::sleep(limit) => {}
-    }
-    let timed_out = !task.stop.is_cancelled();
+        }),
+        reason = task.halt.fired() => reason.failure(),
+        () = tokio::time::sleep(limit) => {
+            Failure::new(FailureKind::Timeout, format!("still running after {} ms", task.command.timeout_ms))
+        }
+    };
     stop.cancel();
     let last_words = tokio::time::timeout(END_WITHIN, attempt).await;
     let log = last_words.ok().and_then(Result::ok).and_then(|report| report.log);
-    timed_out.then(|| {
-        let message = format!("still running after {} ms", task.command.timeout_ms);
-        Report { outcome: Err(Failure::new(FailureKind::Timeout, message)), log }
-    })
+    Report { outcome: Err(failure), log }
 }
 
 /// Answers without having run anything.
@@ -67,12 +94,12 @@ pub(crate) async fn refuse(shop: &Arc<Shop>, task: Task, failure: Failure) {
     finish(shop, task, Report::failed(failure), None).await;
 }
 
-async fn finish(shop: &Arc<Shop>, task: Task, report: Report, started_at: Option<crate::wire::Timestamp>) {
+async fn finish(shop: &Arc<Shop>, task: Task, report: Report, started_at: Option<Timestamp>) {
     let times = Times { started_at, finished_at: shop.ground.clock.now() };
     let pen = shop.post.pen();
     let Some(answer) = answer(&pen, task.id, &task.reply_to, &task.command, report, times) else {
         tracing::error!(command = %task.id, "an answer could not be written");
         return;
     };
-    shop.outbox.put(Finished { command: task.id, reply_to: task.reply_to, answer }).await;
+    shop.outbox.put(Finished { command: task.id, reply_to: task.reply_to, answer, next: Next::End }).await;
 }

@@ -1,13 +1,21 @@
 //! The executor process: does the work.
 //!
-//! A command is acked when its result is confirmed, so the broker itself redelivers the work of a process that
-//! died. Attempts outlive the connection that brought them: a command that is delivered again while it still runs
-//! here is not begun a second time, it waits for the same answer.
+//! A held command is acked when its result is confirmed, so the broker itself redelivers the work of a process that
+//! died. A leased one is acked when its owner knows who has it; from then on heartbeats list it. Attempts outlive the
+//! connection that brought them: a command that is delivered again while it still runs here is not begun a second time,
+//! it waits for the same answer. A stop answers what it does not finish: it uses up nobody's attempt.
 
 mod answer;
 mod attempt;
+mod avoid;
+mod cancelled;
+mod channel;
+mod halt;
+mod inbox;
 mod intake;
+mod leased;
 mod outbox;
+mod place;
 mod running;
 
 use std::collections::BTreeMap;
@@ -15,7 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::options::{Ground, Identity, SkillOptions};
@@ -23,11 +30,18 @@ use super::port::Runner;
 use super::presence::{Facts, Post};
 use super::stop::Stop;
 use super::supervise::Fatal;
+use avoid::Peers;
+use cancelled::Cancelled;
+use halt::Reason;
 use outbox::Outbox;
+use place::Room;
 use running::Running;
 
 /// How long the attempts that a stop cuts off have to end: what a runner may take, and a little.
 const ENDED_WITHIN: Duration = attempt::END_WITHIN.saturating_add(Duration::from_secs(1));
+/// How long it may then take to tell their owners. A broker that is away must not keep the process: it gives back what
+/// it can, and the leases of the rest run out.
+const TOLD_WITHIN: Duration = ENDED_WITHIN.saturating_add(Duration::from_secs(2));
 
 /// What an executor offers.
 pub struct ExecutorOptions {
@@ -48,12 +62,13 @@ pub(crate) struct Shop {
     pub(crate) ground: Ground,
     pub(crate) post: Post,
     pub(crate) skills: BTreeMap<String, OfferedSkill>,
-    /// One permit an attempt that runs.
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) room: Room,
     pub(crate) running: Running,
     /// The attempts' tasks: nothing that they started may outlive the process.
     pub(crate) attempts: TaskTracker,
     pub(crate) outbox: Outbox,
+    pub(crate) cancelled: Cancelled,
+    pub(crate) peers: Peers,
     pub(crate) stop: Stop,
 }
 
@@ -66,31 +81,47 @@ pub async fn run(ground: Ground, identity: Identity, options: ExecutorOptions, s
     let shop = Arc::new(Shop {
         post,
         skills: options.skills,
-        slots: Arc::new(Semaphore::new(options.slots as usize)),
+        room: Room::new(options.slots),
         running: Running::default(),
         attempts: TaskTracker::new(),
         outbox,
+        cancelled: Cancelled::default(),
+        peers: Peers::default(),
         stop: stop.clone(),
         ground,
     });
     let work = async {
-        let intakes = try_join_all(shop.skills.keys().map(|skill| intake::serve(&shop, skill)));
+        let intakes = async {
+            let done = try_join_all(shop.skills.keys().map(|skill| intake::serve(&shop, skill))).await;
+            // Also those whose channel broke meanwhile.
+            shop.running.until_idle().await;
+            done.map(|_| ())
+        };
         tokio::select! {
             biased;
-            done = intakes => done.map(|_| ()),
+            done = intakes => done,
             done = outbox::serve(&shop, finished) => done,
         }
     };
     let done = tokio::select! {
         biased;
-        () = stop.out_of_time(shop.ground.timing.grace) => Ok(()),
-        done = shop.post.beside(work) => done,
+        () = overdue(&shop) => Ok(()),
+        done = shop.post.attended_by(&*shop, work) => done,
     };
-    // Whatever still runs is ended; its commands go back to the broker with the channel, and are not charged.
-    shop.running.abort_all();
+    shop.running.halt_all(Reason::Released);
     shop.attempts.close();
     if tokio::time::timeout(ENDED_WITHIN, shop.attempts.wait()).await.is_err() {
         tracing::warn!(attempts = shop.attempts.len(), "left behind: runners that do not end");
     }
     done
+}
+
+/// A stop's time is up. What still runs is ended and answered `released`, which is charged to nobody; what can not be
+/// answered goes back with its channel.
+async fn overdue(shop: &Shop) {
+    shop.stop.out_of_time(shop.ground.timing.grace).await;
+    if !shop.stop.is_leaving() {
+        shop.running.halt_all(Reason::Released);
+        let _ = tokio::time::timeout(TOLD_WITHIN, shop.stop.leaving()).await;
+    }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Shop;
 use super::answer::Answer;
+use super::running::settle;
 use crate::runtime::port::{Confirmed, Outgoing, Properties, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
 use crate::wire::MessageId;
@@ -33,6 +34,15 @@ pub(crate) struct Finished {
     /// The routing key of the command's owner.
     pub(crate) reply_to: String,
     pub(crate) answer: Answer,
+    pub(crate) next: Next,
+}
+
+/// What becomes of a command when the broker has its answer.
+pub(crate) enum Next {
+    /// It is done with.
+    End,
+    /// Its owner knows who has it: whoever waits for that goes on.
+    Accepted(oneshot::Sender<()>),
 }
 
 /// The sending end, for attempts.
@@ -131,8 +141,10 @@ impl Desk {
             self.waiting.remove(key);
         }
         for finished in answered {
-            for receipt in shop.running.end(finished.command) {
-                receipt.settle().await;
+            match finished.next {
+                Next::End => settle(shop.running.end(finished.command)).await,
+                // Nobody waits any more for one that was cancelled meanwhile.
+                Next::Accepted(waiting) => drop(waiting.send(())),
             }
         }
     }

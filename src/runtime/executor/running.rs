@@ -1,18 +1,24 @@
-//! What runs here, by command, and the deliveries that wait for each answer.
+//! What this executor has taken in and not answered yet, by command, and the deliveries that wait for each answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::cancelled::Target;
+use super::halt::{Halt, Reason};
 use crate::broken::{self, Broken};
 use crate::runtime::port::{Acker, Tag};
 use crate::wire::MessageId;
 use crate::wire::content::RunningCommand;
 
-/// A delivery's claim to an ack: given when all of its commands are answered.
+/// A heartbeat lists so many of the commands that are not leased: it is a heartbeat, not a ledger.
+const TOLD_MAX: usize = 256;
+
+/// A delivery's claim to an ack: given when all of its commands are answered, or accepted.
 #[derive(Clone)]
 pub(crate) struct Receipt {
     acker: Arc<dyn Acker>,
@@ -20,16 +26,24 @@ pub(crate) struct Receipt {
     left: Arc<AtomicUsize>,
     /// Fires when an ack did not go through: the channel is of no use any more.
     broken: CancellationToken,
+    /// The channel is kept open for as long as there is one of these.
+    _open: TaskTrackerToken,
 }
 
 impl Receipt {
     /// For a delivery with this many commands.
-    pub(crate) fn new(acker: Arc<dyn Acker>, tag: Tag, commands: usize, broken: CancellationToken) -> Self {
-        Self { acker, tag, left: Arc::new(AtomicUsize::new(commands)), broken }
+    pub(crate) fn new(
+        acker: Arc<dyn Acker>,
+        tag: Tag,
+        commands: usize,
+        broken: CancellationToken,
+        open: TaskTrackerToken,
+    ) -> Self {
+        Self { acker, tag, left: Arc::new(AtomicUsize::new(commands)), broken, _open: open }
     }
 
-    /// One of its commands is answered. A channel that can not be acked on is to be closed: it gives the delivery back.
-    pub(crate) async fn settle(&self) {
+    /// One of its commands is done with. A channel that can not be acked on is to be closed: it gives the delivery back.
+    pub(crate) async fn settle(self) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1
             && !broken::is(Broken::AcksBeforeConfirms)
             && let Err(error) = self.acker.ack(self.tag, false).await
@@ -37,6 +51,12 @@ impl Receipt {
             tracing::debug!(%error, "an ack did not go through; the command will be delivered again");
             self.broken.cancel();
         }
+    }
+}
+
+pub(crate) async fn settle(receipts: Vec<Receipt>) {
+    for receipt in receipts {
+        receipt.settle().await;
     }
 }
 
@@ -52,7 +72,18 @@ struct Attempt {
     /// What heartbeats tell of it.
     told: RunningCommand,
     receipts: Vec<Receipt>,
-    stop: CancellationToken,
+    halt: Halt,
+    /// It is leased, and its owner knows who has it: its deliveries are acked already.
+    accepted: bool,
+}
+
+/// What a command that came in is here.
+pub(crate) enum Begun {
+    New(Halt),
+    /// It runs here already, and the delivery only waits for its answer.
+    Known,
+    /// It runs here already, and its owner knows: the delivery may be acked.
+    Accepted(Vec<Receipt>),
 }
 
 impl Running {
@@ -60,14 +91,25 @@ impl Running {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a command in; none when it runs here already, and the delivery only waits for its answer.
-    pub(crate) fn begin(&self, told: RunningCommand, receipt: Receipt) -> Option<CancellationToken> {
+    /// Takes a command in.
+    pub(crate) fn begin(&self, told: RunningCommand, receipt: Receipt) -> Begun {
+        self.take_back(told, vec![receipt], Halt::default())
+    }
+
+    /// Takes in a command that was [ended](Self::end) here without an answer.
+    pub(crate) fn take_back(&self, told: RunningCommand, receipts: Vec<Receipt>, halt: Halt) -> Begun {
         let mut attempts = self.lock();
-        let is_new = !attempts.contains_key(&told.command);
-        let fresh = || Attempt { told, receipts: Vec::new(), stop: CancellationToken::new() };
-        let attempt = attempts.entry(told.command).or_insert_with(fresh);
-        attempt.receipts.push(receipt);
-        is_new.then(|| attempt.stop.clone())
+        match attempts.get_mut(&told.command) {
+            None => {
+                attempts.insert(told.command, Attempt { told, receipts, halt: halt.clone(), accepted: false });
+                Begun::New(halt)
+            }
+            Some(attempt) if attempt.accepted => Begun::Accepted(receipts),
+            Some(attempt) => {
+                attempt.receipts.extend(receipts);
+                Begun::Known
+            }
+        }
     }
 
     /// The answer of a command is confirmed: its deliveries may be acked.
@@ -80,12 +122,24 @@ impl Running {
         receipts
     }
 
+    /// Its owner knows that this agent has it: its deliveries may be acked.
+    pub(crate) fn accept(&self, command: MessageId) -> Vec<Receipt> {
+        let mut attempts = self.lock();
+        let Some(attempt) = attempts.get_mut(&command) else { return Vec::new() };
+        attempt.accepted = true;
+        std::mem::take(&mut attempt.receipts)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
 
-    pub(crate) fn commands(&self, most: usize) -> Vec<RunningCommand> {
-        self.lock().values().take(most).map(|attempt| attempt.told).collect()
+    /// For heartbeats: all that are leased, since that is what keeps the lease, and some of the others.
+    pub(crate) fn told(&self) -> Vec<RunningCommand> {
+        let attempts = self.lock();
+        let leased = attempts.values().filter(|attempt| attempt.accepted);
+        let held = attempts.values().filter(|attempt| !attempt.accepted).take(TOLD_MAX);
+        leased.chain(held).map(|attempt| attempt.told).collect()
     }
 
     /// Waits until everything is answered and confirmed.
@@ -101,7 +155,14 @@ impl Running {
         }
     }
 
-    pub(crate) fn abort_all(&self) {
-        self.lock().values().for_each(|attempt| attempt.stop.cancel());
+    pub(crate) fn halt_all(&self, reason: Reason) {
+        self.lock().values().for_each(|attempt| attempt.halt.fire(reason));
+    }
+
+    pub(crate) fn cancel(&self, targets: &[Target]) {
+        let meant: BTreeSet<&Target> = targets.iter().collect();
+        let attempts = self.lock();
+        let is_meant = |attempt: &&Attempt| Target::of_command(&attempt.told).iter().any(|one| meant.contains(one));
+        attempts.values().filter(is_meant).for_each(|attempt| attempt.halt.fire(Reason::Cancelled));
     }
 }

@@ -178,6 +178,8 @@ pub struct Properties {
     pub attempt: Option<u32>,
     /// Header `x-again`: an input that was handled before is to have its effects again.
     pub again: bool,
+    /// Header `x-passed-on`: a command that an executor has left to another.
+    pub passed_on: bool,
     /// Header `x-reason`: why we put a letter among the dead.
     pub reason: Option<String>,
     /// Header `x-origin`: the exchange that a letter came in through, by its full name, before we put it there.

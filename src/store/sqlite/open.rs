@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -15,14 +16,18 @@ use crate::store::unusable;
 const APPLICATION_ID: i32 = 0x5452_4952;
 /// All statements of this adapter, and some room.
 const STATEMENTS_MAX: usize = 32;
+/// Between two attempts to open a file that other processes are changing.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// A connection that writes, to a file that is made or brought up to date where that is needed.
 pub fn writer(path: &Path, options: SqliteOptions) -> Result<Connection, StoreError> {
     check_path(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = connect(path, flags, options)?;
-    prepare(&mut connection, path, options)?;
-    Ok(connection)
+    patiently(options, || {
+        let mut connection = connect(path, flags, options)?;
+        prepare(&mut connection, path, options)?;
+        Ok(connection)
+    })
 }
 
 /// A connection that only reads, to a file that is there and up to date.
@@ -33,10 +38,24 @@ pub fn reader(path: &Path, options: SqliteOptions) -> Result<Connection, StoreEr
         return Err(StoreError::NotReady(what));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(path, flags, options)?;
-    match schema(&connection, path)? {
-        Schema::Current => Ok(connection),
-        Schema::Older => Err(too_old()),
+    patiently(options, || {
+        let connection = connect(path, flags, options)?;
+        match schema(&connection, path)? {
+            Schema::Current => Ok(connection),
+            Schema::Older => Err(too_old()),
+        }
+    })
+}
+
+/// SQLite waits for another process's write by itself, but not in every state: not while one changes the journal mode,
+/// or mends a file that another left behind.
+fn patiently<T>(options: SqliteOptions, mut open: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let until = Instant::now() + options.busy_timeout;
+    loop {
+        match open() {
+            Err(StoreError::Unreachable(_)) if Instant::now() < until => std::thread::sleep(BUSY_PAUSE),
+            opened => return opened,
+        }
     }
 }
 

@@ -50,6 +50,9 @@ fn headers(properties: &Properties, told: Option<&str>) -> FieldTable {
     if properties.again {
         headers.insert("x-again".into(), AMQPValue::Boolean(true));
     }
+    if properties.passed_on {
+        headers.insert("x-passed-on".into(), AMQPValue::Boolean(true));
+    }
     if let Some(reason) = &properties.reason {
         let end = reason.floor_char_boundary(REASON_BYTES_MAX);
         headers.insert("x-reason".into(), AMQPValue::LongString(reason[..end].into()));
@@ -77,6 +80,7 @@ pub(super) fn from_amqp(amqp: &BasicProperties) -> Properties {
         reply_to: field(amqp.reply_to()),
         attempt: header("attempt").and_then(number),
         again: matches!(header("x-again"), Some(AMQPValue::Boolean(true))),
+        passed_on: matches!(header("x-passed-on"), Some(AMQPValue::Boolean(true))),
         reason: header("x-reason").and_then(string),
         origin: header("x-origin").and_then(string),
         set_aside_at: match header("x-set-aside-at") {
@@ -181,7 +185,9 @@ mod tests {
         };
         for value in values() {
             let mut headers = FieldTable::default();
-            for name in ["attempt", "x-again", "x-reason", "x-origin", "x-delivery-count", "x-death", "CC"] {
+            for name in
+                ["attempt", "x-again", "x-passed-on", "x-reason", "x-origin", "x-delivery-count", "x-death", "CC"]
+            {
                 headers.insert(name.into(), value.clone());
             }
             let amqp = BasicProperties::default()

@@ -284,7 +284,10 @@ async fn nothing_slips_past_an_assertion() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_open_a_new_store_at_once() {
-    races::many_open_a_new_store_at_once(&Sqlite::new()).await;
+    // Which step of one meets which of another is chance.
+    for _ in 0..20 {
+        races::many_open_a_new_store_at_once(&Sqlite::new()).await;
+    }
 }
 
 #[tokio::test]

@@ -101,6 +101,7 @@ pub async fn properties_survive(broker: &dyn Broker) {
         reply_to: Some("p.1".into()),
         attempt: Some(u32::MAX),
         again: true,
+        passed_on: true,
         reason: Some("mögliche Gründe: \u{1F6A3}\n".into()),
         origin: Some("suite.skills".into()),
         set_aside_at: Some(Timestamp(-1)),

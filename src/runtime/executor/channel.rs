@@ -1,0 +1,177 @@
+//! One channel that brings commands of one skill: what of a delivery is a task, and what is set aside.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::attempt::{Task, refuse};
+use super::intake::part;
+use super::running::{Begun, Receipt, settle};
+use super::{OfferedSkill, Shop};
+use crate::broken::{self, Broken};
+use crate::runtime::letter::{self, Aside, Letter, Opened};
+use crate::runtime::port::{Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher};
+use crate::runtime::supervise::Ended;
+use crate::wire::address::{Address, Queue};
+use crate::wire::content::{ExecuteSubtask, RunningCommand};
+use crate::wire::{Content, Failure, FailureKind};
+
+/// A consumer with what goes with it.
+pub(super) struct Channel<'a> {
+    shop: &'a Arc<Shop>,
+    skill: &'a str,
+    pub(super) offered: &'a OfferedSkill,
+    consumer: Box<dyn Consumer>,
+    pub(super) publisher: Arc<dyn Publisher>,
+    /// Fires when an ack did not go through.
+    broken: CancellationToken,
+    /// Counts the deliveries that are not acked yet.
+    open: TaskTracker,
+}
+
+impl<'a> Channel<'a> {
+    pub(super) async fn open(
+        shop: &'a Arc<Shop>,
+        skill: &'a str,
+        offered: &'a OfferedSkill,
+        prefetch: u16,
+    ) -> Result<Self, Ended> {
+        let transport = &shop.ground.transport;
+        let consumer = transport.consume(&Queue::Skill(skill.to_owned()), prefetch).await?;
+        let publisher = Arc::from(transport.publisher().await?);
+        shop.post.consumes(&part(skill));
+        let (broken, open) = (CancellationToken::new(), TaskTracker::new());
+        Ok(Self { shop, skill, offered, consumer, publisher, broken, open })
+    }
+
+    /// The next deliveries; none when this process is to stop.
+    pub(super) async fn next(&mut self, most: usize) -> Result<Option<Vec<Delivery>>, Ended> {
+        tokio::select! {
+            biased;
+            () = self.shop.stop.draining() => Ok(None),
+            () = self.broken.cancelled() => Err(Ended::Broken("an ack did not go through".into())),
+            deliveries = self.consumer.next(most) => Ok(Some(deliveries?)),
+        }
+    }
+
+    /// No more deliveries from here on but those that came already.
+    pub(super) async fn stop(&mut self) -> Result<(), Ended> {
+        Ok(self.consumer.stop().await?)
+    }
+
+    /// What came before it was stopped.
+    pub(super) async fn rest(&mut self, most: usize) -> Option<Vec<Delivery>> {
+        self.consumer.next(most).await.ok()
+    }
+
+    /// Waits until all that came is acked, and closes.
+    pub(super) async fn settled(self) {
+        self.open.close();
+        self.open.wait().await;
+    }
+
+    /// The tasks that a delivery brings.
+    pub(super) async fn take(&mut self, delivery: &Delivery) -> Result<Vec<Task>, Ended> {
+        if broken::is(Broken::AcksBeforeConfirms) {
+            self.consumer.acker().ack(delivery.tag, false).await?;
+        }
+        let Opened { letters, unreadable } = letter::open(delivery);
+        let (acker, broken, open) = (self.consumer.acker(), self.broken.clone(), self.open.token());
+        let receipt = Receipt::new(acker, delivery.tag, letters.len() + unreadable.len(), broken, open);
+        for part in unreadable {
+            self.set_aside(delivery, &part.header(), part.bytes, receipt.clone()).await?;
+        }
+        let mut tasks = Vec::with_capacity(letters.len());
+        for letter in letters {
+            match self.task_of(letter, delivery, &receipt) {
+                Ok((Begun::New(_), task)) => tasks.extend(self.checked(task).await),
+                Ok((Begun::Known, _)) => {}
+                Ok((Begun::Accepted(receipts), _)) => settle(receipts).await,
+                Err((reason, body)) => self.set_aside(delivery, &reason, body, receipt.clone()).await?,
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// The task that a letter brings, and what it is here.
+    fn task_of(
+        &self,
+        letter: Letter,
+        delivery: &Delivery,
+        receipt: &Receipt,
+    ) -> Result<(Begun, Task), (String, Bytes)> {
+        let (Content::ExecuteSubtask(command), Some(reply_to)) =
+            (&letter.envelope.content, &delivery.properties.reply_to)
+        else {
+            let is_command = matches!(letter.envelope.content, Content::ExecuteSubtask(_));
+            let reason = if is_command { "no_reply_to" } else { "not_for_an_executor" };
+            return Err((reason.into(), letter.body()));
+        };
+        let (id, reply_to) = (letter.envelope.message_id, reply_to.clone());
+        let ExecuteSubtask { project_id, subtask_id, .. } = *command;
+        let begun = self.shop.running.begin(RunningCommand { command: id, project_id, subtask_id }, receipt.clone());
+        let halt = if let Begun::New(halt) = &begun { halt.clone() } else { Default::default() };
+        let elsewhere = self.elsewhere(command, &letter, delivery).map(Box::new);
+        Ok((begun, Task { id, reply_to, command: command.clone(), halt, elsewhere }))
+    }
+
+    /// The command anew, for another executor.
+    fn elsewhere(&self, command: &ExecuteSubtask, letter: &Letter, delivery: &Delivery) -> Option<Outgoing> {
+        let own = &self.shop.post.identity().agent_id;
+        if !command.avoid.contains(own) || delivery.properties.passed_on {
+            return None;
+        }
+        Some(Outgoing {
+            address: Address::passed_on(&delivery.key, delivery.properties.reply_to.as_deref()?),
+            mandatory: true,
+            properties: Properties {
+                message_id: Some(letter.envelope.message_id),
+                kind: Some(letter.envelope.content.name().into()),
+                passed_on: true,
+                again: false,
+                reason: None,
+                ..delivery.properties.clone()
+            },
+            body: letter.body(),
+        })
+    }
+
+    /// The task, unless it is answered already: nobody wants it, or it is in the wrong queue.
+    async fn checked(&mut self, task: Task) -> Option<Task> {
+        if self.shop.drop_if_cancelled(&task) {
+            let failure = task.halt.fired().await.failure();
+            refuse(self.shop, task, failure).await;
+            return None;
+        }
+        if task.command.skill != self.skill {
+            let message = format!("this executor took `{}` from the queue of `{}`", task.command.skill, self.skill);
+            refuse(self.shop, task, Failure::new(FailureKind::Unsupported, message)).await;
+            return None;
+        }
+        Some(task)
+    }
+
+    /// A command that can not be read or answered goes to the dead letters.
+    async fn set_aside(
+        &mut self,
+        delivery: &Delivery,
+        reason: &str,
+        body: Bytes,
+        receipt: Receipt,
+    ) -> Result<(), Ended> {
+        tracing::warn!(reason, key = delivery.key, "a message was set aside");
+        let (exchange, id) = (letter::exchange(delivery), delivery.properties.message_id);
+        let at = self.shop.ground.clock.now();
+        let outgoing =
+            letter::dead(&Aside { exchange: Some(exchange), key: &delivery.key, id, reason, at }, None, body);
+        match self.publisher.publish(outgoing).await?.await {
+            Confirmed::Accepted => {
+                receipt.settle().await;
+                Ok(())
+            }
+            other => Err(Ended::Broken(format!("a dead letter was not taken: {other:?}"))),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Where commands of a leased skill come in. A leased command is acked when it begins, and then nobody but this process
+//! knows of it; so one is taken only when there is room for it, and while there is none nothing is consumed: it would
+//! wait here for hours, although others may have room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::attempt::{accept, refuse};
+use super::avoid::pass_on;
+use super::channel::Channel;
+use super::intake::work;
+use super::running::settle;
+use super::{OfferedSkill, Shop, place};
+use crate::runtime::port::Delivery;
+use crate::runtime::supervise::Ended;
+
+/// The room that there was may be taken by another skill before the command comes. Then it is given back soon.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Consumes whenever there is room, until the process stops.
+pub(super) async fn session(
+    shop: &Arc<Shop>,
+    skill: &str,
+    offered: &OfferedSkill,
+    room: &Arc<Semaphore>,
+) -> Result<(), Ended> {
+    loop {
+        tokio::select! {
+            biased;
+            () = shop.stop.draining() => return Ok(()),
+            () = shop.room.until_free(room) => {}
+        }
+        while_free(shop, skill, offered, room).await?;
+    }
+}
+
+/// Takes one command after the other for as long as there is room for the next.
+async fn while_free(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc<Semaphore>) -> Result<(), Ended> {
+    let mut channel = Channel::open(shop, skill, offered, 1).await?;
+    let mut is_open = true;
+    while is_open {
+        let Some(deliveries) = channel.next(1).await? else { break };
+        is_open = take(shop, &mut channel, room, &deliveries).await?;
+    }
+    if is_open {
+        channel.stop().await?;
+    }
+    while let Some(deliveries) = channel.rest(1).await {
+        take(shop, &mut channel, room, &deliveries).await?;
+    }
+    channel.settled().await;
+    Ok(())
+}
+
+/// False when there is no room for more, and the channel was stopped.
+async fn take(
+    shop: &Arc<Shop>,
+    channel: &mut Channel<'_>,
+    room: &Arc<Semaphore>,
+    deliveries: &[Delivery],
+) -> Result<bool, Ended> {
+    let mut is_open = true;
+    for delivery in deliveries {
+        for mut task in channel.take(delivery).await? {
+            let publisher = channel.publisher.clone();
+            if pass_on(shop, &*publisher, &mut task).await {
+                continue;
+            }
+            let place = match place::wait(shop, room, &task, Some(PATIENCE)).await {
+                Ok(place) => place,
+                Err(failure) => {
+                    refuse(shop, task, failure).await;
+                    continue;
+                }
+            };
+            let receipts = match task.command.lease_ms {
+                Some(_) => match accept(shop, &task).await {
+                    Ok(()) => shop.running.accept(task.id),
+                    Err(failure) => {
+                        refuse(shop, task, failure).await;
+                        continue;
+                    }
+                },
+                // By other settings than ours it is held: its ack waits for its answer.
+                None => Vec::new(),
+            };
+            let (of_task, offered) = (shop.clone(), channel.offered.clone());
+            shop.attempts.spawn(async move { work(&of_task, &offered, task, place).await });
+            // Before the ack: with it the broker would send the next.
+            if is_open && !shop.room.is_free(room) {
+                is_open = false;
+                channel.stop().await?;
+            }
+            settle(receipts).await;
+        }
+    }
+    Ok(is_open)
+}

@@ -1,0 +1,58 @@
+//! A leased command is accepted, acked when it begins, listed by every heartbeat, and answered like any other.
+
+use trireme::domain::decision::accepted_id;
+use trireme::wire::Content;
+use trireme::wire::content::ExecuteSubtask;
+
+use super::on_both;
+use super::owner::{Owner, command};
+use super::place::{LEASED, Place};
+
+fn leased(ordinal: u32) -> ExecuteSubtask {
+    ExecuteSubtask { lease_ms: Some(30_000), ..command(LEASED, ordinal) }
+}
+
+async fn accepted(owner: &mut Owner, ordinal: u32) {
+    let answer = owner.answer().await;
+    match answer.content {
+        Content::SubtaskAccepted(accepted) => {
+            assert_eq!((accepted.subtask_id.ordinal, accepted.attempt, accepted.lease_ms), (ordinal, 1, Some(30_000)));
+            assert_eq!(answer.message_id, accepted_id(accepted.in_reply_to, "worker"));
+        }
+        other => panic!("an acceptance was expected: {other:?}"),
+    }
+}
+
+async fn one_after_the_other(place: &Place) {
+    let mut worker = place.executor("worker", 2);
+    let mut owner = Owner::join(place).await;
+    let first = owner.command(leased(1)).await;
+    accepted(&mut owner, 1).await;
+    assert_eq!(worker.begun().await, 1);
+    owner.heartbeat_with(&[first]).await;
+    // Its consumer takes one at a time: that the second comes means that the first was acked.
+    let second = owner.command(leased(2)).await;
+    accepted(&mut owner, 2).await;
+    assert_eq!(worker.begun().await, 2);
+    owner.heartbeat_with(&[first, second]).await;
+    // There is no room for a third: it is not taken, and others could have it.
+    let third = owner.command(leased(3)).await;
+    owner.until_queue_has(LEASED, 1, 0).await;
+    worker.open(1);
+    let (done, _) = owner.completion().await;
+    accepted(&mut owner, 3).await;
+    assert_eq!(worker.begun().await, 3);
+    // What is answered is listed no more.
+    owner.heartbeat_with(&[if done == 1 { second } else { first }, third]).await;
+    worker.open(2);
+    owner.completion().await;
+    owner.completion().await;
+    owner.heartbeat_with(&[]).await;
+    owner.until_queue_has(LEASED, 0, 1).await;
+    worker.drained().await;
+}
+
+#[tokio::test]
+async fn leased_commands_are_accepted_as_there_is_room_and_listed_until_they_are_answered() {
+    on_both(one_after_the_other).await;
+}
