@@ -1,5 +1,7 @@
 //! From a phase's goals to its graph, and from a subtask to its command.
 
+use std::collections::BTreeSet;
+
 use super::window::Window;
 use crate::domain::check;
 use crate::domain::expand::{SkillDefaults, Spec, expand};
@@ -61,8 +63,8 @@ fn defaults(world: &World, window: &Window, skill: &str) -> Result<SkillDefaults
         return Ok(SkillDefaults::new(OFFERED_TIMEOUT_MS, OFFERED_ATTEMPTS));
     }
     let offered = window.offered();
-    let known = world.skills.keys().chain(&offered).map(String::as_str);
-    let hint = nearest::hint(skill, known).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let known: BTreeSet<&str> = world.skills.keys().chain(&offered).map(String::as_str).collect();
+    let hint = nearest::hint(skill, known.iter().copied()).map(|hint| format!(" ({hint})")).unwrap_or_default();
     Err(format!("nobody has the skill `{skill}`{hint}"))
 }
 
