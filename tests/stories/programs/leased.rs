@@ -75,7 +75,8 @@ async fn an_executor_that_comes_back_after_its_lease_is_fenced() {
 
 async fn late(place: Place) {
     let _owners = owners(&place);
-    let sleeper = place.worker(&["executor", "--id", "sleeper"]);
+    // With one place for work it waits for no other command while it sleeps.
+    let sleeper = place.worker(&["executor", "--id", "sleeper", "--slots", "1"]);
     let id = place.submit(ONE);
     place.wait_until("it is accepted", || accepted(&place, &id) == 1);
     place.wait_until("it has begun", || place.lines("began") == ["1"]);
