@@ -92,6 +92,26 @@ async fn what_a_project_waits_for_was_in_a_queue_that_was_deleted() {
     team.leave().await;
 }
 
+/// A result, and the alarm that would miss it: the project's alarm finds that its phase sleeps.
+#[tokio::test(start_paused = true)]
+async fn a_phase_whose_alarm_was_in_a_queue_that_was_deleted_is_woken() {
+    let mut team = Team::start().await;
+    let mut client = team.client().await;
+    let work = SubtaskPlan { input: Some(json!({ "ms": 1_000 }).into()), ..SubtaskPlan::new("work", "sleep") };
+    client.submit(ProjectId(Uuid::from_u128(7)), request("work", vec![work])).await.expect("submitted");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    team.dismiss(Layer::Coordination).await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(lose(&team, |queue| matches!(queue, Queue::Coordination(_))).await, 2, "a result and an alarm");
+    team.declare().await;
+    team.join(Layer::Coordination).await;
+    // The deadline of its attempt is eleven minutes away.
+    let ended = tokio::time::timeout(Duration::from_secs(1_200), client.completion()).await;
+    let ended = ended.expect("it is woken").expect("a word about it");
+    assert_eq!((ended.status, ended.final_report.counts.completed), (Status::Completed, 1));
+    team.leave().await;
+}
+
 /// Deletes these queues; the answer is how many messages that were ready are lost.
 async fn lose(team: &Team, which: impl Fn(&Queue) -> bool) -> u32 {
     let stranger = team.world("stranger").await;
