@@ -15,7 +15,7 @@
 //!
 //! | input | open phase | ended phase | unknown phase |
 //! | --- | --- | --- | --- |
-//! | Start | nothing | reports again if it is a newer word | opens it |
+//! | Start | nothing, or the alarm anew when it got lost | reports again if it is a newer word | opens it |
 //! | Completion, Failure of the current command | recorded | nothing | refused |
 //! | of one that is not wanted any more | need not be told again | the same | refused |
 //! | of another | nothing | nothing | refused |
@@ -61,7 +61,7 @@ pub fn decide(phase: &mut Phase, cause: MessageId, input: &Input, context: &Cont
     let mut draft = Draft::new(phase, cause, context);
     let verdict = match (input, is_open, has_ended) {
         (Input::Start(start), false, _) => open::on_start(&mut draft, start),
-        (Input::Start(_), true, false) => Err(Decision::Nothing("the phase is open")),
+        (Input::Start(_), true, false) => sweep::on_start_again(&mut draft),
         (Input::Start(start), true, true) => sweep::on_start_after_end(&mut draft, start),
         (Input::Word(word), _, false) => words::on_word(&mut draft, word),
         (Input::Word(_), _, true) => Err(Decision::Nothing("the phase has ended")),

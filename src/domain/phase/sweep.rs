@@ -102,6 +102,15 @@ pub(super) fn on_recover_after_end(draft: &mut Draft<'_>) -> Result<(), Decision
     Ok(())
 }
 
+/// The phase was handed over again. It knows that it is open; whether its alarm is still out is worth a look.
+pub(super) fn on_start_again(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
+    set_alarm(draft, false);
+    match draft.is_empty() {
+        true => Err(Decision::Nothing("the phase is open")),
+        false => Ok(()),
+    }
+}
+
 /// The phase was handed over again by a manager that has not heard of its end.
 pub(super) fn on_start_after_end(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decision<Event>> {
     match draft.phase.opened.as_ref().is_some_and(|opened| start.project_version > opened.project_version) {

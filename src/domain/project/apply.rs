@@ -24,8 +24,10 @@ impl Project {
                 if let Some(phase) = self.latest_mut(*phase) {
                     phase.status = Status::Busy;
                     phase.partition = Some(*partition);
-                    phase.started_by = Some(*cause);
-                    phase.started_at = *at;
+                    if phase.started_by.replace(*cause).is_none() {
+                        phase.started_at = *at;
+                    }
+                    phase.handed_over_at = *at;
                     phase.started_version = version;
                 }
             }

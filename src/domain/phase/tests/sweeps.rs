@@ -57,6 +57,19 @@ fn an_alarm_that_nobody_knows_sweeps_too_and_a_stale_one_does_not() {
 }
 
 #[test]
+fn a_phase_that_is_handed_over_again_sets_an_alarm_in_the_place_of_one_that_got_lost() {
+    let mut bench = Bench::open("a");
+    let due = bench.phase.alarm().expect("an alarm").not_before;
+    let mut again_at = |ms| {
+        bench.now = due.plus_ms(ms);
+        bench.give(start(Ok(graph("a")))).effects
+    };
+    assert_eq!(again_at(60_000), [], "it may only be late");
+    assert_eq!(again_at(60_001), [Effect::Alarm { number: 2 }]);
+    assert_eq!(again_at(60_002), []);
+}
+
+#[test]
 fn a_nearer_due_time_takes_the_alarm_over() {
     let mut bench = Bench::open("a; b");
     let step = bench.fail(0, FailureKind::Released);
