@@ -1,12 +1,13 @@
 //! The simulator: the shipped runtime (managers, coordinators, executors) on the in-memory broker and store, one
 //! thread, one seed a schedule. Nothing in this folder decides, dispatches, acks or commits: it wraps ports to let
-//! things go wrong, starts and ends processes, submits projects, and checks rules.
+//! things go wrong, starts and ends processes, submits projects, says operators' words about them, and checks rules.
 //!
 //! ```text
-//! seed -> weather (which faults, how often), team, projects
+//! seed -> weather (which faults, how often), team, projects, words
 //!   shipped runtime --port call--> wrapper: a fault may strike --> memory broker, memory store
 //!                                     `--> a step: every rule of `watch` is looked at
-//!   storm ... heal ... every project has to end, as its plan says, with every result, and empty queues
+//!   storm ... heal ... every project has to end, as its plan, its policy and the words about it say, with every
+//!   result, and empty queues
 //! ```
 //!
 //! `TRIREME_SIM_SEEDS=n` runs n seeds, `TRIREME_SIM_SEED=n` one, `TRIREME_SIM_TRACE=1` prints every step.

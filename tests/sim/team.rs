@@ -54,7 +54,7 @@ impl Terms {
             lease_ms: None,
         };
         let frail = SkillDefaults { max_attempts: 1, fallback: Some(fallback), ..usual.clone() };
-        let heartbeat = Duration::from_secs(sim.draw(|random| random.pick(&[5, 15])));
+        let heartbeat = Duration::from_secs(sim.draw(|random| random.pick(&[10, 20])));
         let lease_ms = u64::try_from(3 * heartbeat.as_millis()).ok();
         let leased = SkillDefaults { timeout_ms: LEASED_TIMEOUT_MS, lease_ms, ..usual.clone() };
         let skills = [
