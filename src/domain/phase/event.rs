@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::domain::alarm::CurrentAlarm;
 use crate::domain::decision::cut;
 use crate::domain::expand::Spec;
-use crate::wire::content::PlaybookRef;
+use crate::wire::content::{Former, PlaybookRef};
 use crate::wire::{AgentId, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, Timestamp};
 
 /// One event of the stream `phase/<project>/<n>`.
@@ -199,6 +199,9 @@ pub struct Opened {
     pub id_namespace: Uuid,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playbook: Option<PlaybookRef>,
+    /// The phase whose place it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
 }
 
 /// What a failed attempt means for its subtask.

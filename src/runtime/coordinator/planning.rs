@@ -93,15 +93,23 @@ pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Fli
 
 /// What the phase keeps of the one whose place it takes.
 pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Start) -> Result<(), StoreError> {
-    let (Some(former), Ok(plan)) = (start.former, &start.plan) else { return Ok(()) };
-    let stream = StreamId::Phase(project, former.phase);
-    let mut old = Phase::default();
+    let (Some(mut former), Ok(plan)) = (start.former, &start.plan) else { return Ok(()) };
+    let mut old = load(store, StreamId::Phase(project, former.phase)).await?;
+    while let Some(phase) = phase::instead_of(&old) {
+        former.phase = phase;
+        old = load(store, StreamId::Phase(project, phase)).await?;
+    }
+    (start.kept, start.left_out) = phase::keep(&old, &former, plan);
+    Ok(())
+}
+
+async fn load(store: &dyn Store, stream: StreamId) -> Result<Phase, StoreError> {
+    let mut phase = Phase::default();
     for raw in &store.load_from_start(stream).await?.events {
         let event: Event = raw.read().map_err(|error| {
             StoreError::Unusable(format!("stream {stream} has an event that this version can not read: {error}"))
         })?;
-        old.apply(&event);
+        phase.apply(&event);
     }
-    (start.kept, start.left_out) = phase::keep(&old, &former, plan);
-    Ok(())
+    Ok(phase)
 }
