@@ -99,11 +99,6 @@ impl ProjectFile {
 
     /// A project without a file: its goals are a planner's matter.
     pub fn named(name: &str, description: &str) -> Result<Self, BadInput> {
-        if description.trim().is_empty() {
-            return Err(
-                BadInput::new("the description is empty").or_else("say what is wanted: planners make goals of it")
-            );
-        }
         let tree = Map::from_iter([("name".to_owned(), name.into()), ("description".to_owned(), description.into())]);
         let table = Table::new("", &tree, &PROJECT_KEYS)?;
         let file = Self {
