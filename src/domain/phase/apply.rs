@@ -18,6 +18,7 @@ impl Phase {
             Event::Opened(opened) => {
                 // A policy that can not be read does not get past the managers.
                 self.policy = Policy::read(&opened.policy).unwrap_or_default();
+                self.handed_over = opened.project_version;
                 self.opened = Some(opened.clone());
             }
             Event::SubtasksAdded { specs } => self.specs.extend_from_slice(specs),
@@ -80,6 +81,7 @@ impl Phase {
             }
             Event::Decided { ordinal, answer, .. } => self.answer(*ordinal, *answer),
             Event::SubtaskCancelled { cause, ordinal, reason, then, .. } => {
+                self.heard.insert(*cause);
                 self.cancel_one(*ordinal, *cause, reason.as_deref(), *then);
             }
             Event::Cancelled { project_version, reason, .. } => {
@@ -114,6 +116,10 @@ impl Phase {
                 self.ended = Some(Ended { at: *at, cause: *cause, status: *status, error });
             }
             Event::ReportRefused { .. } => self.report_refused = true,
+            Event::Recovered { cause, .. } => {
+                self.heard.insert(*cause);
+            }
+            Event::HandedOverAgain { project_version, .. } => self.handed_over = *project_version,
             Event::ReportAgain { cause, .. } => {
                 self.report_refused = false;
                 if let Some(ended) = &mut self.ended {
