@@ -267,7 +267,7 @@ impl Phase {
     fn answer(&mut self, ordinal: u32, answer: Answered) {
         match answer {
             Answered::Retry => {
-                self.set_status(ordinal, SubtaskStatus::Ready);
+                self.take_its_turn(ordinal);
                 let subtask = &mut self.subtasks[ordinal as usize];
                 (subtask.failures, subtask.crashes, subtask.postponed) = (0, 0, 0);
             }
@@ -282,6 +282,23 @@ impl Phase {
                 let name = self.spec(ordinal).name_of(ordinal);
                 self.failing.get_or_insert_with(|| format!("subtask `{name}` failed, and was given up"));
             }
+        }
+    }
+
+    /// What a person has cancelled, and now wants, may not have had its turn yet; and may never have it, because what it
+    /// depends on goes without a result.
+    fn take_its_turn(&mut self, ordinal: u32) {
+        let spec = self.subtasks[ordinal as usize].spec as usize;
+        let needed = self.specs[spec].dependencies.iter().flat_map(|span| span.ordinals());
+        let mut needed = needed.map(|other| self.subtasks[other as usize].status);
+        let is_barred = needed.any(|status| status.is_ended() && status != SubtaskStatus::Completed);
+        match self.open[spec] {
+            0 => self.set_status(ordinal, SubtaskStatus::Ready),
+            _ if is_barred => {
+                self.set_status(ordinal, SubtaskStatus::Skipped);
+                self.skip_dependants(ordinal);
+            }
+            _ => self.set_status(ordinal, SubtaskStatus::Idle),
         }
     }
 
