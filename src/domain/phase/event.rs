@@ -178,6 +178,16 @@ pub enum Event {
         at: Timestamp,
         cause: MessageId,
     },
+    /// Everything was to be sent anew, and is.
+    Recovered {
+        at: Timestamp,
+        cause: MessageId,
+    },
+    /// The phase was handed over again, by a newer version of its project.
+    HandedOverAgain {
+        at: Timestamp,
+        project_version: u64,
+    },
 }
 
 /// What a phase knows of its project.

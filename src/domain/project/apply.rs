@@ -86,6 +86,9 @@ impl Project {
                 Some(told) => told.again_at = Some(*again_at),
                 None => {}
             },
+            Event::Recovered { cause, .. } => {
+                self.heard.insert(*cause);
+            }
             Event::Asked { at, question, phase, subtask, error } => {
                 let open =
                     Open { at: *at, phase: *phase, subtask: subtask.clone(), error: error.clone(), answer: None };

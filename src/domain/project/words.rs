@@ -176,6 +176,7 @@ pub(super) fn on_resume(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
 /// Everything that may have got lost goes out anew: the current phase, what it was told, that it is to do the
 /// same, and the alarm.
 pub(super) fn on_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
+    draft.record(Event::Recovered { at: draft.context.now, cause: draft.cause });
     if let Some(phase) = draft.project.current {
         hand_over_again(draft, phase);
         tell(draft, Word::Recover);

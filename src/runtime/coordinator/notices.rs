@@ -55,6 +55,7 @@ fn what_happened(state: &Phase, events: &[Event]) -> Option<&'static str> {
             event,
             Event::AlarmSet { .. }
                 | Event::ReportAgain { .. }
+                | Event::HandedOverAgain { .. }
                 | Event::CancelRepeated { .. }
                 | Event::Hushed { .. }
                 | Event::LeasesRenewed { .. }
