@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use trireme::config::Settings;
+use trireme::runtime::port::Topology;
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::postgres::Throwaway;
 use trireme::transport::rabbit::{Claim, RabbitTransport, claim};
@@ -106,6 +107,11 @@ impl Place {
             .expect("the URL was read before")
     }
 
+    /// What is declared at a broker that others use too.
+    pub fn topology(&self) -> &Topology {
+        &self.claim.as_ref().expect("a broker that others use too").topology
+    }
+
     pub fn namespace(&self) -> Namespace {
         Namespace::new(self.namespace.clone()).expect("a word")
     }
@@ -157,6 +163,11 @@ impl Place {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(&path, text).expect("written");
         path
+    }
+
+    /// Removes a file of the test's folder.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join(name)).expect("it was there");
     }
 
     /// The lines of a file of the test's folder; none while it is not there.

@@ -121,3 +121,29 @@ async fn one_by_one(place: Place) {
     stays_cancelled(&place, &id, 2);
     place.leave().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_depends_on_a_cancelled_subtask_runs_or_fails_with_its_phase() {
+    on_every_broker(async |url| run_or_fail(place(url, Shared::SqliteFile, "cancelled", WORK).await).await).await;
+}
+
+async fn run_or_fail(place: Place) {
+    let _team = (owners(&place), place.worker(&["executor"]));
+    for (policy, ends, rest) in [("continue", "COMPLETED", "COMPLETED"), ("fail", "ERROR", "IDLE")] {
+        let id = place.submit(&project(policy));
+        let running = [processes(&place, "1.0"), processes(&place, "1.1")];
+        for (subtask, processes) in ["held", "leased"].into_iter().zip(&running) {
+            let said = place.trireme(&["cancel", &id, "--subtask", subtask]).output().expect("a command");
+            assert!(said.status.success(), "{policy}: {}", String::from_utf8_lossy(&said.stderr));
+            end_soon(&place, processes);
+        }
+        let status = place.wait(&id, has_ended);
+        assert_eq!(status["status"], ends, "{status}");
+        let all = stands(&status);
+        assert_eq!(all[..2], [("held", "CANCELLED"), ("leased", "CANCELLED")], "{status}");
+        assert!(all[2..].iter().all(|(_, status)| *status == rest), "{status}");
+        stays_cancelled(&place, &id, 2);
+        ["1.0", "1.1"].iter().for_each(|subtask| place.remove(subtask));
+    }
+    place.leave().await;
+}

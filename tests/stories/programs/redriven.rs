@@ -2,6 +2,8 @@
 //! has its subtask done again, and the project goes on from there.
 
 use serde_json::json;
+use trireme::runtime::port::{Topology, Transport};
+use trireme::wire::address::Queue;
 
 use super::{place, recorded, stands};
 use crate::place::{Place, Shared, on_every_broker};
@@ -44,15 +46,24 @@ async fn redriven(place: Place) {
     }
     let status = place.wait(&id, has_ended);
     assert_eq!((&status["status"], &status["run"]), (&"ERROR".into(), &1.into()), "{status}");
-    let crashed = [("before", "COMPLETED"), ("poison", "ERROR"), ("after", "CANCELLED")];
-    assert_eq!(stands(&status)[..2], crashed[..2], "{status}");
+    let crashed = [("before", "COMPLETED"), ("poison", "ERROR"), ("after", "IDLE")];
+    assert_eq!(stands(&status), crashed, "{status}");
 
     let letters = place.json(&["dead", "list", "--json"]);
     assert_eq!((letters.as_array().map(Vec::len), &letters[0]["subtask_id"]), (Some(1), &json!("1.1")), "{letters}");
     let letter = letters[0]["id"].as_str().expect("an id").to_owned();
-    // While no manager is there: the broker has confirmed the word, so the letter may go.
+    place.remove("poison");
     manager.kill();
-    std::fs::remove_file(place.write("poison", "")).expect("removed");
+    // As long as no queue takes the word, the letter stays.
+    let (transport, topology) = (place.transport(), place.topology());
+    let requests = topology.queues.iter().filter(|spec| spec.queue == Queue::Requests).cloned().collect();
+    let only = Topology { exchanges: Vec::new(), queues: requests, bindings: Vec::new(), ..topology.clone() };
+    transport.delete(&only).await.expect("deleted");
+    let refused = place.trireme(&["dead", "redrive", &letter[..8]]).output().expect("a command");
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert_eq!(place.json(&["dead", "list", "--json"])[0]["id"], letter[..]);
+    // No manager has to be there: the broker has confirmed it, so it may go.
+    transport.declare(topology).await.expect("declared");
     let redriven = place.json(&["dead", "redrive", &letter[..8], "--json"]);
     assert_eq!(redriven, json!({ "redriven": 1, "left": 0, "not_redriven": [] }));
     assert_eq!(place.json(&["dead", "list", "--json"]), json!([]));
@@ -66,5 +77,6 @@ async fn redriven(place: Place) {
     assert_eq!(place.lines("ran")[1 + DELIVERIES..], ["2.1".to_owned(), "2.2".to_owned()]);
     assert_eq!(recorded(&place, &id, "RunStarted").len(), 1);
     place.run(&["check", &id]);
+    transport.close().await;
     place.leave().await;
 }
