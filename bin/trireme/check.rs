@@ -19,14 +19,17 @@ use crate::show::count;
 const SOON: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "trireme check [OPTIONS] <ID | --all>",
+    after_help = "\
 Examples:
   trireme check 0197a3c1
   trireme check --all
   trireme check --all --json | jq '.violations[].rule'
 
 Each line is a rule that a stream breaks: the stream, the version at which it was seen, the rule, and what was found.
-Exit status: 0 when every rule holds, 1 when not.")]
+Exit status: 0 when every rule holds, 1 when not."
+)]
 pub struct Arguments {
     /// The project's id, or its beginning: 4 characters or more that no other project's id begins with
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
