@@ -93,7 +93,7 @@ async fn queues_of_skills_that_others_configure_are_deleted_too() {
     }
 
     // Settings without it, and a store that knows of it: 1 message goes.
-    home.write("other.toml", "");
+    home.write("other.toml", "[skills.noop]\nrunner = \"noop\"\n");
     let delete = &["topology", "delete", "--yes", "--config", "other.toml"];
     let deleted = home.run(delete).await;
     assert!(deleted.stderr.starts_with("deleted 13 queues with 1 message and "), "{}", deleted.stderr);
