@@ -31,19 +31,10 @@ pub async fn ending(
     // First what is to be read, so that it is there even when the files can not be written.
     project(&view, &[], output)?;
     if let Some(dir) = out {
-        files(&view, dir, force, output)?;
+        let count = files::write(dir, &view, force)?;
+        output.note(&format!("{count} files in {}", dir.display()));
     }
     Ok(progress::verdict(view.status))
-}
-
-/// Writes the files of a project's results, and says how many, and what was left out.
-pub fn files(view: &ProjectView, dir: &Path, force: bool, output: &Output) -> Result<(), Failure> {
-    let written = files::write(dir, view, force)?;
-    output.note(&format!("{} files in {}", written.files, dir.display()));
-    for bad in written.left_out {
-        output.note(&format!("no files: {bad}"));
-    }
-    Ok(())
 }
 
 /// A project, with what it waits for.

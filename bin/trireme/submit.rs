@@ -113,9 +113,6 @@ impl Arguments {
                 ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml)
             }
             (Some(path), _) => ProjectFile::read(path),
-            (None, _) if self.description.as_deref().is_some_and(|text| text.trim().is_empty()) => {
-                Err(BadInput::new("the description is empty").or_else("say what is wanted: planners make goals of it"))
-            }
             (None, name) => {
                 ProjectFile::named(name.as_deref().unwrap_or_default(), self.description.as_deref().unwrap_or_default())
             }

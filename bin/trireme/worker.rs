@@ -105,9 +105,6 @@ async fn serve(
     let done = act(transport.clone(), identity, stop.clone()).await;
     if !stop.is_leaving() {
         transport.close().await;
-        if done.is_ok() {
-            tracing::info!("stopped");
-        }
     }
     done.map(|()| Status::Done)
 }

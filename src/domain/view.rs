@@ -336,9 +336,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
         | phase::Event::AlarmSet { .. }
         | phase::Event::Ended { .. }
         | phase::Event::ReportRefused { .. }
-        | phase::Event::ReportAgain { .. }
-        | phase::Event::Recovered { .. }
-        | phase::Event::HandedOverAgain { .. } => {}
+        | phase::Event::ReportAgain { .. } => {}
     }
 }
 

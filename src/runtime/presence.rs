@@ -346,13 +346,7 @@ impl Post {
         loop {
             tokio::select! {
                 biased;
-                () = done.draining() => {
-                    // Its work may have been over before the drain was told.
-                    if self.stop.is_draining() && !told_leaving {
-                        self.tell(&*publisher, layer).await?;
-                    }
-                    return Ok(());
-                }
+                () = done.draining() => return Ok(()),
                 () = self.unbound.notified() => return Ok(()),
                 // Nothing more is to be expected of this agent, but it is there until its work is finished.
                 () = self.stop.draining(), if !told_leaving => {

@@ -7,8 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::sights::Sight;
-use crate::sim::Sim;
+use crate::sim::{Sight, Sim};
 
 pub struct Log(pub Arc<Sim>);
 

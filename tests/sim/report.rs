@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::faults::FAULTS;
 use crate::seed::Outcome;
-use crate::sights::Sight;
-use crate::sim::Breach;
+use crate::sim::{Breach, Sight};
 
 /// Prints a line although the test is not failing.
 pub fn say(line: &str) {
@@ -23,7 +22,7 @@ pub struct Report {
     subtasks: u64,
     virtual_time: Duration,
     fired: [u32; FAULTS.len()],
-    sights: [u32; Sight::COUNT],
+    sights: [u32; Sight::ALL.len()],
     looked: BTreeMap<&'static str, u64>,
 }
 
@@ -36,7 +35,7 @@ impl Default for Report {
             subtasks: 0,
             virtual_time: Duration::ZERO,
             fired: [0; FAULTS.len()],
-            sights: [0; Sight::COUNT],
+            sights: [0; Sight::ALL.len()],
             looked: BTreeMap::new(),
         }
     }

@@ -11,7 +11,7 @@ use trireme::wire::{ProjectId, StreamId};
 
 use crate::agent::Agent;
 use crate::faults::{Act, Point};
-use crate::sights::Sight;
+use crate::sim::Sight;
 
 pub struct FaultyStore {
     pub agent: Arc<Agent>,

@@ -15,8 +15,7 @@ use trireme::wire::{Content, Envelope, MessageId, Raw, codec};
 
 use crate::agent::Agent;
 use crate::faults::{Act, Point};
-use crate::sights::Sight;
-use crate::sim::Sim;
+use crate::sim::{Sight, Sim};
 
 pub struct FaultyTransport {
     pub agent: Arc<Agent>,

@@ -13,7 +13,6 @@ mod kills;
 mod outages;
 mod place;
 mod processes;
-mod programs;
 mod relay;
 mod servers;
 mod status;

@@ -24,10 +24,8 @@ impl Project {
                 if let Some(phase) = self.latest_mut(*phase) {
                     phase.status = Status::Busy;
                     phase.partition = Some(*partition);
-                    if phase.started_by.replace(*cause).is_none() {
-                        phase.started_at = *at;
-                    }
-                    phase.handed_over_at = *at;
+                    phase.started_by = Some(*cause);
+                    phase.started_at = *at;
                     phase.started_version = version;
                 }
             }
@@ -86,9 +84,6 @@ impl Project {
                 Some(told) => told.again_at = Some(*again_at),
                 None => {}
             },
-            Event::Recovered { cause, .. } => {
-                self.heard.insert(*cause);
-            }
             Event::Asked { at, question, phase, subtask, error } => {
                 let open =
                     Open { at: *at, phase: *phase, subtask: subtask.clone(), error: error.clone(), answer: None };

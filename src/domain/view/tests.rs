@@ -53,7 +53,6 @@ fn opening() -> Vec<phase::Event> {
         policy: Raw::empty_object(),
         id_namespace: Uuid::nil(),
         playbook: None,
-        former: None,
     };
     let specs = expand(&goals, &|_| Ok(SkillDefaults::new(1_000, 3))).expect("a good plan");
     let alarm = next_alarm(None, false, at(0), None, CAUSE).expect("an alarm");

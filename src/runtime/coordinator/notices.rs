@@ -55,7 +55,6 @@ fn what_happened(state: &Phase, events: &[Event]) -> Option<&'static str> {
             event,
             Event::AlarmSet { .. }
                 | Event::ReportAgain { .. }
-                | Event::HandedOverAgain { .. }
                 | Event::CancelRepeated { .. }
                 | Event::Hushed { .. }
                 | Event::LeasesRenewed { .. }

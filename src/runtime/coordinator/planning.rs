@@ -1,7 +1,5 @@
 //! From a phase's goals to its graph, and from a subtask to its command.
 
-use std::collections::BTreeSet;
-
 use super::window::Window;
 use crate::domain::check;
 use crate::domain::expand::{SkillDefaults, Spec, expand};
@@ -63,8 +61,8 @@ fn defaults(world: &World, window: &Window, skill: &str) -> Result<SkillDefaults
         return Ok(SkillDefaults::new(OFFERED_TIMEOUT_MS, OFFERED_ATTEMPTS));
     }
     let offered = window.offered();
-    let known: BTreeSet<&str> = world.skills.keys().chain(&offered).map(String::as_str).collect();
-    let hint = nearest::hint(skill, known.iter().copied()).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let known = world.skills.keys().chain(&offered).map(String::as_str);
+    let hint = nearest::hint(skill, known).map(|hint| format!(" ({hint})")).unwrap_or_default();
     Err(format!("nobody has the skill `{skill}`{hint}"))
 }
 
@@ -93,23 +91,15 @@ pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Fli
 
 /// What the phase keeps of the one whose place it takes.
 pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Start) -> Result<(), StoreError> {
-    let (Some(mut former), Ok(plan)) = (start.former, &start.plan) else { return Ok(()) };
-    let mut old = load(store, StreamId::Phase(project, former.phase)).await?;
-    while let Some(phase) = phase::instead_of(&old) {
-        former.phase = phase;
-        old = load(store, StreamId::Phase(project, phase)).await?;
-    }
-    (start.kept, start.left_out) = phase::keep(&old, &former, plan);
-    Ok(())
-}
-
-async fn load(store: &dyn Store, stream: StreamId) -> Result<Phase, StoreError> {
-    let mut phase = Phase::default();
+    let (Some(former), Ok(plan)) = (start.former, &start.plan) else { return Ok(()) };
+    let stream = StreamId::Phase(project, former.phase);
+    let mut old = Phase::default();
     for raw in &store.load_from_start(stream).await?.events {
         let event: Event = raw.read().map_err(|error| {
             StoreError::Unusable(format!("stream {stream} has an event that this version can not read: {error}"))
         })?;
-        phase.apply(&event);
+        old.apply(&event);
     }
-    Ok(phase)
+    (start.kept, start.left_out) = phase::keep(&old, &former, plan);
+    Ok(())
 }

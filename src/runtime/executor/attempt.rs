@@ -25,8 +25,6 @@ pub(crate) struct Task {
     pub(crate) reply_to: String,
     pub(crate) command: ExecuteSubtask,
     pub(crate) halt: Halt,
-    /// How often it came back from executors that did not answer it, where the broker counts.
-    pub(crate) returns: u32,
     /// The command anew, when this agent should leave it to others and nobody did so before.
     pub(crate) elsewhere: Option<Box<Outgoing>>,
 }
@@ -59,23 +57,15 @@ pub(crate) async fn accept(shop: &Shop, task: &Task) -> Result<(), Failure> {
 pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) {
     let clock = &shop.ground.clock;
     if clock.now() > task.command.not_after && task.command.lease_ms.is_none() {
-        let failure = too_late(&task);
-        return refuse(shop, task, failure).await;
+        return refuse(shop, task, too_late()).await;
     }
     let started_at = Some(clock.now());
     let report = run(skill, &task).await;
     finish(shop, task, report, started_at).await;
 }
 
-/// The answer to a command that can not begin in time. One that others had before may be what they died of.
-pub(crate) fn too_late(task: &Task) -> Failure {
-    match task.returns {
-        0 => Failure::new(FailureKind::Timeout, "the command came too late to begin"),
-        returns => Failure::new(
-            FailureKind::Crashed,
-            format!("the command came too late to begin, after it had come back {returns} times without an answer"),
-        ),
-    }
+pub(crate) fn too_late() -> Failure {
+    Failure::new(FailureKind::Timeout, "the command came too late to begin")
 }
 
 async fn run(skill: &OfferedSkill, task: &Task) -> Report {

@@ -114,7 +114,7 @@ impl<'a> Channel<'a> {
         let begun = self.shop.running.begin(RunningCommand { command: id, project_id, subtask_id }, receipt.clone());
         let halt = if let Begun::New(halt) = &begun { halt.clone() } else { Default::default() };
         let elsewhere = self.elsewhere(command, &letter, delivery).map(Box::new);
-        Ok((begun, Task { id, reply_to, command: command.clone(), halt, returns: delivery.returns, elsewhere }))
+        Ok((begun, Task { id, reply_to, command: command.clone(), halt, elsewhere }))
     }
 
     /// The command anew, for another executor.

@@ -137,7 +137,6 @@ fn is_progress(event: &Event) -> bool {
         | Event::AlarmSet { .. }
         | Event::Told { .. }
         | Event::TellRefused { .. }
-        | Event::Recovered { .. }
         | Event::Ended { .. } => false,
     }
 }
