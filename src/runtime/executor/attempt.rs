@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Times, acceptance, answer};
-use super::halt::{Halt, Reason};
+use super::halt::Halt;
 use super::outbox::{Finished, Next};
 use super::{OfferedSkill, Shop};
 use crate::runtime::port::{Assignment, Outgoing, Report};
@@ -51,8 +51,12 @@ pub(crate) async fn accept(shop: &Shop, task: &Task) -> Result<(), Failure> {
     tokio::select! {
         biased;
         reason = task.halt.fired() => Err(reason.failure()),
-        accepted = accepted => accepted.map_err(|_| Reason::Released.failure()),
+        accepted = accepted => accepted.map_err(|_| untold()),
     }
+}
+
+fn untold() -> Failure {
+    Failure::new(FailureKind::Released, "its owner could not be told who has it")
 }
 
 /// Runs the attempt and hands its answer to the outbox.
