@@ -15,6 +15,10 @@ pub const GOAL: &str = "Generic Task Completion";
 /// The skill of a subtask that is made for a goal without subtasks.
 pub const SKILL: &str = "Generic";
 
+/// What to do where nobody has that skill.
+pub const HINT: &str = "no playbook plans it, and the generic plan needs a section `[skills.Generic]`: the queues.toml \
+                        that ships has one";
+
 #[derive(Debug, Clone, Copy)]
 pub struct Fallback;
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::document::{self, Format};
+use super::fallback;
 use super::policy;
 use super::table::Table;
 use crate::domain::bad_input::{BadInput, quote};
@@ -146,6 +147,7 @@ impl ProjectFile {
         for goal in self.goals.iter().flatten() {
             for subtask in goal.subtasks.iter().flatten() {
                 known("skill", &subtask.skill, skills.iter().map(String::as_str)).map_err(|bad| {
+                    let bad = if subtask.skill == fallback::SKILL { bad.or_else(fallback::HINT) } else { bad };
                     bad.at(format_args!("goal {}: subtask {}", quote(&goal.goal_name), quote(&subtask.name)))
                 })?;
             }

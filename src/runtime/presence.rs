@@ -25,7 +25,7 @@ const TELL_PAUSE: Duration = Duration::from_millis(200);
 /// An agent that missed this many heartbeats is not counted on.
 const MISSED_MAX: u32 = 3;
 /// Agents are remembered for this long after they were last heard of.
-const REMEMBERED_MS: u64 = 60_000;
+pub(crate) const REMEMBERED_MS: u64 = 60_000;
 /// So many agents are remembered at the most: the inbox is open to whoever may publish there.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -301,13 +301,15 @@ impl Post {
 
     /// The others, as a pong tells of them: who they are, not what they hold. A pong has to fit a message.
     fn remembered(&self) -> Vec<Presence> {
+        let now = self.ground.clock.now();
+        let is_recent = |other: &&Presence| now.ms_since(other.last_seen) <= REMEMBERED_MS;
         let brief = |other: &Presence| Presence {
             commands: Vec::new(),
             holds: Vec::new(),
             waits_for: Vec::new(),
             ..other.clone()
         };
-        lock(&self.others).values().take(TOLD_MAX).map(brief).collect()
+        lock(&self.others).values().filter(is_recent).take(TOLD_MAX).map(brief).collect()
     }
 
     /// Does `work` with the inbox open and the heart beating. A drain is told at once; the agent answers until its work
@@ -456,4 +458,45 @@ impl Post {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whoever panicked while it held the lock left whole values behind: every change is one assignment.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::port::SystemClock;
+    use crate::runtime::topology::TopologyOptions;
+    use crate::transport::memory::MemoryBroker;
+    use crate::wire::address::Namespace;
+
+    /// Executors hear no heartbeats, so that nothing else makes them forget.
+    #[tokio::test]
+    async fn who_was_not_heard_of_for_a_minute_is_not_told_of() {
+        let topology = TopologyOptions {
+            namespace: Namespace::new("t").expect("a word"),
+            partitions: 0,
+            skills: Vec::new(),
+            requests_max: 1,
+            skill_delivery_limit: 1,
+        };
+        let identity = Identity {
+            agent_id: AgentId::new("e1").expect("a word"),
+            name: "e1".into(),
+            layer: Layer::Execution,
+            host: String::new(),
+            pid: 1,
+        };
+        let ground = Ground {
+            transport: Arc::new(MemoryBroker::new(topology.namespace.clone()).connect("e1")),
+            clock: Arc::new(SystemClock),
+            topology: Arc::new(topology),
+            timing: super::super::Timing::default(),
+        };
+        let now = ground.clock.now();
+        let post = Post::new(identity, ground, None, Facts::default(), 0, Stop::new());
+        let other = post.presence(Vec::new());
+        post.hear(other.clone(), now.minus_ms(REMEMBERED_MS + 1));
+        assert_eq!(post.remembered(), []);
+        post.hear(other, now);
+        assert_eq!(post.remembered().len(), 1);
+    }
 }

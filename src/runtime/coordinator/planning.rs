@@ -7,6 +7,7 @@ use crate::domain::check;
 use crate::domain::expand::{SkillDefaults, Spec, expand};
 use crate::domain::nearest;
 use crate::domain::phase::{self, Event, Flight, Opened, Phase, Start};
+use crate::planner::fallback;
 use crate::runtime::options::World;
 use crate::runtime::port::{PlanError, Store, StoreError};
 use crate::wire::content::{ExecuteSubtask, StartProjectPhase};
@@ -64,7 +65,11 @@ fn defaults(world: &World, window: &Window, skill: &str) -> Result<SkillDefaults
     }
     let offered = window.offered();
     let known: BTreeSet<&str> = world.skills.keys().chain(&offered).map(String::as_str).collect();
-    let hint = nearest::hint(skill, known.iter().copied()).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let hint = match skill {
+        fallback::SKILL => Some(fallback::HINT.to_owned()),
+        _ => nearest::hint(skill, known.iter().copied()),
+    };
+    let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
     Err(format!("nobody has the skill `{skill}`{hint}"))
 }
 
