@@ -47,10 +47,10 @@ fn filter(configured: &str, verbosity: i8) -> Result<Targets, BadInput> {
         2 => "debug,trireme=trace",
         3.. => "trace",
     };
-    // Of two directives for one library the later holds.
+    // Of two directives for one library the later holds. An empty one, as after a last comma, would be taken for `error`.
     let quiet = if verbosity < 2 { QUIET } else { "" };
-    let directives_of_all = [quiet, directives].join(",");
-    directives_of_all.trim_start_matches(',').parse::<Targets>().map_err(|error| {
+    let all = quiet.split(',').chain(directives.split(',')).filter(|one| !one.is_empty());
+    all.collect::<Vec<_>>().join(",").parse::<Targets>().map_err(|error| {
         BadInput::new(format!("`log.filter` is {}: {error}", quote(directives)))
             .or_else("a level, or levels by module: \"info,trireme=debug\"")
     })
@@ -101,6 +101,7 @@ mod tests {
     fn the_library_of_the_broker_is_heard_when_it_is_named() {
         for (configured, verbosity, expected) in [
             ("info", 0, "PT"),
+            ("info,", 0, "PT"),
             ("trace", 0, "PTt"),
             ("info,lapin=error", 0, "LPT"),
             ("lapin=warn,error", 0, "LlP"),
