@@ -55,7 +55,7 @@ use seed::{Outcome, run};
 use sim::Breach;
 
 /// Seeds that are run by default.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1_000;
 /// From this many seeds on every fault has to have struck.
 const SEEDS_FOR_ALL_FAULTS: u64 = 500;
 /// A rule of the protocol that is left out is missed within this many seeds, or nothing here bites.

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use super::window::Window;
 use crate::domain::check;
-use crate::domain::expand::{SkillDefaults, Spec, expand};
+use crate::domain::expand::{GENERIC_HINT, GENERIC_SKILL, SkillDefaults, Spec, expand};
 use crate::domain::nearest;
 use crate::domain::phase::{self, Event, Flight, Opened, Phase, Start};
-use crate::planner::fallback;
 use crate::runtime::options::World;
 use crate::runtime::port::{PlanError, Store, StoreError};
 use crate::wire::content::{ExecuteSubtask, StartProjectPhase};
@@ -66,7 +65,7 @@ fn defaults(world: &World, window: &Window, skill: &str) -> Result<SkillDefaults
     let offered = window.offered();
     let known: BTreeSet<&str> = world.skills.keys().chain(&offered).map(String::as_str).collect();
     let hint = match skill {
-        fallback::SKILL => Some(fallback::HINT.to_owned()),
+        GENERIC_SKILL => Some(GENERIC_HINT.to_owned()),
         _ => nearest::hint(skill, known.iter().copied()),
     };
     let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();

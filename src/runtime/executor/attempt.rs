@@ -38,9 +38,12 @@ impl Task {
     }
 }
 
-/// Tells a leased command's owner who has it. When this is done its deliveries can be acked, and nobody but this agent
-/// knows of it any more.
+/// Tells a leased command's owner who has it, if it does not come too late. When this is done its deliveries can be
+/// acked, and nobody but this agent knows of it any more.
 pub(crate) async fn accept(shop: &Shop, task: &Task) -> Result<(), Failure> {
+    if is_too_late(shop, task) {
+        return Err(too_late(task));
+    }
     let Some(letter) = acceptance(&shop.post.pen(), task.id, &task.reply_to, &task.command, shop.ground.clock.now())
     else {
         return Err(Failure::permanent("that it was accepted could not be written"));
@@ -62,13 +65,18 @@ fn untold() -> Failure {
 /// Runs the attempt and hands its answer to the outbox.
 pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) {
     let clock = &shop.ground.clock;
-    if clock.now() > task.command.not_after && task.command.lease_ms.is_none() {
+    // A leased command has begun when it is accepted.
+    if task.command.lease_ms.is_none() && is_too_late(shop, &task) {
         let failure = too_late(&task);
         return refuse(shop, task, failure).await;
     }
     let started_at = Some(clock.now());
     let report = run(skill, &task).await;
     finish(shop, task, report, started_at).await;
+}
+
+fn is_too_late(shop: &Shop, task: &Task) -> bool {
+    shop.ground.clock.now() > task.command.not_after
 }
 
 /// The answer to a command that can not begin in time. One that others had before may be what they died of.
