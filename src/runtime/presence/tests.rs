@@ -1,3 +1,5 @@
+//! What an agent remembers of others, and for how long.
+
 use super::*;
 use crate::runtime::port::SystemClock;
 use crate::runtime::topology::TopologyOptions;
