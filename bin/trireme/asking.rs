@@ -8,7 +8,7 @@ use trireme::runtime::client::{Answers, Client};
 use trireme::runtime::port::SystemClock;
 use trireme::transport::rabbit::RabbitTransport;
 use trireme::wire::address::Address;
-use trireme::wire::content::{Layer, Presence};
+use trireme::wire::content::Presence;
 
 use crate::failure::Failure;
 use crate::wiring;
@@ -41,9 +41,9 @@ impl Asker {
         Ok(Client::connect(&self.transport, Arc::new(SystemClock)).await?)
     }
 
-    /// The executors that answer soon.
-    pub async fn executors(&mut self) -> Result<Vec<Presence>, Failure> {
-        let Answers { answered, .. } = self.client.ping(Address::layer(Layer::Execution), SOON, None).await?;
+    /// The agents that answer soon.
+    pub async fn agents(&mut self) -> Result<Vec<Presence>, Failure> {
+        let Answers { answered, .. } = self.client.ping(Address::everybody(), SOON, None).await?;
         Ok(answered.into_values().collect())
     }
 

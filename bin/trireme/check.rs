@@ -13,19 +13,23 @@ use trireme::runtime::reader;
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::reading;
+use crate::show::count;
 
 /// What takes longer is shown to go on.
 const SOON: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "trireme check [OPTIONS] <ID | --all>",
+    after_help = "\
 Examples:
   trireme check 0197a3c1
   trireme check --all
   trireme check --all --json | jq '.violations[].rule'
 
 Each line is a rule that a stream breaks: the stream, the version at which it was seen, the rule, and what was found.
-Exit status: 0 when every rule holds, 1 when not.")]
+Exit status: 0 when every rule holds, 1 when not."
+)]
 pub struct Arguments {
     /// The project's id, or its beginning: 4 characters or more that no other project's id begins with
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
@@ -64,15 +68,20 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
         let Checked { projects, streams, events, violations } = &checked;
         let verdict = match violations.len() {
             0 => "every rule holds".to_owned(),
-            count => format!("{count} violations"),
+            found => count(found, "violation"),
         };
-        output.note(&format!("{projects} projects, {streams} streams, {events} events: {verdict}"));
+        output.note(&format!("{}: {verdict}", seen(*projects, *streams, *events)));
     }
     Ok(if is_well { Status::Done } else { Status::Negative })
 }
 
 fn line(Violation { stream, version, rule, detail }: &Violation) -> String {
     format!("{stream} at {version}: {rule}: {}", one_line(detail))
+}
+
+/// How much was looked at.
+fn seen(projects: u64, streams: u64, events: u64) -> String {
+    [(projects, "project"), (streams, "stream"), (events, "event")].map(|(number, what)| count(number, what)).join(", ")
 }
 
 /// What was seen so far, for whoever waits at a terminal.
@@ -87,7 +96,7 @@ impl Progress {
         Self { began: Instant::now(), is_quiet: output.is_quiet(), bar: Mutex::default() }
     }
 
-    fn show(&self, seen: &Checked) {
+    fn show(&self, checked: &Checked) {
         if self.is_quiet || self.began.elapsed() < SOON {
             return;
         }
@@ -96,9 +105,9 @@ impl Progress {
             let style = ProgressStyle::with_template("{spinner} {msg}");
             ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
         });
-        let Checked { projects, streams, events, violations } = seen;
-        let found = violations.len();
-        bar.set_message(format!("{projects} projects, {streams} streams, {events} events, {found} violations"));
+        let Checked { projects, streams, events, violations } = checked;
+        let found = count(violations.len(), "violation");
+        bar.set_message(format!("{}, {found}", seen(*projects, *streams, *events)));
         bar.tick();
     }
 

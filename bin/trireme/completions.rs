@@ -8,6 +8,10 @@ use clap_complete::Shell;
 use crate::failure::{Failure, Status};
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  trireme completions bash > ~/.local/share/bash-completion/completions/trireme
+  trireme completions fish > ~/.config/fish/completions/trireme.fish")]
 pub struct Arguments {
     /// Whose script it is to be
     #[arg(value_hint = ValueHint::Other)]

@@ -7,9 +7,16 @@ use trireme::config::{Settings, entries_json};
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 
+const EXAMPLES: &str = "\
+Examples:
+  trireme config show
+  trireme config show --config /etc/trireme/queues.toml --json | jq '.\"store.url\"'";
+
 #[derive(clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum Command {
     /// Every setting with its value and where it came from
+    #[command(after_help = EXAMPLES)]
     Show,
 }
 

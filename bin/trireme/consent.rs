@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::failure::Failure;
 
-/// Whether there is anybody to ask; `what` is what is not asked for.
+/// Whether there is anybody to ask; `what` would be done, as in "drops a dead letter".
 pub fn check_terminal(what: &str) -> Result<(), Failure> {
     match io::stdin().is_terminal() && io::stderr().is_terminal() {
         true => Ok(()),
-        false => Err(Failure::usage(format!("{what} is not asked for on a terminal")).hint("give --yes")),
+        false => Err(Failure::usage(format!("this {what}, and there is no terminal to ask on")).hint("give --yes")),
     }
 }
 

@@ -30,11 +30,20 @@ const FOLDER_BYTES_MAX: usize = 100;
 /// The longest path within a subtask's folder.
 const PATH_BYTES_MAX: usize = 1024;
 
-/// Writes the files of every result, and the report; the answer is how many. `view` has its results. What is
-/// there already is left alone, and nothing is written, unless `force`.
-pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<usize, Failure> {
+/// What became of the files of a project's results.
+#[derive(Debug)]
+pub struct Written {
+    /// How many were written, with the report.
+    pub files: usize,
+    /// Why those of a subtask were left out: they are not in the form of files.
+    pub left_out: Vec<BadInput>,
+}
+
+/// Writes the files of every result, and the report. `view` has its results. What is there already is left alone, and
+/// nothing is written, unless `force`.
+pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<Written, Failure> {
     check(dir, force)?;
-    let mut files = collect(view)?;
+    let (mut files, left_out) = collect(view)?;
     let report = serde_json::to_vec_pretty(view).map_err(|error| Failure::bug(format!("no report: {error}")))?;
     files.insert(vec![REPORT.to_owned()], report);
     check_folders(&files)?;
@@ -45,7 +54,7 @@ pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<usize, Failu
     for (path, bytes) in &files {
         make(dir, path, bytes, force).map_err(|error| failed(dir, path, &error))?;
     }
-    Ok(files.len())
+    Ok(Written { files: files.len(), left_out })
 }
 
 /// Whether there is room for a project's files, as far as that can be said before it has any.
@@ -78,6 +87,8 @@ fn plain(error: io::Error) -> io::Error {
         .map_or(error.kind().into(), io::Error::from_raw_os_error)
 }
 
+const FORM: &str = "a result's files are `files: [{path, text | base64, media_type?}]`";
+
 /// The files by their paths below the folder.
 type Files = BTreeMap<Vec<String>, Vec<u8>>;
 
@@ -95,8 +106,8 @@ struct Output {
     base64: Option<String>,
 }
 
-fn collect(view: &ProjectView) -> Result<Files, Failure> {
-    let mut files = Files::new();
+fn collect(view: &ProjectView) -> Result<(Files, Vec<BadInput>), Failure> {
+    let (mut files, mut left_out) = (Files::new(), Vec::new());
     // The report has its name before any goal can take it.
     let mut goals_taken = BTreeSet::from([REPORT.to_owned()]);
     for goal in view.phases.iter().flat_map(|phase| &phase.goals) {
@@ -104,30 +115,32 @@ fn collect(view: &ProjectView) -> Result<Files, Failure> {
         let mut subtasks_taken = BTreeSet::new();
         for subtask in &goal.subtasks {
             let subtask_folder = folder(&subtask.name, &mut subtasks_taken);
-            for output in outputs(subtask)? {
+            let outputs = outputs(subtask).unwrap_or_else(|bad| {
+                left_out.push(bad.at(place(subtask)));
+                Vec::new()
+            });
+            for (name, bytes) in outputs {
                 let refuse = |bad: BadInput| Failure::from(bad.at(place(subtask)));
                 let mut path = vec![goal_folder.clone(), subtask_folder.clone()];
-                path.extend(parts(&output.path).map_err(refuse)?);
-                let bytes = content(&output).map_err(refuse)?;
+                path.extend(parts(&name).map_err(refuse)?);
                 if files.insert(path, bytes).is_some() {
-                    let message = format!("it has two files with the path {}", quote(&output.path));
+                    let message = format!("it has two files with the path {}", quote(&name));
                     return Err(refuse(BadInput::new(message)));
                 }
             }
         }
     }
-    Ok(files)
+    Ok((files, left_out))
 }
 
-fn outputs(subtask: &SubtaskView) -> Result<Vec<Output>, Failure> {
+/// The files of a result by their paths. Any program may have made it, and may mean something else by `files`.
+fn outputs(subtask: &SubtaskView) -> Result<Vec<(String, Vec<u8>)>, BadInput> {
     let names_files = |result: &&Raw| result.get().starts_with('{') && result.get().contains("\"files\"");
     let Some(result) = subtask.result.as_ref().filter(names_files) else { return Ok(Vec::new()) };
-    let outcome: Outcome = result.read().map_err(|error| {
-        BadInput::new(format!("the files of its result can not be read: {error}"))
-            .at(place(subtask))
-            .or_else("a result's files are `files: [{path, text | base64, media_type?}]`")
-    })?;
-    Ok(outcome.files)
+    let outcome: Outcome = result
+        .read()
+        .map_err(|error| BadInput::new(format!("the files of its result can not be read: {error}")).or_else(FORM))?;
+    outcome.files.into_iter().map(|output| Ok((output.path.clone(), content(&output)?))).collect()
 }
 
 fn content(output: &Output) -> Result<Vec<u8>, BadInput> {
@@ -138,7 +151,7 @@ fn content(output: &Output) -> Result<Vec<u8>, BadInput> {
             STANDARD.decode(base64).map_err(|error| BadInput::new(format!("file {name} is no base64: {error}")))
         }
         (Some(_), Some(_)) => Err(BadInput::new(format!("file {name} has both `text` and `base64`"))),
-        (None, None) => Err(BadInput::new(format!("file {name} has neither `text` nor `base64`"))),
+        (None, None) => Err(BadInput::new(format!("file {name} has neither `text` nor `base64`")).or_else(FORM)),
     }
 }
 

@@ -16,6 +16,7 @@ use trireme::wire::{ProjectId, Status as ProjectStatus, Timestamp};
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::show::count;
 use crate::{consent, reading, show, usage};
 
 #[derive(clap::Args)]
@@ -86,7 +87,7 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
         return Err(still_open(&found));
     }
     let question = format!("forget project {id} {} ({}) for good?", quote(&found.name), found.status);
-    if !arguments.yes && !confirm("forgetting a project", question).await? {
+    if !arguments.yes && !confirm("removes a project", question).await? {
         output.note("nothing was removed");
         return Ok(Status::Done);
     }
@@ -97,7 +98,7 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
     };
     match output.is_json() {
         true => output.json(&Gone::new(found, Some(streams)))?,
-        false => output.note(&format!("removed project {id}: {streams} streams")),
+        false => output.note(&format!("removed project {id}: {}", count(streams, "stream"))),
     }
     Ok(Status::Done)
 }
@@ -120,7 +121,7 @@ pub async fn prune(arguments: PruneArguments, settings: &Settings, output: &Outp
         output.note(&format!("no project ended longer ago than {}", duration::print(arguments.older_than)));
     } else if !arguments.dry_run && !arguments.yes {
         list(&old, output);
-        if !confirm("pruning", format!("forget these {} projects for good?", old.len())).await? {
+        if !confirm("removes projects", format!("forget {} for good?", count(old.len(), "project"))).await? {
             output.note("nothing was removed");
             return Ok(Status::Done);
         }
@@ -134,9 +135,9 @@ pub async fn prune(arguments: PruneArguments, settings: &Settings, output: &Outp
         return Ok(Status::Done);
     }
     gone.iter().for_each(|gone| output.line(&gone.project_id.to_string()));
-    let what = if arguments.dry_run { "would be removed" } else { "were removed" };
+    let what = if arguments.dry_run { "would be removed" } else { "removed" };
     if !gone.is_empty() {
-        output.note(&format!("{} projects {what}", gone.len()));
+        output.note(&format!("{what}: {}", count(gone.len(), "project")));
     }
     Ok(Status::Done)
 }

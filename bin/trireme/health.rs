@@ -28,7 +28,7 @@ Examples:
   trireme health --id executor-1a2b3c4d5e6f --json
 
 A line a check: that the broker answers and has the queues, that the store can be read, and that an agent answers a
-ping and has no trouble. Exit status: 0 when all are well, 1 when not.")]
+ping and has no trouble. Executors open no store: where one of them is asked for, that is not looked at. Exit status: 0 when all are well, 1 when not.")]
 pub struct Arguments {
     /// An agent of this layer: management, coordination or execution
     #[arg(long, value_name = "LAYER", value_parser = usage::layer)]
@@ -59,11 +59,16 @@ struct Health {
 }
 
 pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
-    let broker = check("broker", broker(settings));
-    let store = check("store", store(settings));
-    let agents = check("agents", agents(&arguments, settings));
-    let (broker, store, agents) = tokio::join!(broker, store, agents);
-    let checks = vec![broker, store, agents];
+    // Executors open no store: theirs need not be there.
+    let needs_store = arguments.layer != Some(Layer::Execution);
+    let store = async { if needs_store { Some(in_time(store(settings)).await) } else { None } };
+    let agents = in_time(agents(&arguments, settings));
+    let (broker, store, agents) = tokio::join!(in_time(broker(settings)), store, agents);
+    let is_executor = |agents: &Vec<Presence>| agents.first().is_some_and(|agent| agent.layer == Layer::Execution);
+    let asks_executor = arguments.id.is_some() && agents.as_ref().is_ok_and(is_executor);
+    let mut checks = vec![Check::new("broker", broker)];
+    checks.extend(store.filter(|_| !asks_executor).map(|store| Check::new("store", store)));
+    checks.push(Check::new("agents", agents.and_then(|agents| judge(&agents))));
     let health = Health { is_well: checks.iter().all(|check| check.is_well), checks };
     if output.is_json() {
         output.json(&health)?;
@@ -76,12 +81,18 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
     Ok(if health.is_well { Status::Done } else { Status::Negative })
 }
 
-async fn check(check: &'static str, look: impl Future<Output = Result<String, Failure>>) -> Check {
-    match tokio::time::timeout(CHECK_MAX, look).await {
-        Ok(Ok(detail)) => Check { check, is_well: true, detail },
-        Ok(Err(failure)) => Check { check, is_well: false, detail: failure.message },
-        Err(_) => Check { check, is_well: false, detail: format!("no answer within {} s", CHECK_MAX.as_secs()) },
+impl Check {
+    fn new(check: &'static str, found: Result<String, Failure>) -> Self {
+        match found {
+            Ok(detail) => Self { check, is_well: true, detail },
+            Err(failure) => Self { check, is_well: false, detail: failure.message },
+        }
     }
+}
+
+async fn in_time<T>(look: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let silence = || Failure::unreachable(format!("no answer within {} s", CHECK_MAX.as_secs()));
+    tokio::time::timeout(CHECK_MAX, look).await.unwrap_or_else(|_| Err(silence()))
 }
 
 /// Connects, and asks for a queue that everybody needs; makes nothing.
@@ -101,7 +112,8 @@ async fn store(settings: &Settings) -> Result<String, Failure> {
     Ok(format!("it answers; {}", if open.is_empty() { "no project is open" } else { "projects are open" }))
 }
 
-async fn agents(arguments: &Arguments, settings: &Settings) -> Result<String, Failure> {
+/// Those that are meant and answer.
+async fn agents(arguments: &Arguments, settings: &Settings) -> Result<Vec<Presence>, Failure> {
     let (to, enough) = match (&arguments.id, arguments.layer) {
         (Some(id), _) => (Address::agent(id), Some(1)),
         (None, Some(layer)) => (Address::layer(layer), None),
@@ -112,12 +124,15 @@ async fn agents(arguments: &Arguments, settings: &Settings) -> Result<String, Fa
     asker.close().await;
     let Answers { answered, .. } = answers?;
     let host = process::host();
-    let is_meant = |agent: &&Presence| {
+    let is_meant = |agent: &Presence| {
         (!arguments.here || agent.host == host) && arguments.layer.is_none_or(|layer| agent.layer == layer)
     };
-    let meant: Vec<&Presence> = answered.values().filter(is_meant).collect();
-    match (meant.iter().find(|agent| agent.status != AgentStatus::Error), meant.first()) {
-        (Some(well), _) => Ok(format!("{} answers, {} in all", well.agent_id, meant.len())),
+    Ok(answered.into_values().filter(is_meant).collect())
+}
+
+fn judge(agents: &[Presence]) -> Result<String, Failure> {
+    match (agents.iter().find(|agent| agent.status != AgentStatus::Error), agents.first()) {
+        (Some(well), _) => Ok(format!("{} answers, {} in all", well.agent_id, agents.len())),
         (None, Some(agent)) => {
             let trouble = agent.trouble.as_deref().unwrap_or("it does not say what");
             Err(Failure::unreachable(format!("{} is in trouble: {trouble}", agent.agent_id)))

@@ -19,7 +19,7 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     project: reading::Named,
-    /// Only what happened to this subtask: its id, as in 1.3, or its name
+    /// Only what happened to this subtask: its id, as in 1.3, or its name; of an earlier run its id
     #[arg(long, value_name = "SUBTASK")]
     subtask: Option<String>,
 }
@@ -29,8 +29,12 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
     let id = arguments.project.find(&*store).await?;
     let mut events = reader::history(&*store, id).await?.ok_or_else(|| reading::unknown(&id.to_string()))?;
     if let Some(named) = &arguments.subtask {
-        let view = arguments.project.view(&*store, false).await?;
-        let subtask = reading::subtask(&view, named)?.id;
+        // Of an earlier run only its events tell.
+        let earlier = named.parse().ok().filter(|id| events.iter().any(|event| event.subtask_ids.contains(id)));
+        let subtask = match earlier {
+            Some(id) => id,
+            None => reading::subtask(&arguments.project.view(&*store, false).await?, named)?.id,
+        };
         events.retain(|event| event.subtask_ids.contains(&subtask));
     }
     if output.is_json() {

@@ -95,8 +95,10 @@ enum Command {
     /// Run a project to its end with a whole team in this one process: no broker, no server
     Run(run::Arguments),
     /// Run a manager: takes requests, hands projects over phase by phase, reports
+    #[command(after_help = worker::examples("manager"))]
     Manager(worker::Arguments),
     /// Run a coordinator: turns goals into a graph of subtasks and sees it through
+    #[command(after_help = worker::examples("coordinator"))]
     Coordinator(worker::Arguments),
     /// Run an executor: does the work
     Executor(worker::ExecutorArguments),

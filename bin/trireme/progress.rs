@@ -4,6 +4,7 @@
 //! asked of the agents, where a client is at hand: the store does not know. Nothing here can change a project.
 
 mod bars;
+mod elsewhere;
 mod lines;
 mod waiting;
 
@@ -18,10 +19,12 @@ use trireme::runtime::reader;
 use trireme::wire::address::Address;
 use trireme::wire::content::{Layer, Presence};
 use trireme::wire::{ProjectId, Status as ProjectStatus, StreamId, Timestamp};
+use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 use bars::Bars;
+pub use elsewhere::{elsewhere, store_id};
 use lines::{Lines, Objects};
 
 /// Between two looks at the summaries: quick for an eye, and little work for a store.
@@ -64,7 +67,8 @@ pub async fn follow(
 ) -> Result<ProjectView, Failure> {
     let mut painter = Painter::new(output, show);
     let mut follower = Follower { store, id, rows: Vec::new(), view: None, next_detail: None, deaf_since: None };
-    let mut crew = Crew { client: client.filter(|_| painter.shows_waiting()), executors: None, next: Instant::now() };
+    let store_id = if client.is_some() { store_id(store).await } else { None };
+    let mut crew = Crew { client, executors: None, next: Instant::now(), store_id, was_elsewhere: false };
     loop {
         follower.look().await?;
         let ended = follower.view.as_ref().filter(|view| view.status.is_ended());
@@ -75,7 +79,7 @@ pub async fn follow(
             // What was just looked at.
             return follower.view.ok_or_else(|| Failure::bug("a project that ended is gone"));
         }
-        crew.pause().await;
+        crew.pause().await?;
     }
 }
 
@@ -156,17 +160,29 @@ struct Crew<'a> {
     client: Option<&'a mut Client>,
     executors: Option<Vec<Presence>>,
     next: Instant,
+    /// The store that is looked into.
+    store_id: Option<Uuid>,
+    /// Those who answered last work on another one.
+    was_elsewhere: bool,
 }
 
 impl Crew<'_> {
     /// Waits for the next look; asks who is there meanwhile, now and then.
-    async fn pause(&mut self) {
+    async fn pause(&mut self) -> Result<(), Failure> {
         let Some(client) = self.client.as_mut().filter(|_| Instant::now() >= self.next) else {
-            return tokio::time::sleep(LOOK_PAUSE).await;
+            tokio::time::sleep(LOOK_PAUSE).await;
+            return Ok(());
         };
-        match client.ping(Address::layer(Layer::Execution), LOOK_PAUSE, None).await {
+        match client.ping(Address::everybody(), LOOK_PAUSE, None).await {
             Ok(answers) => {
-                self.executors = Some(answers.answered.into_values().collect());
+                let elsewhere = elsewhere(self.store_id, answers.answered.values());
+                // Once may be by chance: others may have been slow to answer.
+                match (elsewhere, self.was_elsewhere) {
+                    (Some(failure), true) => return Err(failure),
+                    (elsewhere, _) => self.was_elsewhere = elsewhere.is_some(),
+                }
+                let is_executor = |agent: &Presence| agent.layer == Layer::Execution;
+                self.executors = Some(answers.answered.into_values().filter(is_executor).collect());
                 self.next = Instant::now() + ASK_PAUSE;
             }
             Err(error) => {
@@ -175,6 +191,7 @@ impl Crew<'_> {
                 (self.client, self.executors) = (None, None);
             }
         }
+        Ok(())
     }
 }
 
@@ -197,11 +214,6 @@ impl<'a> Painter<'a> {
             Show::Beside if on_error => Self::Bars(Bars::new()),
             Show::Beside => Self::Lines(Lines::new(output, false)),
         }
-    }
-
-    /// Whether it would show what the project waits for.
-    fn shows_waiting(&self) -> bool {
-        matches!(self, Self::Bars(_) | Self::Lines(_))
     }
 
     fn paint(&mut self, picture: &Picture<'_>) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use trireme::wire::{ProjectId, Raw, Status as ProjectStatus, SubtaskStatus};
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
-use crate::{files, reading};
+use crate::{reading, show};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -33,8 +33,7 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
     let store = reading::open(settings).await?;
     let view = arguments.project.view(&*store, true).await?;
     if let Some(dir) = &arguments.out {
-        let count = files::write(dir, &view, arguments.force)?;
-        output.note(&format!("{count} files in {}", dir.display()));
+        show::files(&view, dir, arguments.force, output)?;
     }
     match (output.is_json(), &arguments.out) {
         (true, _) => output.json(&Results::of(&view))?,

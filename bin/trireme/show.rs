@@ -14,6 +14,13 @@ use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::{files, progress, reading};
 
+/// So many of something, as in `1 queue` or `2 queues`.
+pub fn count(number: impl std::fmt::Display, what: &str) -> String {
+    let number = number.to_string();
+    let ending = if number == "1" { "" } else { "s" };
+    format!("{number} {what}{ending}")
+}
+
 /// A longer table is not read: of more subtasks only those are shown that have something to say.
 const SUBTASKS_MAX: usize = 200;
 
@@ -31,10 +38,19 @@ pub async fn ending(
     // First what is to be read, so that it is there even when the files can not be written.
     project(&view, &[], output)?;
     if let Some(dir) = out {
-        let count = files::write(dir, &view, force)?;
-        output.note(&format!("{count} files in {}", dir.display()));
+        files(&view, dir, force, output)?;
     }
     Ok(progress::verdict(view.status))
+}
+
+/// Writes the files of a project's results, and says how many, and what was left out.
+pub fn files(view: &ProjectView, dir: &Path, force: bool, output: &Output) -> Result<(), Failure> {
+    let written = files::write(dir, view, force)?;
+    output.note(&format!("{} in {}", count(written.files, "file"), dir.display()));
+    for bad in written.left_out {
+        output.note(&format!("no files: {bad}"));
+    }
+    Ok(())
 }
 
 /// A project, with what it waits for.

@@ -22,15 +22,16 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
     let store = reading::open(settings).await?;
     let view = arguments.project.view(&*store, output.is_json()).await?;
-    let mut waits = Vec::new();
+    let (mut waits, mut elsewhere) = (Vec::new(), None);
     if !output.is_json() && !view.status.is_ended() {
-        let mut executors = None;
+        let mut agents = None;
         if let Some(mut asker) = Asker::connect_soon(settings).await {
-            executors = asker.executors().await.ok();
+            agents = asker.agents().await.ok();
             asker.close().await;
         }
-        waits = progress::waits(&view, executors.as_deref());
+        waits = progress::waits(&view, agents.as_deref());
+        elsewhere = progress::elsewhere(progress::store_id(&*store).await, agents.iter().flatten());
     }
     show::project(&view, &waits, output)?;
-    Ok(Status::Done)
+    elsewhere.map_or(Ok(Status::Done), Err)
 }

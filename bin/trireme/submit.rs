@@ -113,6 +113,9 @@ impl Arguments {
                 ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml)
             }
             (Some(path), _) => ProjectFile::read(path),
+            (None, _) if self.description.as_deref().is_some_and(|text| text.trim().is_empty()) => {
+                Err(BadInput::new("the description is empty").or_else("say what is wanted: planners make goals of it"))
+            }
             (None, name) => {
                 ProjectFile::named(name.as_deref().unwrap_or_default(), self.description.as_deref().unwrap_or_default())
             }
@@ -146,9 +149,9 @@ async fn check_names(project: &ProjectFile, settings: &Settings) -> Result<(), F
     // Somebody may offer what is not configured here. Whether or not the broker can be asked: a name that is
     // known nowhere is most likely a slip.
     let Some(mut asker) = Asker::connect_soon(settings).await else { return Err(unknown.into()) };
-    let offered = asker.executors().await.unwrap_or_default();
+    let agents = asker.agents().await.unwrap_or_default();
     asker.close().await;
-    skills.extend(offered.into_iter().flat_map(|executor| executor.skills));
+    skills.extend(agents.into_iter().flat_map(|agent| agent.skills));
     skills.sort();
     skills.dedup();
     known.skills = Some(skills);

@@ -15,15 +15,17 @@ use trireme::runtime::{Ground, SkillOptions, Timing, World};
 use trireme::store;
 use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 
 /// RabbitMQ, as the settings say where.
 pub fn rabbit(settings: &Settings, connection_name: &str) -> Result<RabbitTransport, Failure> {
-    Ok(RabbitTransport::new(RabbitOptions {
+    let transport = RabbitTransport::new(RabbitOptions {
         url: settings.broker.url.clone(),
         namespace: settings.broker.namespace.clone(),
         connection_name: connection_name.to_owned(),
-    })?)
+    });
+    // Nothing was connected yet: what is wrong now is the URL.
+    transport.map_err(|error| Failure { status: Status::Usage, ..error.into() })
 }
 
 /// The world of an owner on this transport and the store of the settings, with the topology declared.
@@ -108,14 +110,8 @@ pub fn offered(settings: &Settings, wanted: Option<&[String]>) -> Result<Executo
                 let message = format!("skill `{name}` is external: programs of your own perform it");
                 return Err(Failure::usage(message).hint(format!("give `[skills.{name}]` a `runner`")));
             }
-            Performer::Runner { kind, options } => runner::build(kind, options.as_ref()).map_err(|error| {
-                let text = error.to_string();
-                let (message, hint) = match text.split_once("\nhint: ") {
-                    Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-                    None => (text, None),
-                };
-                BadInput::new(format!("`[skills.{name}]`: {message}")).or_perhaps(hint)
-            })?,
+            Performer::Runner { kind, options } => runner::build(kind, options.as_ref())
+                .map_err(|error| error.bad_input().at(format_args!("`[skills.{name}]`")))?,
         };
         skills.insert(name.clone(), OfferedSkill { options: options(skill, &settings.skills), runner });
     }

@@ -26,10 +26,28 @@ pub struct Arguments {
     with_parent: bool,
 }
 
+/// What the help of a layer of owners ends with.
+pub fn examples(layer: &str) -> String {
+    format!(
+        "\
+Examples:
+  trireme {layer}
+  trireme {layer} --config /etc/trireme/queues.toml --id {layer}-1
+
+It needs the broker and the store. SIGTERM lets it finish or give back what it holds; a second one leaves at once."
+    )
+}
+
 /// The option of [`Arguments::with_parent`].
 pub const WITH_PARENT: &str = "--with-parent";
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  trireme executor
+  trireme executor --skills Download,Load --slots 16
+
+It needs the broker only. SIGTERM lets it finish or give back what it holds; a second one leaves at once.")]
 pub struct ExecutorArguments {
     #[command(flatten)]
     agent: Arguments,
@@ -105,6 +123,9 @@ async fn serve(
     let done = act(transport.clone(), identity, stop.clone()).await;
     if !stop.is_leaving() {
         transport.close().await;
+        if done.is_ok() {
+            tracing::info!("stopped");
+        }
     }
     done.map(|()| Status::Done)
 }

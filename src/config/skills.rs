@@ -15,6 +15,7 @@ use crate::domain::check::ATTEMPTS_MAX;
 use crate::domain::expand::{Fallback, SkillDefaults};
 use crate::domain::nearest;
 use crate::domain::retry::Retry;
+use crate::runner;
 use crate::wire::address::check_skill;
 
 /// The skills that are always there, performed by the runners of the same name.
@@ -120,6 +121,10 @@ pub fn read(layers: &mut Layers, agents: &Agents, attempts: &Attempts) -> Result
     for (name, skill) in &skills {
         if let Some(other) = &skill.fallback {
             terms::check_fallback(layers, name, other, names())?;
+        }
+        if let Performer::Runner { kind, options } = &skill.performer {
+            let place = format!("`skills.{name}.runner` from {}", layers.source(&format!("skills.{name}.runner")));
+            runner::check(kind, options.as_ref()).map_err(|error| error.bad_input().at(place))?;
         }
     }
     Ok(skills)

@@ -122,6 +122,8 @@ pub fn check_fallback<'a>(
     }
     match known.clone().any(|known| known == other) {
         true => Ok(()),
-        false => Err(bad("which is not configured").or_perhaps(nearest::hint(other, known))),
+        false => {
+            Err(bad("which is not configured").or_perhaps(nearest::hint(other, known.filter(|known| *known != skill))))
+        }
     }
 }

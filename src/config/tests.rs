@@ -235,7 +235,7 @@ fn terms_that_can_not_be_meant_are_refused() {
 /// Names and texts that the library which merges could take for something else.
 #[test]
 fn nothing_is_read_into_a_name_or_a_text() {
-    let file = "[skills.My-Skill]\nrunner = 'command'\n[skills.My-Skill.command]\nargv = ['a']\n'a.b[7]' = { C = 1 }";
+    let file = "[skills.My-Skill]\nrunner = 'command'\n[skills.My-Skill.command]\nargv = ['a.b[7]', '{ C = 1 }']";
     let variables = [
         ("TRIREME_SKILLS__MY_SKILL__PREFETCH", "9"),
         ("TRIREME_LOG__FILTER", "true"),
@@ -245,12 +245,12 @@ fn nothing_is_read_into_a_name_or_a_text() {
     let settings = resolve(file, &variables, Vec::new()).expect("good settings");
     let skill = &settings.skills["My-Skill"];
     assert_eq!(skill.prefetch, 9);
-    let options = Some(json!({"argv": ["a"], "a.b[7]": {"C": 1}}));
+    let options = Some(json!({"argv": ["a.b[7]", "{ C = 1 }"]}));
     assert_eq!(skill.performer, Performer::Runner { kind: "command".into(), options });
     assert_eq!((settings.log.filter.as_str(), settings.broker.namespace.as_str()), ("true", "12"));
     assert_eq!(settings.skills.keys().collect::<Vec<_>>(), ["My-Skill", "noop", "sleep"]);
 
-    let work = "[skills.work]\nrunner = 'command'";
+    let work = "[skills.work]\nrunner = 'noop'";
     for (line, expected) in [
         (
             refused("'skills[4000000000]' = 1", &[]),
@@ -286,7 +286,7 @@ fn the_skills_of_the_shipped_plans_are_configured() {
     let library = crate::planner::Library::load(None).expect("what ships is good");
     let goals = library.playbooks().iter().flat_map(|playbook| &playbook.goals);
     let skills = goals.flat_map(|goal| goal.subtasks.iter().flatten()).map(|subtask| subtask.skill.as_str());
-    for skill in skills.chain([crate::planner::fallback::SKILL]) {
+    for skill in skills.chain([crate::domain::expand::GENERIC_SKILL]) {
         assert!(settings.skills.contains_key(skill), "`{skill}` is no skill of the file that ships");
     }
 }

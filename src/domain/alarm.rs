@@ -14,6 +14,10 @@ use super::decision::Effect;
 use crate::wire::address::Tier;
 use crate::wire::{MessageId, Timestamp};
 
+/// An alarm that has not come back so long after its time counts as lost: its queue was deleted, say. Whatever wakes
+/// the stream then sets another.
+const LATE_MS: u64 = 60_000;
+
 /// An open stream's current alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CurrentAlarm {
@@ -23,6 +27,17 @@ pub struct CurrentAlarm {
     pub tier: AlarmTier,
     /// The message that had it sent.
     pub cause: MessageId,
+}
+
+impl CurrentAlarm {
+    fn is_late(&self, now: Timestamp) -> bool {
+        now.ms_since(self.not_before) > LATE_MS
+    }
+
+    fn set_at(&self) -> Timestamp {
+        let delay = self.tier.tier().delay().as_millis();
+        self.not_before.minus_ms(u64::try_from(delay).unwrap_or(u64::MAX))
+    }
 }
 
 /// The alarms of a stream that wake it: the current one, and the one that is known to have gone out.
@@ -44,9 +59,11 @@ impl Alarms {
     }
 
     /// `alarm` is the current one from now on. One that follows another that came back is later than it; a
-    /// nearer one took over.
+    /// nearer one took over, and so did one in the place of one that is late.
     pub fn set(&mut self, alarm: CurrentAlarm) {
-        let took_over = self.current.filter(|current| alarm.not_before < current.not_before);
+        let takes_over =
+            |current: &CurrentAlarm| alarm.not_before < current.not_before || current.is_late(alarm.set_at());
+        let took_over = self.current.filter(takes_over);
         self.older = took_over.map(|current| self.older.unwrap_or(current));
         self.current = Some(alarm);
     }
@@ -90,7 +107,8 @@ pub fn tier_for(now: Timestamp, due: Option<Timestamp>) -> AlarmTier {
 }
 
 /// The alarm that is to follow `current` (none yet when a stream opens). When the current one came back there
-/// is always a next; otherwise only when it would come too late for what is due, and another would come sooner.
+/// is always a next; otherwise only when it would come too late for what is due, and another would come sooner, or
+/// when it got lost.
 pub fn next_alarm(
     current: Option<&CurrentAlarm>,
     came_back: bool,
@@ -98,11 +116,12 @@ pub fn next_alarm(
     due: Option<Timestamp>,
     cause: MessageId,
 ) -> Option<CurrentAlarm> {
+    let is_out = |alarm: &CurrentAlarm| !came_back && !alarm.is_late(now);
     let in_time = |alarm: &CurrentAlarm| due.is_none_or(|due| alarm.not_before <= due);
     let tier = tier_for(now, due);
     let not_before = now.plus(tier.tier().delay());
     match current {
-        Some(current) if !came_back && (in_time(current) || not_before >= current.not_before) => None,
+        Some(current) if is_out(current) && (in_time(current) || not_before >= current.not_before) => None,
         _ => Some(CurrentAlarm { number: current.map_or(1, |alarm| alarm.number + 1), not_before, tier, cause }),
     }
 }
@@ -150,6 +169,23 @@ mod tests {
         let fourth = set(4, 65_000, 4);
         assert_eq!([1, 3, 4].map(|number| fourth.is_stale(number)), [true, true, false]);
         assert_eq!(fourth.numbered(1), None);
+    }
+
+    #[test]
+    fn another_is_set_in_the_place_of_one_that_is_late_and_both_wake_the_stream() {
+        let first = next_alarm(None, false, NOW, None, CAUSE).expect("a stream that opens has an alarm");
+        let after = |ms| next_alarm(Some(&first), false, first.not_before.plus_ms(ms), None, CAUSE);
+        assert_eq!(after(LATE_MS), None);
+        let second = after(LATE_MS + 1).expect("it is late");
+        assert_eq!((second.number, second.set_at()), (2, first.not_before.plus_ms(LATE_MS + 1)));
+        let mut alarms = Alarms::default();
+        alarms.set(first);
+        alarms.set(second);
+        assert_eq!([1, 2].map(|number| alarms.is_stale(number)), [false, false]);
+        // Whichever comes back first is followed by one only.
+        let third = next_alarm(alarms.current(), true, second.set_at().plus_ms(10), None, CAUSE).expect("came back");
+        alarms.set(third);
+        assert_eq!([1, 2, 3].map(|number| alarms.is_stale(number)), [true, true, false]);
     }
 
     #[test]

@@ -17,6 +17,12 @@ use crate::wire::{GoalPlan, Raw, SubtaskPlan};
 /// The longest input of a subtask, in bytes: with the results of its dependencies it has to fit an envelope.
 pub const INPUT_BYTES_MAX: usize = 512 * 1024;
 
+/// The skill of the subtask that is made for a goal that nobody knows how to plan.
+pub const GENERIC_SKILL: &str = "Generic";
+/// What to do where nobody has that skill.
+pub const GENERIC_HINT: &str = "no playbook plans it, and the generic plan needs a section `[skills.Generic]`: the \
+                                queues.toml that ships has one";
+
 /// One subtask of the plan, or all copies of a repeated one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {

@@ -217,7 +217,7 @@ impl SubtaskView {
             next_attempt_at: state.waits_until(ordinal),
             question: state.question_id(ordinal),
             kept_from: state.kept_from(ordinal),
-            agent_id: attempt_log.iter().rev().find_map(|attempt| attempt.agent_id.clone()),
+            agent_id: newest.and_then(|attempt| attempt.agent_id.clone()),
             dependencies: spec.dependencies.iter().flat_map(|span| span.ordinals()).map(name_of).collect(),
             started_at: newest.and_then(|attempt| attempt.started_at),
             finished_at: newest.and_then(|attempt| attempt.finished_at),
@@ -336,7 +336,9 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
         | phase::Event::AlarmSet { .. }
         | phase::Event::Ended { .. }
         | phase::Event::ReportRefused { .. }
-        | phase::Event::ReportAgain { .. } => {}
+        | phase::Event::ReportAgain { .. }
+        | phase::Event::Recovered { .. }
+        | phase::Event::HandedOverAgain { .. } => {}
     }
 }
 

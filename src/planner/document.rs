@@ -94,9 +94,13 @@ fn parse_json(text: &str) -> Result<Value, BadInput> {
 }
 
 fn at_line(line: usize, column: usize, what: &str) -> BadInput {
-    let what = match what.contains("recursion") {
-        true => "nested too deeply",
-        false => what,
+    let what = match what {
+        what if what.contains("recursion") => "nested too deeply",
+        // In the words of the library: `invalid type: integer ... as i128, expected any valid TOML value`.
+        what if what.contains("as i128") || what.contains("as u128") => {
+            "a number is too large: it does not fit 64 bits"
+        }
+        what => what,
     };
     BadInput::new(format!("line {line}, column {column}: {what}"))
 }

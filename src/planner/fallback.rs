@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::input::Base;
 use super::is_wanted;
+use crate::domain::expand::GENERIC_SKILL;
 use crate::runtime::port::{PlanError, PlannedGoals, Planner};
 use crate::wire::content::{NewProject, StartProjectPhase};
 use crate::wire::{GoalPlan, Raw, SubtaskPlan};
@@ -12,9 +13,6 @@ use crate::wire::{GoalPlan, Raw, SubtaskPlan};
 pub const NAME: &str = "fallback";
 /// The goal of a project without goals.
 pub const GOAL: &str = "Generic Task Completion";
-/// The skill of a subtask that is made for a goal without subtasks.
-pub const SKILL: &str = "Generic";
-
 #[derive(Debug, Clone, Copy)]
 pub struct Fallback;
 
@@ -60,6 +58,6 @@ fn generic_goal() -> GoalPlan {
 fn generic_subtask(goal: &str) -> SubtaskPlan {
     SubtaskPlan {
         description: format!("Generic execution for {goal}"),
-        ..SubtaskPlan::new(format!("Execute {goal}"), SKILL)
+        ..SubtaskPlan::new(format!("Execute {goal}"), GENERIC_SKILL)
     }
 }

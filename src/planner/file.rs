@@ -13,6 +13,7 @@ use crate::domain::bad_input::{BadInput, quote};
 use crate::domain::check::{
     ATTEMPTS_MAX, BACKOFF_FACTOR_MAX, BACKOFF_MS_MAX, PRIORITY_MAX, SUBTASKS_MAX, TIMEOUT_MS_MAX, check,
 };
+use crate::domain::expand::{GENERIC_HINT, GENERIC_SKILL};
 use crate::domain::nearest;
 use crate::wire::content::NewProject;
 use crate::wire::{
@@ -146,6 +147,7 @@ impl ProjectFile {
         for goal in self.goals.iter().flatten() {
             for subtask in goal.subtasks.iter().flatten() {
                 known("skill", &subtask.skill, skills.iter().map(String::as_str)).map_err(|bad| {
+                    let bad = if subtask.skill == GENERIC_SKILL { bad.or_else(GENERIC_HINT) } else { bad };
                     bad.at(format_args!("goal {}: subtask {}", quote(&goal.goal_name), quote(&subtask.name)))
                 })?;
             }

@@ -33,6 +33,15 @@ pub fn build(kind: &str, options: Option<&Value>) -> Result<Arc<dyn Runner>, Bui
     }
 }
 
+/// Whether the settings of a runner can be meant, as far as that can be said where it does not run: files that it
+/// needs are looked at by [`build`].
+pub fn check(kind: &str, options: Option<&Value>) -> Result<(), BuildError> {
+    match kind {
+        "template" => options::read::<template::Options>("template", options, &template::OPTIONS).map(drop),
+        _ => build(kind, options).map(drop),
+    }
+}
+
 #[cfg(test)]
 mod testing;
 

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::domain::nearest;
+use crate::domain::{BadInput, nearest};
 
 /// Why there is no such runner. All of it is to be mended in the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,15 @@ pub enum BuildError {
 impl BuildError {
     pub(super) fn unknown_kind(kind: &str, known: &[&str]) -> Self {
         Self::UnknownKind { kind: kind.escape_default().to_string(), hint: hint(kind, known) }
+    }
+
+    /// What is wrong, and the hint apart.
+    pub fn bad_input(&self) -> BadInput {
+        let text = self.to_string();
+        match text.split_once("\nhint: ") {
+            Some((message, hint)) => BadInput::new(message).or_else(hint),
+            None => BadInput::new(text),
+        }
     }
 
     pub(super) fn bad_option(kind: &str, message: impl Into<String>) -> Self {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::letter::{self, Pen};
 use super::port::{Clock, Confirmed, Consumer, Outgoing, Publisher, Transport, TransportError};
+use super::presence::REMEMBERED_MS;
 use crate::wire::address::{Address, Exchange, Queue, agent_key};
 use crate::wire::codec::EncodeError;
 use crate::wire::content::{Control, NewProject, Ping, Presence, ProjectCompletion};
@@ -145,6 +146,10 @@ pub struct Answers {
 impl Answers {
     fn take(&mut self, mut pong: Presence) {
         for peer in std::mem::take(&mut pong.peers) {
+            // By the clock of the one that answered, which says when it heard of the other.
+            if pong.last_seen.ms_since(peer.last_seen) > REMEMBERED_MS {
+                continue;
+            }
             let newer = self.heard_of.get(&peer.agent_id).is_none_or(|known| known.last_seen < peer.last_seen);
             if newer {
                 self.heard_of.insert(peer.agent_id.clone(), peer);
@@ -156,5 +161,45 @@ impl Answers {
     /// Those that did not answer although somebody has heard of them.
     pub fn silent(&self) -> impl Iterator<Item = &Presence> {
         self.heard_of.values().filter(|peer| !self.answered.contains_key(&peer.agent_id) && !peer.leaving)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::content::Layer;
+    use crate::wire::{AgentStatus, Timestamp};
+
+    fn presence(id: &str, last_seen: Timestamp, peers: Vec<Presence>) -> Presence {
+        Presence {
+            agent_id: AgentId::new(id).expect("an id"),
+            name: id.into(),
+            layer: Layer::Execution,
+            status: AgentStatus::Idle,
+            skills: Vec::new(),
+            slots: 1,
+            busy: 0,
+            version: String::new(),
+            host: String::new(),
+            pid: 1,
+            last_seen,
+            store_id: None,
+            holds: Vec::new(),
+            waits_for: Vec::new(),
+            commands: Vec::new(),
+            trouble: None,
+            leaving: false,
+            peers,
+        }
+    }
+
+    #[test]
+    fn who_was_not_heard_of_for_a_minute_is_forgotten() {
+        let now = Timestamp(100_000);
+        let peers = vec![presence("a", Timestamp(40_000), vec![]), presence("b", Timestamp(39_999), vec![])];
+        let mut answers = Answers::default();
+        answers.take(presence("c", now, peers));
+        let silent: Vec<&str> = answers.silent().map(|peer| peer.agent_id.as_str()).collect();
+        assert_eq!(silent, ["a"]);
     }
 }

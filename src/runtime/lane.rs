@@ -214,8 +214,14 @@ impl<R: Role> Lane<R> {
         Ok(())
     }
 
+    /// What came through the exchange of the dead lies among the dead letters already, whoever sent it: set aside once
+    /// more, it might come straight back here.
     async fn set_letter_aside(&mut self, at: usize, letter: &Letter, reason: &str) -> Result<(), LaneError> {
         let id = letter.envelope.message_id;
+        if letter.was_dead {
+            tracing::warn!(message = %id, kind = letter.envelope.content.name(), reason, "a dead letter is left alone");
+            return Ok(());
+        }
         tracing::warn!(message = %id, kind = letter.envelope.content.name(), reason, "a message was set aside");
         let (exchange, key) = (&letter.exchange, &letter.key);
         let aside = Aside { exchange: Some(exchange), key, id: Some(id), reason, at: self.desk.now() };
@@ -231,6 +237,10 @@ impl<R: Role> Lane<R> {
         body: bytes::Bytes,
     ) -> Result<(), LaneError> {
         let (exchange, key) = (letter::exchange(delivery), delivery.key.as_str());
+        if letter::came_through_the_dead(delivery) {
+            tracing::warn!(reason, key, "a dead letter that can not be read is left alone");
+            return Ok(());
+        }
         tracing::warn!(reason, key, "a message that can not be read was set aside");
         let aside = Aside { exchange: Some(exchange), key, id: None, reason, at: self.desk.now() };
         self.publish(at, None, letter::dead(&aside, None, body)).await
@@ -365,8 +375,7 @@ fn publish_later(publisher: Arc<dyn Publisher>, outgoing: Outgoing) -> Confirmat
 }
 
 /// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened, or whose alarm
-/// panicked, which nothing else would wake. What came through the exchange of the dead was told to us: told on, it
-/// would come straight back, and again.
+/// panicked, which nothing else would wake.
 fn told(letter: &Letter, reason: &str) -> Option<String> {
     use crate::wire::Content;
     let is_news = match &letter.envelope.content {
@@ -374,7 +383,7 @@ fn told(letter: &Letter, reason: &str) -> Option<String> {
         Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)) && reason == PANICKED,
         _ => false,
     };
-    (is_news && !letter.was_dead).then(|| TOLD_MANAGERS.to_owned())
+    is_news.then(|| TOLD_MANAGERS.to_owned())
 }
 
 #[cfg(test)]

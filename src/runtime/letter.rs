@@ -80,7 +80,7 @@ pub(crate) fn exchange(delivery: &Delivery) -> &str {
     }
 }
 
-fn came_through_the_dead(delivery: &Delivery) -> bool {
+pub(crate) fn came_through_the_dead(delivery: &Delivery) -> bool {
     // The last part of its name says which exchange it is: a namespace is one word.
     delivery.exchange.ends_with(".dead")
 }

@@ -25,7 +25,7 @@ const TELL_PAUSE: Duration = Duration::from_millis(200);
 /// An agent that missed this many heartbeats is not counted on.
 const MISSED_MAX: u32 = 3;
 /// Agents are remembered for this long after they were last heard of.
-const REMEMBERED_MS: u64 = 60_000;
+pub(crate) const REMEMBERED_MS: u64 = 60_000;
 /// So many agents are remembered at the most: the inbox is open to whoever may publish there.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -301,13 +301,15 @@ impl Post {
 
     /// The others, as a pong tells of them: who they are, not what they hold. A pong has to fit a message.
     fn remembered(&self) -> Vec<Presence> {
+        let now = self.ground.clock.now();
+        let is_recent = |other: &&Presence| now.ms_since(other.last_seen) <= REMEMBERED_MS;
         let brief = |other: &Presence| Presence {
             commands: Vec::new(),
             holds: Vec::new(),
             waits_for: Vec::new(),
             ..other.clone()
         };
-        lock(&self.others).values().take(TOLD_MAX).map(brief).collect()
+        lock(&self.others).values().filter(is_recent).take(TOLD_MAX).map(brief).collect()
     }
 
     /// Does `work` with the inbox open and the heart beating. A drain is told at once; the agent answers until its work
@@ -346,7 +348,13 @@ impl Post {
         loop {
             tokio::select! {
                 biased;
-                () = done.draining() => return Ok(()),
+                () = done.draining() => {
+                    // Its work may have been over before the drain was told.
+                    if self.stop.is_draining() && !told_leaving {
+                        self.tell(&*publisher, layer).await?;
+                    }
+                    return Ok(());
+                }
                 () = self.unbound.notified() => return Ok(()),
                 // Nothing more is to be expected of this agent, but it is there until its work is finished.
                 () = self.stop.draining(), if !told_leaving => {
@@ -451,3 +459,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whoever panicked while it held the lock left whole values behind: every change is one assignment.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

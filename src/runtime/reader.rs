@@ -76,17 +76,23 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// From a project's own row and those of its phases. Its own counts what phases have reported, and they report
-    /// when they end: theirs are what is true now.
+    /// From a project's own row and those of its phases. Its own counts what the phases of this run have reported, and
+    /// they report when they end; what is open now counts itself. Before there is any of that, a report is on its way.
     fn of(own: Summary, phases: &[Summary]) -> Self {
-        let live = phases.iter().map(|phase| phase.counts).reduce(|sum, counts| sum.plus(&counts));
+        let sum =
+            |of: &mut dyn Iterator<Item = &Summary>| of.fold(Counts::default(), |sum, phase| sum.plus(&phase.counts));
+        let open = sum(&mut phases.iter().filter(|phase| !phase.status.is_ended()));
+        let counts = match own.counts.plus(&open) {
+            counts if counts.total == 0 => sum(&mut phases.iter()),
+            counts => counts,
+        };
         Self {
             project_id: own.stream.project(),
             name: own.name,
             status: own.status,
             submitted_at: own.submitted_at,
             finished_at: own.finished_at,
-            counts: live.unwrap_or(own.counts),
+            counts,
         }
     }
 
@@ -249,4 +255,43 @@ fn ordinals(data: &Value) -> impl Iterator<Item = u32> {
     let pairs = data.get("commands").and_then(Value::as_array).into_iter().flatten();
     let ordinal = |value: &Value| value.as_u64().and_then(|ordinal| u32::try_from(ordinal).ok());
     one.chain(pairs.filter_map(|pair| pair.get(0))).filter_map(ordinal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_counts_what_this_run_reported_and_what_is_open() {
+        let id = ProjectId(uuid::Uuid::from_u128(7));
+        let row = |stream, status, completed, failed| Summary {
+            stream,
+            name: "p".into(),
+            status,
+            counts: Counts { total: completed + failed, completed, failed, ..Counts::default() },
+            submitted_at: Timestamp(1),
+            finished_at: None,
+        };
+        let own = |status, completed| row(StreamId::Project(id), status, completed, 0);
+        let phase = |number, status, completed, failed| row(StreamId::Phase(id, number), status, completed, failed);
+        let failed = phase(1, Status::Error, 2, 1);
+        for (rows, total) in [
+            // A second run took the place of the first.
+            (vec![own(Status::Completed, 3), failed.clone(), phase(2, Status::Completed, 3, 0)], 3),
+            (
+                vec![
+                    own(Status::Busy, 2),
+                    failed.clone(),
+                    phase(2, Status::Completed, 2, 0),
+                    phase(3, Status::Busy, 4, 0),
+                ],
+                6,
+            ),
+            // The first report is on its way.
+            (vec![own(Status::Busy, 0), failed], 3),
+            (vec![own(Status::Busy, 0)], 0),
+        ] {
+            assert_eq!(Listed::lead(&rows).map(|listed| listed.counts.total), Some(total), "{rows:?}");
+        }
+    }
 }

@@ -98,7 +98,7 @@ where
 }
 
 /// Somebody may have deleted a queue or an exchange.
-async fn declare(post: &Post) -> Result<(), Ended> {
+pub(super) async fn declare(post: &Post) -> Result<(), Ended> {
     let ground = post.ground();
     ground.transport.declare(&topology(&ground.topology)).await?;
     post.bind_again();

@@ -214,6 +214,12 @@ pub fn partition_key(partition: u32) -> String {
     format!("p.{partition}")
 }
 
+/// The partition that has this routing key.
+pub fn partition_with(key: &str) -> Option<u32> {
+    let partition = key.strip_prefix("p.")?.parse().ok()?;
+    (partition_key(partition) == key).then_some(partition)
+}
+
 /// Dead letters with this second key are shown to the partition's coordinator too.
 pub fn told_key(partition: u32) -> String {
     format!("told.{partition}")

@@ -113,6 +113,20 @@ async fn they_are_listed_and_answer() {
         assert_eq!(told["checks"][2]["detail"], "none answered", "{words:?}");
     }
 
+    // Executors open no store: whoever asks for them needs none.
+    let storeless = |words: &[&str]| {
+        let mut command = team.place.command(&[&["health", "--json"], words].concat());
+        command.envs(team.environment()).env("TRIREME_STORE__URL", "sqlite:none.db");
+        team.place.answer(&mut command)
+    };
+    for words in [&["--layer", "execution"][..], &["--id", "e1"]] {
+        let health = storeless(words);
+        assert_eq!((health.status, health.stdout.contains("store")), (0, false), "{words:?}: {}", health.stdout);
+    }
+    for words in [&[][..], &["--id", "m1"], &["--layer", "management"]] {
+        assert_eq!(storeless(words).status, 1, "{words:?}");
+    }
+
     // One that went without a word: heard of, and silent.
     drop(executor);
     let silent = team.run(&["agents", "--json"]).json();

@@ -75,6 +75,19 @@ fn a_store_that_is_down() {
 }
 
 #[test]
+fn a_database_that_is_not_there() {
+    let server = std::env::var("TRIREME_TEST_POSTGRES_URL")
+        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".into());
+    let (server, _) = server.rsplit_once('/').expect("a database in the URL");
+    let place = Place::new();
+    let answer =
+        place.answer(place.command(&["list"]).env("TRIREME_STORE__URL", format!("{server}/trireme_test_nowhere")));
+    answer.refusal("no database");
+    assert_eq!(answer.status, 3, "{}", answer.stderr);
+    assert!(answer.stderr.ends_with("\nhint: `createdb trireme_test_nowhere` makes it\n"), "{}", answer.stderr);
+}
+
+#[test]
 fn a_store_that_is_none() {
     let place = Place::new();
     place.write("text.db", "This is a text, and it is long enough not to be taken for an empty database.".repeat(20));

@@ -22,6 +22,10 @@ fn each_is_refused_in_one_line() {
         ("an unknown key of a skill", "[skills.mine]\nrunner = \"noop\"\ntimout = \"5s\""),
         ("a kind of failure", "[skills.mine]\nrunner = \"noop\"\nretry_on = [\"tranzient\"]"),
         ("a fallback", "[skills.mine]\nrunner = \"noop\"\nfallback = \"slep\""),
+        ("a fallback that is nearest itself", "[skills.x]\nrunner = \"noop\"\nfallback = \"y\""),
+        ("an unknown runner", "[skills.mine]\nrunner = \"comand\""),
+        ("a command without its program", "[skills.mine]\nrunner = \"command\""),
+        ("a number that is too large", "[agents]\nslots = 99999999999999999999"),
         ("a short lease", "[skills.mine]\nrunner = \"noop\"\nmode = \"leased\"\nlease = \"1s\""),
         ("a skill's name", "[skills.\"told.1\"]\nrunner = \"noop\""),
     ];
@@ -64,6 +68,13 @@ fn so_is_each_of_the_environment_and_of_the_options() {
         let answer = place.run(arguments);
         assert_eq!(answer.status, 2, "{what}: {}", answer.stderr);
         refusals += &answer.refusal(what);
+    }
+    #[cfg(not(feature = "tls"))]
+    {
+        let mut ping = place.command(&["ping"]);
+        let answer = place.answer(ping.env("TRIREME_BROKER__URL", "amqps://host"));
+        assert_eq!(answer.status, 2, "{}", answer.stderr);
+        answer.refusal("TLS that is not built in");
     }
     insta::assert_snapshot!("bad_environment", refusals);
 }

@@ -49,9 +49,23 @@ fn each_is_refused_in_one_line() {
 #[test]
 fn every_command_has_its_help() {
     let place = Place::new();
-    for command in ["submit", "status", "list", "result", "watch", "history", "logs", "agents", "ping", "dead"] {
-        let answer = place.run(&[command, "--help"]);
-        assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{command}");
-        assert!(answer.stdout.contains("Examples:\n  trireme "), "{command}: {}", answer.stdout);
+    let commands = commands(&place);
+    assert!(commands.len() > 25, "{commands:?}");
+    let more = [&["topology", "show"], &["topology", "declare"], &["topology", "delete"], &["config", "show"]];
+    let more = more.map(|words| words.map(String::from).to_vec());
+    for mut words in commands.into_iter().map(|command| vec![command]).chain(more) {
+        words.push("--help".into());
+        let answer = place.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{words:?}");
+        assert!(answer.stdout.contains("Examples:\n  trireme "), "{words:?}: {}", answer.stdout);
     }
+}
+
+/// All of them, as the help lists them.
+fn commands(place: &Place) -> Vec<String> {
+    let help = place.run(&["--help"]).stdout;
+    let (_, list) = help.split_once("Commands:\n").expect("a list");
+    let list = list.lines().take_while(|line| !line.is_empty());
+    let names = list.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
 }

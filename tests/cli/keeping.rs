@@ -24,7 +24,7 @@ async fn a_stream_is_checked_and_what_is_wrong_is_named() {
     let place = filled().await;
     let good = place.run(&["check", ENDED]);
     assert_eq!((good.status, good.stdout.as_str()), (0, ""));
-    assert_eq!(good.stderr, "1 projects, 2 streams, 13 events: every rule holds\n");
+    assert_eq!(good.stderr, "1 project, 2 streams, 13 events: every rule holds\n");
     let expected = json!({ "projects": 1, "streams": 2, "events": 13, "violations": [] });
     assert_eq!(place.run(&["check", ENDED, "--json"]).json(), expected);
 
@@ -65,7 +65,7 @@ async fn what_has_ended_is_forgotten_and_an_open_one_only_by_force() {
     assert_eq!(place.run(&["logs", ENDED, "b"]).status, 2);
     let forced = place.run(&["forget", OTHER, "--yes", "--force"]);
     assert_eq!((forced.status, forced.stdout.as_str()), (0, ""));
-    assert_eq!(forced.stderr, format!("removed project {OTHER}: 1 streams\n"));
+    assert_eq!(forced.stderr, format!("removed project {OTHER}: 1 stream\n"));
     assert_eq!(place.run(&["list", "--json"]).json(), json!([]));
 }
 
@@ -111,7 +111,7 @@ async fn health_says_what_is_not_well() {
         checks.iter().map(|check| (check["check"].as_str().expect("a name"), check["is_well"] == true)).collect();
     assert_eq!(told, [("broker", false), ("store", true), ("agents", false)]);
     assert_eq!(health["is_well"], false);
-    let lines = place.run(&["health", "--layer", "executor", "--here"]).stdout;
+    let lines = place.run(&["health", "--layer", "manager", "--here"]).stdout;
     assert!(lines.starts_with("broker not well: ") && lines.contains("\nstore  well: "), "{lines}");
     assert_eq!(place.run(&["health", "--layer", "cooks"]).status, 2);
 }

@@ -168,7 +168,23 @@ async fn list_counts_what_is_running_now() {
     };
     let ended = Counts { total: 2, completed: 2, ..Counts::default() };
     let open = Counts { total: 5, completed: 1, running: 3, idle: 1, ..Counts::default() };
-    store.append(vec![row(1, Status::Completed, ended), row(2, Status::Busy, open)]).await.expect("written");
+    let project = StreamId::Project(id(OTHER));
+    let reported = event::<project::Event>(json!({ "PhaseReported": {
+        "at": SUBMITTED.plus_ms(1_500), "phase": 1, "status": Status::Completed, "counts": ended, "error": null,
+    }}));
+    let own = Append {
+        summary: Some(Summary {
+            stream: project,
+            name: "shop".into(),
+            status: Status::Busy,
+            counts: ended,
+            submitted_at: SUBMITTED.plus_ms(1_000),
+            finished_at: None,
+        }),
+        events: vec![reported],
+        ..Append::assertion(project, 3)
+    };
+    store.append(vec![own, row(1, Status::Completed, ended), row(2, Status::Busy, open)]).await.expect("written");
     let listed = place.run(&["list", "--json", "--limit", "1"]).json();
     assert_eq!((&listed[0]["project_id"], listed.as_array().map(Vec::len)), (&json!(OTHER), Some(1)));
     let counts: Counts = serde_json::from_str(&listed[0]["counts"].to_string()).expect("counts");

@@ -20,7 +20,10 @@ pub enum Point {
     TakeCommands,
     /// An attempt begins.
     Run,
-    /// A planner is asked.
+    /// A leased attempt begins.
+    RunLeased,
+    /// A planner is asked for the goals of a project, or for the subtasks of a goal.
+    PlanProject,
     Plan,
     /// Step 2: streams, or results, are loaded to decide with.
     Load,
@@ -75,7 +78,7 @@ pub enum Act {
     Late,
     /// Somebody answers who was not asked.
     Lie,
-    /// The delivery is acked, and whoever held it is gone.
+    /// The delivery is acked, and whoever held it is gone, at once or soon.
     Vanish,
     /// An attempt does not end, and does not hear that its time is up.
     Hang,
@@ -104,7 +107,7 @@ impl Fault {
     }
 }
 
-pub const FAULTS: [Fault; 47] = [
+pub const FAULTS: [Fault; 49] = [
     fault("crash before the take", Point::Take, Act::Crash, 20),
     fault("crash before the decision", Point::Load, Act::Crash, 60),
     fault("crash before the commit", Point::BeforeAppend, Act::Crash, 60),
@@ -146,9 +149,11 @@ pub const FAULTS: [Fault; 47] = [
     fault("command again much later", Point::AfterPublish, Act::Late, 100).of(Exchange::Skills),
     fault("answer by somebody who was not asked", Point::AfterPublish, Act::Lie, 150).of(Exchange::Skills),
     fault("executor gone after the ack", Point::TakeCommands, Act::Vanish, 60),
+    fault("executor gone with a lease", Point::RunLeased, Act::Vanish, 400),
     fault("executor hangs", Point::Run, Act::Hang, 100),
     fault("executor is slow", Point::Run, Act::Slow, 200),
-    fault("planner fails", Point::Plan, Act::NoPlan, 60),
+    fault("planner fails at a project", Point::PlanProject, Act::NoPlan, 200),
+    fault("planner fails at a goal", Point::Plan, Act::NoPlan, 60),
     fault("any message twice", Point::AfterPublish, Act::Twice, 80),
     fault("any message again much later", Point::AfterPublish, Act::Late, 80),
     fault("heartbeat or event lost", Point::BestEffort, Act::Lose, 30),

@@ -23,6 +23,10 @@ pub enum Kind {
     Report {
         phase: u32,
     },
+    /// To the managers: what is to become of a subtask?
+    Question(MessageId),
+    /// To a phase, by its project.
+    Word(MessageId),
     Alarm {
         number: u64,
     },
@@ -50,9 +54,20 @@ fn facts(message: &Message) -> Vec<Fact> {
                 (of_phase(command.subtask_id.phase), Kind::Command(envelope.message_id))
             }
             Content::SubtaskCompletion(answer) => (of_phase(answer.subtask_id.phase), Kind::Answer(answer.in_reply_to)),
+            Content::SubtaskAccepted(answer) => (of_phase(answer.subtask_id.phase), Kind::Answer(answer.in_reply_to)),
             Content::SubtaskFailure(answer) => (of_phase(answer.subtask_id.phase), Kind::Answer(answer.in_reply_to)),
+            Content::ProjectStatusUpdate(update) if update.asks.is_some() => {
+                (StreamId::Project(project), Kind::Question(envelope.message_id))
+            }
             Content::ProjectStatusUpdate(update) => (StreamId::Project(project), Kind::Report { phase: update.phase }),
             Content::Alarm(alarm) => (alarm.stream, Kind::Alarm { number: alarm.number }),
+            Content::Cancel(word)
+            | Content::Pause(word)
+            | Content::Resume(word)
+            | Content::Recover(word)
+            | Content::Decide(word) => {
+                (word.stream.unwrap_or(StreamId::Project(project)), Kind::Word(envelope.message_id))
+            }
             _ => (StreamId::Project(project), Kind::Other),
         };
         (project != ProjectId(Uuid::nil())).then_some(Fact { about, kind })

@@ -7,7 +7,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::sim::{Sight, Sim};
+use crate::sights::Sight;
+use crate::sim::Sim;
 
 pub struct Log(pub Arc<Sim>);
 

@@ -1,12 +1,13 @@
 //! The simulator: the shipped runtime (managers, coordinators, executors) on the in-memory broker and store, one
 //! thread, one seed a schedule. Nothing in this folder decides, dispatches, acks or commits: it wraps ports to let
-//! things go wrong, starts and ends processes, submits projects, and checks rules.
+//! things go wrong, starts and ends processes, submits projects, says operators' words about them, and checks rules.
 //!
 //! ```text
-//! seed -> weather (which faults, how often), team, projects
+//! seed -> weather (which faults, how often), team, projects, words
 //!   shipped runtime --port call--> wrapper: a fault may strike --> memory broker, memory store
 //!                                     `--> a step: every rule of `watch` is looked at
-//!   storm ... heal ... every project has to end, as its plan says, with every result, and empty queues
+//!   storm ... heal ... every project has to end, as its plan, its policy and the words about it say, with every
+//!   result, and empty queues
 //! ```
 //!
 //! `TRIREME_SIM_SEEDS=n` runs n seeds, `TRIREME_SIM_SEED=n` one, `TRIREME_SIM_TRACE=1` prints every step.
@@ -17,16 +18,22 @@
 
 mod agent;
 mod clock;
+mod ending;
 mod faults;
+mod kept;
 mod letters;
 mod log;
+mod lost;
+mod operator;
 mod out;
 mod phases;
 mod planning;
 mod projects;
 mod random;
 mod report;
+mod runs;
 mod seed;
+mod sights;
 mod sim;
 mod store;
 mod team;
@@ -34,16 +41,21 @@ mod transport;
 mod watch;
 mod work;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::thread::{available_parallelism, scope};
 
 use trireme::broken::Broken;
 use trireme::runtime::port::Planner;
 
 use report::{Report, failure, say};
 use seed::{Outcome, run};
+use sim::Breach;
 
 /// Seeds that are run by default.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 1_000;
 /// From this many seeds on every fault has to have struck.
 const SEEDS_FOR_ALL_FAULTS: u64 = 500;
 /// A rule of the protocol that is left out is missed within this many seeds, or nothing here bites.
@@ -67,17 +79,40 @@ fn every_seed_ends_well() {
         None => 0..from_environment("TRIREME_SIM_SEEDS").unwrap_or(SEEDS),
     };
     let count = seeds.end - seeds.start;
-    let mut report = Report::default();
-    for seed in seeds {
-        let outcome = live(seed, None);
-        report.add(&outcome);
-        if let Some(breach) = &outcome.broken {
-            panic!("{}", failure(seed, breach));
-        }
+    let (report, broken) = live_all(seeds);
+    if let Some((seed, breach)) = broken.first_key_value() {
+        panic!("{}", failure(*seed, breach));
     }
     say(&report.text());
     let missing = report.missing();
     assert!(count < SEEDS_FOR_ALL_FAULTS || missing.is_empty(), "never seen in {count} seeds: {missing:?}");
+}
+
+/// Lives seeds on all cores, each on one thread, until one breaks a rule.
+fn live_all(seeds: Range<u64>) -> (Report, BTreeMap<u64, Breach>) {
+    let (next, report) = (AtomicU64::new(seeds.start), Mutex::new(Report::default()));
+    let broken: Mutex<BTreeMap<u64, Breach>> = Mutex::default();
+    let live_some = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let outcome = live(seed, None);
+            lock(&report).add(&outcome);
+            if let Some(breach) = outcome.broken {
+                next.store(seeds.end, Ordering::Relaxed);
+                lock(&broken).insert(seed, breach);
+            }
+        }
+    };
+    let cores = available_parallelism().map_or(1, usize::from);
+    scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(live_some))));
+    (report.into_inner().expect("no thread panics"), broken.into_inner().expect("no thread panics"))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no thread panics")
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub struct Out {
     starts: BTreeSet<StreamId>,
     reports: BTreeSet<StreamId>,
     commands: BTreeSet<MessageId>,
+    words: BTreeSet<MessageId>,
+    questions: BTreeSet<MessageId>,
     alarms: BTreeMap<StreamId, u64>,
     /// Dead letters: why, and what.
     pub dead: Vec<(String, String)>,
@@ -58,6 +60,12 @@ impl Out {
                     let newest = self.alarms.entry(fact.about).or_insert(number);
                     *newest = (*newest).max(number);
                 }
+                Kind::Word(word) => {
+                    self.words.insert(word);
+                }
+                Kind::Question(question) => {
+                    self.questions.insert(question);
+                }
                 Kind::Other => {}
             }
         }
@@ -73,6 +81,14 @@ impl Out {
 
     pub fn command_is_out(&self, command: MessageId) -> bool {
         self.commands.contains(&command)
+    }
+
+    pub fn word_is_out(&self, word: MessageId) -> bool {
+        self.words.contains(&word)
+    }
+
+    pub fn question_is_out(&self, question: MessageId) -> bool {
+        self.questions.contains(&question)
     }
 
     pub fn alarm_is_out(&self, stream: StreamId, number: u64) -> bool {

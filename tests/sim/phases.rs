@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trireme::domain::phase::{Dependants, Event, Outcome, Phase};
+use trireme::domain::phase::{Answered, Dependants, Event, Outcome, Phase, Then};
 use trireme::wire::content::ExecuteSubtask;
 use trireme::wire::{StreamId, Timestamp};
 
-use crate::sim::{Sight, Sim};
+use crate::sights::Sight;
+use crate::sim::Sim;
 use crate::store::brief;
 use crate::watch::{Verdict, Watch};
 
@@ -28,6 +29,12 @@ pub struct FollowedPhase {
     pub gave_up: bool,
     /// Its report could not be sent, and its alarm is to try again.
     pub report_waits: bool,
+    /// A person has cancelled some subtask of it.
+    pub was_cancelled_by_hand: bool,
+    /// Something failed for good, and the phase with it.
+    is_failing: bool,
+    /// When the last decision was made after which ready work has to be out.
+    settled_at: Option<Timestamp>,
 }
 
 impl FollowedPhase {
@@ -35,7 +42,13 @@ impl FollowedPhase {
         self.state.opened().is_some() && self.state.ended().is_none()
     }
 
+    /// It still wants its alarm: it is open, or executors are to be told of what is not wanted any more.
+    pub fn is_awake(&self) -> bool {
+        self.is_open() || self.state.ended().is_some() && !self.state.unwanted().is_empty()
+    }
+
     pub fn apply(&mut self, watch: &mut Watch, stream: StreamId, event: &Event, sim: &Sim) -> Verdict {
+        self.settled_at = settled_at(event).or(self.settled_at);
         match event {
             Event::Dispatched { commands, .. } => {
                 for &(ordinal, attempt) in commands {
@@ -62,8 +75,16 @@ impl FollowedPhase {
                     Outcome::FallBack { .. } => Sight::FellBack,
                     Outcome::Exhausted { .. } | Outcome::PassOver { .. } | Outcome::Ask { .. } => Sight::AttemptsUsedUp,
                 });
-                if let Outcome::PassOver { dependants: Dependants::Run, .. } = outcome {
-                    self.passed_over.insert(*ordinal);
+                match outcome {
+                    Outcome::PassOver { dependants, .. } => {
+                        sim.see(Sight::PassedOver);
+                        self.passed_over.extend((*dependants == Dependants::Run).then_some(*ordinal));
+                    }
+                    Outcome::Exhausted { .. } => self.is_failing = true,
+                    _ => {}
+                }
+                if error.contains("its executor was not heard of") {
+                    sim.see(Sight::LeaseOver);
                 }
                 let is_last = matches!(outcome, Outcome::Exhausted { .. } | Outcome::PassOver { .. });
                 self.on_outcome(watch, stream, *ordinal, *attempt, is_last)?;
@@ -77,7 +98,33 @@ impl FollowedPhase {
                 sim.see(Sight::PublishRefused);
             }
             Event::ReportAgain { .. } => self.report_waits = false,
+            Event::Withdrawn { .. } => sim.see(Sight::AttemptWithdrawn),
+            Event::Accepted { .. } => sim.see(Sight::Leased),
+            Event::LeftOut { ordinals, .. } => self.outcomes.extend(ordinals),
+            Event::RunningCancelled { .. } => {
+                self.outcomes.extend(self.state.flights().keys());
+                sim.see(Sight::CancelledRunning);
+            }
+            Event::SubtaskCancelled { ordinal, then, .. } => {
+                self.was_cancelled_by_hand = true;
+                self.is_failing |= *then == Then::Fail;
+                self.passed_over.extend((*then == Then::Run).then_some(*ordinal));
+                self.on_word(watch, stream, *ordinal, *then != Then::Ask)?;
+            }
+            Event::Decided { ordinal, answer, .. } => {
+                self.is_failing |= *answer == Answered::Fail;
+                self.on_word(watch, stream, *ordinal, *answer != Answered::Retry)?;
+            }
+            Event::Cancelled { .. } | Event::Paused { .. } if self.state.opened().is_none() => {
+                sim.see(Sight::EarlyWord);
+            }
+            Event::Ended { status, .. } => {
+                watch.rule("a_phase_ends_once", self.state.ended().is_none(), || {
+                    format!("{} ends in {status}, and has ended before", brief(stream))
+                })?;
+            }
             Event::Kept { subtasks, .. } => {
+                sim.see(Sight::Kept);
                 self.completed.extend(subtasks.iter().map(|kept| kept.ordinal));
                 self.outcomes.extend(subtasks.iter().map(|kept| kept.ordinal));
             }
@@ -95,6 +142,13 @@ impl FollowedPhase {
         })?;
         watch.rule("an_outcome_is_final", !self.outcomes.contains(&ordinal), || {
             format!("{} ordinal {ordinal} goes out after its outcome", brief(stream))
+        })?;
+        let is_over = self.is_failing || self.state.is_cancelled() || !self.is_open();
+        watch.rule("what_is_over_stays_over", !is_over, || {
+            format!("{} ordinal {ordinal} goes out after the end of its phase", brief(stream))
+        })?;
+        watch.rule("nothing_goes_out_in_a_pause", !self.state.is_paused(), || {
+            format!("{} ordinal {ordinal} goes out while its phase is paused", brief(stream))
         })?;
         let is_open = |other: &u32| !self.completed.contains(other) && !self.passed_over.contains(other);
         let missing = self.dependencies(ordinal).into_iter().find(is_open);
@@ -125,12 +179,24 @@ impl FollowedPhase {
         Ok(())
     }
 
+    /// A person has said what becomes of a subtask.
+    fn on_word(&mut self, watch: &mut Watch, stream: StreamId, ordinal: u32, is_final: bool) -> Verdict {
+        let is_first = !self.outcomes.contains(&ordinal);
+        watch.rule("an_outcome_is_recorded_once", is_first, || {
+            format!("{} ordinal {ordinal}: a word about it after its outcome", brief(stream))
+        })?;
+        self.outcomes.extend(is_final.then_some(ordinal));
+        Ok(())
+    }
+
     fn dependencies(&self, ordinal: u32) -> Vec<u32> {
         self.state.spec(ordinal).dependencies.iter().flat_map(|span| span.ordinals()).collect()
     }
 
-    /// After a decision: where work is ready, some is out.
-    pub fn check_floor(&self, watch: &mut Watch, stream: StreamId, now: Timestamp) -> Verdict {
+    /// After a decision: where work is ready, some is out. Decisions hold at the moment that they were made at, and
+    /// may be committed much later.
+    pub fn check_floor(&mut self, watch: &mut Watch, stream: StreamId) -> Verdict {
+        let Some(now) = self.settled_at.take() else { return Ok(()) };
         let is_still = !self.is_open() || self.state.is_paused();
         let is_out = is_still || self.state.counts().ready == 0 || !self.state.flights().is_empty();
         watch.rule("ready_work_goes_out", is_out || now < self.held_until, || {
@@ -155,5 +221,23 @@ impl FollowedPhase {
         watch.rule("results_reach_their_dependants", deps == needed, || {
             format!("{} ordinal {ordinal} needs {needed:?} and got {:?}", brief(stream), command.deps)
         })
+    }
+}
+
+/// When a decision was made that hands out what is ready. Others only take note: an alarm goes with the former too.
+fn settled_at(event: &Event) -> Option<Timestamp> {
+    match event {
+        Event::Dispatched { at, .. }
+        | Event::DispatchRefused { at, .. }
+        | Event::Completed { at, .. }
+        | Event::Failed { at, .. }
+        | Event::WaitEnded { at, .. }
+        | Event::Withdrawn { at, .. }
+        | Event::AskRefused { at, .. }
+        | Event::SubtaskCancelled { at, .. }
+        | Event::Decided { at, .. }
+        | Event::Resumed { at, .. }
+        | Event::AlarmSet { at, .. } => Some(*at),
+        _ => None,
     }
 }

@@ -1,8 +1,9 @@
-//! Random projects, each with the end that its plan says.
+//! Random projects, each with what is wrong with its plan.
 
 use serde_json::json;
 use trireme::wire::content::NewProject;
-use trireme::wire::{GoalPlan, ProjectId, Raw, Status, SubtaskPlan};
+use trireme::wire::policy::{OnFailure, Running};
+use trireme::wire::{GoalPlan, Policy, ProjectId, Raw, SubtaskPlan};
 use uuid::Uuid;
 
 use crate::random::Random;
@@ -12,18 +13,40 @@ pub const INSTANT: &str = "instant";
 pub const SLOW: &str = "slow";
 /// Has one attempt; then its fallback is asked, which is slow.
 pub const FRAIL: &str = "frail";
+/// Its commands are leased: who has one has acked it, and is heard of while it runs.
+pub const LEASED: &str = "leased";
 /// Nobody has it.
 const NOBODYS: &str = "nobodys";
 /// Attempts that a subtask has.
 pub const MAX_ATTEMPTS: u32 = 3;
 /// How long an attempt may take: less than what a late one sleeps, far more than any other.
 pub const TIMEOUT_MS: u64 = 20_000;
+/// The same for what is leased.
+pub const LEASED_TIMEOUT_MS: u64 = 50_000;
 
 pub struct PlannedProject {
     pub id: ProjectId,
     pub request: NewProject,
-    pub ends: Status,
+    pub policy: Policy,
+    pub doom: Doom,
     pub subtasks: u32,
+}
+
+/// What is wrong with a plan.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Doom {
+    /// A phase of it can not be planned.
+    pub plan: bool,
+    /// A subtask never goes well, however it is planned.
+    pub incurable: bool,
+    /// Phases of which a subtask never goes well until its goal is planned anew.
+    pub curable: u32,
+}
+
+impl Doom {
+    pub fn is_of_a_subtask(&self) -> bool {
+        self.incurable || self.curable > 0
+    }
 }
 
 impl PlannedProject {
@@ -49,30 +72,33 @@ impl PlannedProject {
             subtasks: Some(vec![subtask]),
         };
         let request = NewProject::planned(format!("project {number}"), vec![goal]);
-        Self { id: ProjectId(Uuid::from_u128(number)), request, ends: Status::Completed, subtasks: 1 }
+        let (policy, doom) = (Policy::default(), Doom::default());
+        Self { id: ProjectId(Uuid::from_u128(number)), request, policy, doom, subtasks: 1 }
     }
 
     /// The `number`-th project of a seed.
     fn draw(random: &mut Random, number: u128) -> Self {
-        let mut ends = Status::Completed;
+        let mut doom = Doom::default();
         let mut goals = Vec::new();
         for priority in 1..=random.pick(&[1, 1, 2, 3]) {
             let mut subtasks = phase(random);
             match random.below(20) {
-                0 | 1 => {
+                0..=2 => {
                     let at = usize::try_from(random.below(subtasks.len() as u64)).expect("an index");
-                    subtasks[at].input = Some(doom(random));
-                    ends = Status::Error;
-                }
-                2 if random.percent(50) => {
-                    subtasks[0].skill = NOBODYS.into();
-                    ends = Status::Error;
+                    let is_cured = random.percent(50);
+                    subtasks[at].input = Some(doomed(random, is_cured));
+                    doom.incurable |= !is_cured;
+                    doom.curable += u32::from(is_cured);
                 }
                 3 if random.percent(50) => {
+                    subtasks[0].skill = NOBODYS.into();
+                    doom.plan = true;
+                }
+                4 if random.percent(50) => {
                     let last = subtasks.len() - 1;
                     subtasks[0].dependencies = vec![subtasks[last].name.clone()];
                     subtasks[last].dependencies = vec![subtasks[0].name.clone()];
-                    ends = Status::Error;
+                    doom.plan = true;
                 }
                 _ => {}
             }
@@ -90,8 +116,21 @@ impl PlannedProject {
         }
         let all = goals.iter().flat_map(|goal| goal.subtasks.iter().flatten());
         let subtasks = all.map(|subtask| subtask.repeat.unwrap_or(1)).sum();
-        let request = NewProject::planned(format!("project {number}"), goals);
-        Self { id: ProjectId(Uuid::from_u128(number)), request, ends, subtasks }
+        let policy = policy(random);
+        let request = NewProject {
+            policy: Raw::from_serialize(&policy).expect("two words"),
+            deadline_ms: random.percent(8).then(|| random.pick(&[5_000, 60_000, 300_000])),
+            ..NewProject::planned(format!("project {number}"), goals)
+        };
+        Self { id: ProjectId(Uuid::from_u128(number)), request, policy, doom, subtasks }
+    }
+}
+
+fn policy(random: &mut Random) -> Policy {
+    use OnFailure::{Ask, Continue, Fail, Replan, Skip};
+    Policy {
+        on_failure: random.pick(&[Fail, Fail, Fail, Skip, Continue, Replan, Ask, Ask]),
+        running: random.pick(&[Running::Finish, Running::Cancel]),
     }
 }
 
@@ -102,8 +141,9 @@ fn phase(random: &mut Random) -> Vec<SubtaskPlan> {
         _ => graph(random),
     };
     for subtask in &mut subtasks {
-        subtask.skill = random.pick(&[INSTANT, INSTANT, INSTANT, SLOW, SLOW, FRAIL]).into();
+        subtask.skill = random.pick(&[INSTANT, INSTANT, INSTANT, SLOW, SLOW, FRAIL, LEASED]).into();
         subtask.input = Some(work(random));
+        subtask.backoff_ms = random.percent(20).then(|| random.pick(&[1, 500, 8_000]));
     }
     subtasks
 }
@@ -141,8 +181,8 @@ fn work(random: &mut Random) -> Raw {
     json!({ "ms": random.pick(&[0, 10, 300, 3_000]), "fails": fails, "how": how }).into()
 }
 
-/// An attempt that never goes well.
-fn doom(random: &mut Random) -> Raw {
+/// An attempt that never goes well; unless its goal is planned anew, where that helps.
+fn doomed(random: &mut Random, is_cured: bool) -> Raw {
     let how = random.pick(&["permanent", "transient"]);
-    json!({ "ms": 10, "fails": u32::MAX, "how": how }).into()
+    json!({ "ms": 10, "fails": u32::MAX, "how": how, "cure": is_cured }).into()
 }

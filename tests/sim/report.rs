@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::faults::FAULTS;
 use crate::seed::Outcome;
-use crate::sim::{Breach, Sight};
+use crate::sights::Sight;
+use crate::sim::Breach;
 
 /// Prints a line although the test is not failing.
 pub fn say(line: &str) {
@@ -22,7 +23,7 @@ pub struct Report {
     subtasks: u64,
     virtual_time: Duration,
     fired: [u32; FAULTS.len()],
-    sights: [u32; Sight::ALL.len()],
+    sights: [u32; Sight::COUNT],
     looked: BTreeMap<&'static str, u64>,
 }
 
@@ -35,7 +36,7 @@ impl Default for Report {
             subtasks: 0,
             virtual_time: Duration::ZERO,
             fired: [0; FAULTS.len()],
-            sights: [0; Sight::ALL.len()],
+            sights: [0; Sight::COUNT],
             looked: BTreeMap::new(),
         }
     }

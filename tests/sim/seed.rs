@@ -14,18 +14,22 @@ use trireme::runtime::topology::topology;
 use trireme::wire::address::Queue;
 use trireme::wire::{Raw, Status, StreamId, SubtaskStatus};
 
+use crate::ending::{Said, endings, is_whole};
 use crate::faults::FAULTS;
 use crate::log::Log;
+use crate::operator::Operator;
 use crate::projects::PlannedProject;
-use crate::sim::{Breach, Sight, Sim};
+use crate::sights::Sight;
+use crate::sim::{Breach, Sim};
 use crate::store::brief;
 use crate::team::{self, Terms};
 use crate::watch::Verdict;
 
 /// In calm weather every project ends within this time.
 const ENDS_WITHIN: Duration = Duration::from_secs(30 * 60);
-/// Then the last alarms come back from the longest tier, and copies that were under way arrive.
-const EMPTY_WITHIN: Duration = Duration::from_secs(5 * 60);
+/// Then the last alarms come back from the longest tier, copies that were under way arrive, and what is not wanted any
+/// more is not told of any more.
+const EMPTY_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// Everybody leaves within this time when told to: the grace of a drain, and a slow confirm.
 const LEAVES_WITHIN: Duration = Duration::from_secs(60);
 /// How often the seed looks whether something has ended.
@@ -39,7 +43,7 @@ pub struct Outcome {
     /// All steps as one number.
     pub hash: u64,
     pub fired: [u32; FAULTS.len()],
-    pub sights: [u32; Sight::ALL.len()],
+    pub sights: [u32; Sight::COUNT],
     pub looked: BTreeMap<&'static str, u64>,
     pub virtual_time: Duration,
     pub subtasks: u32,
@@ -66,8 +70,9 @@ async fn live(seed: u64, planners: Arc<[Arc<dyn Planner>]>) -> Outcome {
     admin.transport.declare(&topology(&terms.topology)).await.expect("an empty broker");
     admin.store.identity(terms.topology.partitions).await.expect("an empty store");
     let team = team::start(&terms);
+    let operator = Operator::come(&sim, &terms, &projects).await;
 
-    let ((), seen_through) = tokio::join!(submit(&sim, &terms, &projects), see_through(&sim, &projects));
+    let ((), seen_through) = tokio::join!(submit(&sim, &terms, &projects), see_through(&sim, &operator, &projects));
     if let Err((rule, detail)) = seen_through {
         sim.fail(rule, detail);
     }
@@ -107,13 +112,16 @@ async fn submit(sim: &Sim, terms: &Terms, projects: &[PlannedProject]) {
         let times = sim.draw(|random| random.pick(&[1, 1, 2]));
         for _ in 0..times {
             client.submit(project.id, project.request.clone()).await.expect("a queue with room");
-            sim.step("client", format!("submits {}, to end in {}", brief(StreamId::Project(project.id)), project.ends));
+            sim.step(
+                "client",
+                format!("submits {}: {:?}, {:?}", brief(StreamId::Project(project.id)), project.policy, project.doom),
+            );
         }
     }
 }
 
 /// The storm, the calm, and the end.
-async fn see_through(sim: &Sim, projects: &[PlannedProject]) -> Verdict {
+async fn see_through(sim: &Sim, operator: &Operator<'_>, projects: &[PlannedProject]) -> Verdict {
     let all_ended = || {
         let watch = sim.watch();
         let ended = |planned: &PlannedProject| {
@@ -121,19 +129,29 @@ async fn see_through(sim: &Sim, projects: &[PlannedProject]) -> Verdict {
         };
         projects.iter().all(ended)
     };
-    while !sim.chaos(|chaos, _| chaos.is_over()) && !all_ended() && !sim.has_failed() {
-        sleep(LOOK).await;
-    }
+    let storm = async {
+        while !sim.chaos(|chaos, _| chaos.is_over()) && !all_ended() && !sim.has_failed() {
+            sleep(LOOK).await;
+        }
+    };
+    tokio::join!(storm, operator.speak());
     sim.chaos(|chaos, _| chaos.heal());
     sim.agents().iter().for_each(|agent| agent.heal());
     sim.step("the world", "heals");
-    let have_ended = until(sim, ENDS_WITHIN, all_ended).await;
-    sim.watch().rule("every_project_ends", have_ended, || open_streams(sim))?;
+    // A word that is still to be heard may open a project again.
+    let all_is_said = || !sim.broker.inspect().messages.iter().any(|message| message.queue == Queue::Requests);
+    let have_ended = tokio::select! {
+        biased;
+        have_ended = until(sim, ENDS_WITHIN, || all_ended() && all_is_said()) => have_ended,
+        () = operator.set_right() => false,
+    };
+    let open = if have_ended { String::new() } else { open_streams(sim) };
+    sim.watch().rule("every_project_ends", have_ended, || open)?;
     if sim.has_failed() {
         return Ok(());
     }
     for planned in projects {
-        check(sim, planned).await?;
+        check(sim, planned, operator.said(planned.id)).await?;
     }
     let is_empty = || sim.broker.inspect().messages.iter().all(|message| is_word_to_listeners(&message.queue));
     let is_empty = until(sim, EMPTY_WITHIN, is_empty).await;
@@ -169,9 +187,9 @@ fn open_streams(sim: &Sim) -> String {
     projects.chain(phases).chain(messages).collect()
 }
 
-/// It ended as its plan says, and every result is there.
-async fn check(sim: &Sim, planned: &PlannedProject) -> Verdict {
-    if check_end(sim, planned)? != Status::Completed {
+/// It ended as its plan, its policy and the words about it say, and every result is there.
+async fn check(sim: &Sim, planned: &PlannedProject, said: Said) -> Verdict {
+    if check_end(sim, planned, said)? != Status::Completed {
         return Ok(());
     }
     let of_project = StreamId::Phase(planned.id, 0)..=StreamId::Phase(planned.id, u32::MAX);
@@ -188,7 +206,7 @@ async fn check(sim: &Sim, planned: &PlannedProject) -> Verdict {
     Ok(())
 }
 
-fn check_end(sim: &Sim, planned: &PlannedProject) -> Result<Status, (&'static str, String)> {
+fn check_end(sim: &Sim, planned: &PlannedProject, said: Said) -> Result<Status, (&'static str, String)> {
     let mut watch = sim.watch();
     let stream = StreamId::Project(planned.id);
     let of_project = StreamId::Phase(planned.id, 0)..=StreamId::Phase(planned.id, u32::MAX);
@@ -197,25 +215,29 @@ fn check_end(sim: &Sim, planned: &PlannedProject) -> Result<Status, (&'static st
     let (status, counts) = (project.status(), project.counts());
     let error = project.ended().and_then(|ended| ended.error.clone());
     // What the broker gave up too often fails, however innocent it is.
-    let may_fail = gave_up || sim.is_excused(planned.id);
-    let as_planned = status == planned.ends || may_fail && status == Status::Error;
-    watch.rule("it_ends_as_planned", as_planned, || {
-        format!("{} was to end in {} and ended in {status}: {error:?}", brief(stream), planned.ends)
+    let is_excused = gave_up || sim.is_excused(planned.id);
+    let endings = endings(planned, said, is_excused);
+    watch.rule("it_ends_as_planned", endings.contains(&status), || {
+        format!("{} was to end in {endings:?} and ended in {status}: {error:?}; {said:?}", brief(stream))
     })?;
-    let is_whole = counts.total == planned.subtasks && counts.completed == planned.subtasks;
+    let is_completed = counts.completed == planned.subtasks || !is_whole(planned, said, is_excused);
+    let is_whole = counts.total == planned.subtasks && is_completed;
     watch.rule("every_subtask_is_completed", is_whole || status != Status::Completed, || {
         format!("{} has {} subtasks, and these counts: {counts:?}", brief(stream), planned.subtasks)
     })?;
     Ok(status)
 }
 
-/// Ordinal, attempt and result of each completed subtask.
+/// Ordinal, attempt and result of each subtask that was completed here.
 type Results = Vec<(u32, u32, Raw)>;
 
 /// The result of a subtask is its own name.
 fn results(phase: &Phase) -> Results {
     let result = |ordinal| {
         let subtask = phase.subtask(ordinal).filter(|subtask| subtask.status == SubtaskStatus::Completed)?;
+        if phase.kept_from(ordinal).is_some() {
+            return None;
+        }
         let name = Raw::from_serialize(&phase.spec(ordinal).name_of(ordinal)).expect("a text is JSON");
         Some((ordinal, subtask.attempt, name))
     };

@@ -16,6 +16,7 @@ use crate::agent::Agent;
 use crate::clock::SimClock;
 use crate::faults::Chaos;
 use crate::random::Random;
+use crate::sights::Sight;
 use crate::store::brief;
 use crate::watch::Watch;
 
@@ -63,7 +64,7 @@ struct Steps {
     count: u64,
     last: VecDeque<String>,
     hash: DefaultHasher,
-    sights: [u32; Sight::ALL.len()],
+    sights: [u32; Sight::COUNT],
     broken: Option<Breach>,
     is_over: bool,
 }
@@ -75,51 +76,6 @@ pub struct Breach {
     pub detail: String,
     /// The last steps before it.
     pub steps: Vec<String>,
-}
-
-/// What is not a fault, but has to be seen, or the faults were too tame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sight {
-    Conflict,
-    PartitionLetGo,
-    Redelivery,
-    CommandGivenUp,
-    AttemptFailed,
-    AttemptPostponed,
-    FellBack,
-    AttemptsUsedUp,
-    PublishRefused,
-    ProjectInError,
-}
-
-impl Sight {
-    pub const ALL: [Self; 10] = [
-        Self::Conflict,
-        Self::PartitionLetGo,
-        Self::Redelivery,
-        Self::CommandGivenUp,
-        Self::AttemptFailed,
-        Self::AttemptPostponed,
-        Self::FellBack,
-        Self::AttemptsUsedUp,
-        Self::PublishRefused,
-        Self::ProjectInError,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Conflict => "two commits in conflict",
-            Self::PartitionLetGo => "a partition let go for another coordinator",
-            Self::Redelivery => "a message delivered again",
-            Self::CommandGivenUp => "a command given up by the broker",
-            Self::AttemptFailed => "an attempt charged",
-            Self::AttemptPostponed => "an attempt not charged, later again",
-            Self::FellBack => "a subtask handed to its fallback",
-            Self::AttemptsUsedUp => "a subtask without attempts left",
-            Self::PublishRefused => "a refused publish told to the machine",
-            Self::ProjectInError => "a project that ended in ERROR",
-        }
-    }
 }
 
 impl Sim {
@@ -145,7 +101,7 @@ impl Sim {
                 count: 0,
                 last: VecDeque::new(),
                 hash: DefaultHasher::new(),
-                sights: [0; Sight::ALL.len()],
+                sights: [0; Sight::COUNT],
                 broken: None,
                 is_over: false,
             }),
@@ -235,7 +191,7 @@ impl Sim {
         lock(&self.steps).broken.is_some()
     }
 
-    pub fn sights(&self) -> [u32; Sight::ALL.len()] {
+    pub fn sights(&self) -> [u32; Sight::COUNT] {
         lock(&self.steps).sights
     }
 

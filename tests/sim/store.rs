@@ -11,7 +11,7 @@ use trireme::wire::{ProjectId, StreamId};
 
 use crate::agent::Agent;
 use crate::faults::{Act, Point};
-use crate::sim::Sight;
+use crate::sights::Sight;
 
 pub struct FaultyStore {
     pub agent: Arc<Agent>,

@@ -18,7 +18,7 @@ use trireme::wire::content::Layer;
 
 use crate::agent::Agent;
 use crate::planning::Sabotage;
-use crate::projects::{FRAIL, INSTANT, MAX_ATTEMPTS, SLOW, TIMEOUT_MS};
+use crate::projects::{FRAIL, INSTANT, LEASED, LEASED_TIMEOUT_MS, MAX_ATTEMPTS, SLOW, TIMEOUT_MS};
 use crate::sim::Sim;
 use crate::store::FaultyStore;
 use crate::transport::FaultyTransport;
@@ -54,7 +54,15 @@ impl Terms {
             lease_ms: None,
         };
         let frail = SkillDefaults { max_attempts: 1, fallback: Some(fallback), ..usual.clone() };
-        let skills = [(INSTANT, skill(64, usual.clone())), (SLOW, skill(4, usual)), (FRAIL, skill(4, frail))];
+        let heartbeat = Duration::from_secs(sim.draw(|random| random.pick(&[10, 20])));
+        let lease_ms = u64::try_from(3 * heartbeat.as_millis()).ok();
+        let leased = SkillDefaults { timeout_ms: LEASED_TIMEOUT_MS, lease_ms, ..usual.clone() };
+        let skills = [
+            (INSTANT, skill(64, usual.clone())),
+            (SLOW, skill(4, usual)),
+            (FRAIL, skill(4, frail)),
+            (LEASED, skill(1, leased)),
+        ];
         let skills: BTreeMap<String, SkillOptions> =
             skills.into_iter().map(|(name, skill)| (name.to_owned(), skill)).collect();
         let topology = TopologyOptions {
@@ -65,7 +73,7 @@ impl Terms {
             skill_delivery_limit: sim.delivery_limit,
         };
         let timing = Timing {
-            heartbeat: Duration::from_secs(sim.draw(|random| random.pick(&[5, 15]))),
+            heartbeat,
             grace: Duration::from_secs(10),
             start_within: Duration::from_secs(sim.draw(|random| random.pick(&[5, 60, 600]))),
             ..Timing::default()
@@ -139,7 +147,7 @@ struct Place {
 pub fn start(terms: &Arc<Terms>) -> Vec<JoinHandle<()>> {
     let sim = &terms.sim;
     let place = |layer: Layer, number: u32| {
-        let skills = [None, None, Some(INSTANT), Some(SLOW)];
+        let skills = [None, None, Some(INSTANT), Some(SLOW), Some(LEASED)];
         sim.draw(|random| Place {
             name: format!("{layer}-{number}"),
             layer,

@@ -15,7 +15,8 @@ use trireme::wire::{Content, Envelope, MessageId, Raw, codec};
 
 use crate::agent::Agent;
 use crate::faults::{Act, Point};
-use crate::sim::{Sight, Sim};
+use crate::sights::Sight;
+use crate::sim::Sim;
 
 pub struct FaultyTransport {
     pub agent: Arc<Agent>,

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use trireme::domain::{phase, project};
-use trireme::runtime::port::Clock;
 use trireme::wire::content::ExecuteSubtask;
 use trireme::wire::{ProjectId, Raw, StreamId};
 
+use crate::kept;
 use crate::letters::Letters;
+use crate::lost::everything_is_out;
 use crate::out::Out;
 use crate::phases::FollowedPhase;
-use crate::sim::{Sight, Sim};
+use crate::runs::FollowedProject;
+use crate::sim::Sim;
 use crate::store::brief;
 
 /// What a rule says when it does not hold: its name, and where.
@@ -31,35 +33,6 @@ pub struct Watch {
     /// Streams were written since the last look.
     is_new: bool,
     changes: u64,
-}
-
-#[derive(Default)]
-pub struct FollowedProject {
-    pub state: project::Project,
-    version: u64,
-    /// Its current phase could not be handed over, and is to be handed over again later.
-    pub is_refused: bool,
-}
-
-impl FollowedProject {
-    pub fn is_open(&self) -> bool {
-        self.state.accepted().is_some() && self.state.ended().is_none()
-    }
-
-    fn apply(&mut self, event: &project::Event, sim: &Sim) {
-        match event {
-            project::Event::StartRefused { .. } => {
-                self.is_refused = true;
-                sim.see(Sight::PublishRefused);
-            }
-            project::Event::PhaseStarted { .. } => self.is_refused = false,
-            project::Event::Ended { status, .. } if *status == trireme::wire::Status::Error => {
-                sim.see(Sight::ProjectInError);
-            }
-            _ => {}
-        }
-        self.state.apply(event);
-    }
 }
 
 impl Watch {
@@ -115,24 +88,26 @@ impl Watch {
     fn fold(&mut self, sim: &Sim, stream: StreamId, new: &[Raw]) -> Verdict {
         let holds = match stream {
             StreamId::Project(id) => {
-                let followed = self.projects.entry(id).or_insert_with(|| FollowedProject {
-                    state: project::Project::new(id),
-                    ..FollowedProject::default()
-                });
+                let mut followed = self.projects.remove(&id).unwrap_or_else(|| FollowedProject::new(id));
                 for raw in new {
                     let event: project::Event = raw.read().expect("an event of a project");
-                    followed.apply(&event, sim);
-                    followed.version += 1;
+                    followed.apply(self, stream, &event, sim)?;
                 }
-                followed.state.check()
+                let holds = followed.state.check();
+                self.projects.insert(id, followed);
+                holds
             }
             StreamId::Phase(..) => {
                 let mut followed = self.phases.remove(&stream).unwrap_or_default();
+                let had_plan = !followed.state.specs().is_empty();
                 for raw in new {
                     let event: phase::Event = raw.read().expect("an event of a phase");
                     followed.apply(self, stream, &event, sim)?;
                 }
-                followed.check_floor(self, stream, sim.clock.now())?;
+                followed.check_floor(self, stream)?;
+                if !had_plan && !followed.state.specs().is_empty() {
+                    kept::check(self, stream, &followed.state)?;
+                }
                 let holds = followed.state.check();
                 self.phases.insert(stream, followed);
                 holds
@@ -162,57 +137,6 @@ impl Watch {
             self.rule("nothing_is_set_aside", given_up, || format!("{reason}: {detail}"))?;
         }
         self.rule("nothing_is_set_aside", true, String::new)?;
-        self.everything_is_out(sim, &out)
-    }
-
-    /// Every open stream has something out that will move it on, whoever dies now.
-    fn everything_is_out(&mut self, sim: &Sim, out: &Out) -> Verdict {
-        let phases = std::mem::take(&mut self.phases);
-        let projects = std::mem::take(&mut self.projects);
-        let mut look = || {
-            for (&id, project) in projects.iter().filter(|(_, project)| project.is_open()) {
-                let stream = StreamId::Project(id);
-                self.stream_is_out(out, stream, project.state.alarms().oldest().map(|alarm| alarm.number))?;
-                let Some(current) = project.state.current().filter(|_| !project.is_refused) else { continue };
-                let phase = StreamId::Phase(id, current.number);
-                let goes_on = |followed: &FollowedPhase| {
-                    let alarm = followed.state.alarms().oldest().map(|alarm| alarm.number);
-                    let waits = followed.report_waits && alarm.is_some_and(|alarm| out.alarm_is_out(phase, alarm));
-                    followed.is_open() || waits
-                };
-                let is_out = phases.get(&phase).is_some_and(goes_on) || out.phase_is_handed_over(phase);
-                self.rule("the_current_phase_is_out", is_out, || {
-                    format!("{}: neither it, nor its start, nor its report", brief(phase))
-                })?;
-            }
-            for (&stream, phase) in phases.iter().filter(|(_, phase)| phase.is_open()) {
-                self.stream_is_out(out, stream, phase.state.alarms().oldest().map(|alarm| alarm.number))?;
-                for (&ordinal, flight) in phase.state.flights() {
-                    let command = phase.state.command_id(ordinal);
-                    // Who leased it has acked it; that he is there no more its alarm finds out.
-                    let is_out = flight.lease.is_some()
-                        || out.is_held(stream)
-                        || command.is_some_and(|command| out.command_is_out(command) || sim.has_vanished(command));
-                    self.rule("every_attempt_is_out", is_out, || {
-                        format!(
-                            "{} ordinal {ordinal}: neither its command, nor an answer, nor its cause",
-                            brief(stream)
-                        )
-                    })?;
-                }
-            }
-            Ok(())
-        };
-        let verdict = look();
-        (self.phases, self.projects) = (phases, projects);
-        verdict
-    }
-
-    fn stream_is_out(&mut self, out: &Out, stream: StreamId, alarm: Option<u64>) -> Verdict {
-        self.rule("something_is_out", out.is_mentioned(stream), || {
-            format!("{} is open, and no message is about it", brief(stream))
-        })?;
-        let is_out = out.is_held(stream) || alarm.is_some_and(|alarm| out.alarm_is_out(stream, alarm));
-        self.rule("its_alarm_is_out", is_out, || format!("{} has lost its alarm {alarm:?}", brief(stream)))
+        everything_is_out(self, sim, &out)
     }
 }

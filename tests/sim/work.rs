@@ -48,6 +48,18 @@ impl Work {
         }
         Some(fault.act)
     }
+
+    /// Whoever has a leased command has acked it, or is about to. Some are gone soon after.
+    async fn vanish_perhaps(&self) {
+        let Agent { name, sim, .. } = &*self.agent;
+        let Some(fault) = sim.chaos(|chaos, random| chaos.strike(random, Point::RunLeased, None)) else { return };
+        sleep(sim.draw(|random| random.ms(0, 10_000))).await;
+        if !self.agent.is_gone() {
+            self.agent.crash();
+            sim.step(name, format!("FAULT {}", fault.name));
+        }
+        std::future::pending().await
+    }
 }
 
 #[async_trait]
@@ -56,12 +68,16 @@ impl Runner for Work {
         let command = &assignment.command;
         let stream = StreamId::Phase(command.project_id, command.phase);
         self.agent.sim.ran(&self.agent.name, stream, command);
+        if command.lease_ms.is_some() {
+            self.vanish_perhaps().await;
+        }
         let trouble = self.trouble(stream);
         let task: Task = command.input.read().expect("the input of the plan");
         let fails = command.attempt <= task.fails;
         let time = match (self.is_instant, fails && task.how == "late") {
             (true, _) => Duration::ZERO,
             (false, true) => TOO_LONG,
+            (false, false) if command.lease_ms.is_some() => Duration::from_millis(task.ms * 10),
             (false, false) => Duration::from_millis(task.ms),
         };
         match trouble {

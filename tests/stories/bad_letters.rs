@@ -172,3 +172,29 @@ async fn what_nobody_can_read_lies_among_the_dead_and_work_goes_on() {
     let completion = client.completion().await.expect("a word about it");
     assert_eq!((completion.status, completion.final_report.counts.completed), (Status::Completed, 50));
 }
+
+/// Anybody who may publish there can: each lies among the dead once, and does not go round.
+#[tokio::test(start_paused = true)]
+async fn what_is_published_as_told_is_one_dead_letter() {
+    let team = Team::start().await;
+    let stranger = team.world("stranger").await.transport;
+    let publisher = stranger.publisher().await.expect("a publisher");
+    let mut dead = stranger.consume(&Queue::Dead, 1_000).await.expect("the dead letters");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut published = 0;
+    for (_, body, _) in letters() {
+        for key in ["told.0", "told.1", "told.managers"] {
+            let (address, body) = (Address::dead(key), body.clone());
+            let outgoing = Outgoing { address, mandatory: true, properties: Properties::default(), body };
+            assert_eq!(publisher.publish(outgoing).await.expect("published").await, Confirmed::Accepted);
+            published += 1;
+        }
+    }
+    let mut found = 0;
+    while let Ok(letters) = tokio::time::timeout(Duration::from_secs(60), dead.next(1_000)).await {
+        found += letters.expect("open").len();
+        assert!(found <= published, "more than {published}");
+    }
+    assert_eq!(found, published);
+    assert!(team.is_whole());
+}

@@ -22,7 +22,7 @@ fn troubles(place: &Place) -> Vec<(String, String)> {
 }
 
 /// `url` with another host and port.
-fn at(url: &str, port: u16) -> (String, std::net::SocketAddr) {
+pub fn at(url: &str, port: u16) -> (String, std::net::SocketAddr) {
     let (front, rest) = url.split_once("://").expect("a URL");
     let (user, rest) = rest.split_once('@').map_or(("", rest), |(user, rest)| (user, rest));
     let (place, vhost) = rest.split_once('/').unwrap_or((rest, ""));

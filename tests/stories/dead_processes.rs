@@ -184,8 +184,9 @@ async fn shown_redriven_and_dropped(place: Place) {
     place.leave().await;
 }
 
-const UNASKED_DROP: &str = "error: dropping a dead letter is not asked for on a terminal\nhint: give --yes\n";
-const UNASKED_REDRIVE: &str = "error: redriving all dead letters is not asked for on a terminal\nhint: give --yes\n";
+const UNASKED_DROP: &str = "error: this drops a dead letter, and there is no terminal to ask on\nhint: give --yes\n";
+const UNASKED_REDRIVE: &str =
+    "error: this redrives all dead letters, and there is no terminal to ask on\nhint: give --yes\n";
 
 /// Looking at one takes the queue some milliseconds.
 const LETTERS: usize = 1_500;
@@ -225,7 +226,7 @@ async fn not_taken_and_thousands(place: Place) {
     assert_eq!((status, &told["redriven"], &told["left"]), (1, &json!(LETTERS), &json!(1)), "{error}");
     let why = told["not_redriven"][0]["why"].as_str().expect("a reason");
     assert_eq!(why, format!("no queue takes the key `nobody` of `{namespace}.skills`"));
-    assert!(error.contains("error: 1 letter(s) were not taken"), "{error}");
+    assert!(error.contains("error: 1 letter not taken"), "{error}");
     let left = wait_for_letters(&place, 1);
     assert_eq!(left[0]["routing_key"], "nobody");
     let mut skill = transport.consume(&Queue::Skill("noop".into()), 2_000).await.expect("a consumer");

@@ -13,6 +13,7 @@ mod kills;
 mod outages;
 mod place;
 mod processes;
+mod programs;
 mod relay;
 mod servers;
 mod status;

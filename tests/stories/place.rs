@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use trireme::config::Settings;
+use trireme::runtime::port::Topology;
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::postgres::Throwaway;
 use trireme::transport::rabbit::{Claim, RabbitTransport, claim};
@@ -16,8 +18,10 @@ use trireme::wire::address::Namespace;
 
 /// Until a project of these tests has to have ended, whatever was killed on the way.
 const DONE_WITHIN: Duration = Duration::from_secs(180);
+/// The settings, in the workers' working directory.
+const SETTINGS: &str = "queues.toml";
 
-/// Where the workers of one test live: a namespace, a store, and the repository as their working directory.
+/// Where the workers of one test live: a namespace, a store, and a working directory with their settings.
 pub struct Place {
     broker_url: String,
     namespace: String,
@@ -26,6 +30,8 @@ pub struct Place {
     database: Option<Throwaway>,
     folder: tempfile::TempDir,
     store_url: String,
+    /// Where they work: the repository, or the folder when they have settings of their own.
+    home: PathBuf,
 }
 
 /// Which store the workers share.
@@ -48,27 +54,35 @@ pub async fn on_every_broker(story: impl AsyncFn(&str)) {
 }
 
 fn settings() -> Settings {
-    Settings::resolve(Some(&root().join("queues.toml")), [], Vec::new()).expect("the shipped settings")
+    Settings::resolve(Some(&root().join(SETTINGS)), [], Vec::new()).expect("the shipped settings")
 }
 
 impl Place {
     /// On a broker that others use too, in a namespace that is given back.
     pub async fn new(broker_url: &str, shared: Shared<'_>, name: &str) -> Self {
-        let settings = settings();
+        Self::alone(broker_url, shared, name).await.in_a_namespace().await
+    }
+
+    /// The same with settings of its own, which say what the skills are. The workers work in a folder of the test's.
+    pub async fn with_settings(broker_url: &str, shared: Shared<'_>, name: &str, settings: &str) -> Self {
+        let mut place = Self::alone(broker_url, shared, name).await;
+        place.home = place.folder.path().to_owned();
+        place.write(SETTINGS, settings);
+        place.in_a_namespace().await
+    }
+
+    async fn in_a_namespace(self) -> Self {
+        let settings = Settings::resolve(Some(&self.home.join(SETTINGS)), [], Vec::new()).expect("good settings");
         let shape =
             |namespace: &_| topology(&TopologyOptions { namespace: Clone::clone(namespace), ..settings.topology() });
-        let claim = claim(broker_url, "trireme_test", shape).await;
+        let claim = claim(&self.broker_url, "trireme_test", shape).await;
         let claim = claim.expect("a namespace on RabbitMQ: is it running?");
         let namespace = claim.namespace().to_string();
-        Self { claim: Some(claim), ..Self::on(broker_url, namespace, shared, name).await }
+        Self { claim: Some(claim), namespace, ..self }
     }
 
     /// On a broker that nobody else uses: the workers declare what they need.
     pub async fn alone(broker_url: &str, shared: Shared<'_>, name: &str) -> Self {
-        Self::on(broker_url, "trireme".into(), shared, name).await
-    }
-
-    async fn on(broker_url: &str, namespace: String, shared: Shared<'_>, name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (database, store_url) = match shared {
             Shared::Own(url) => (None, url.to_owned()),
@@ -83,13 +97,19 @@ impl Place {
                 (Some(database), url)
             }
         };
-        Self { broker_url: broker_url.into(), namespace, claim: None, database, folder, store_url }
+        let (broker_url, namespace, home) = (broker_url.into(), "trireme".into(), root().to_owned());
+        Self { broker_url, namespace, claim: None, database, folder, store_url, home }
     }
 
     /// The broker as one more process sees it.
     pub fn transport(&self) -> RabbitTransport {
         RabbitTransport::new(self.claim.as_ref().expect("a broker that others use too").options.clone())
             .expect("the URL was read before")
+    }
+
+    /// What is declared at a broker that others use too.
+    pub fn topology(&self) -> &Topology {
+        &self.claim.as_ref().expect("a broker that others use too").topology
     }
 
     pub fn namespace(&self) -> Namespace {
@@ -101,7 +121,7 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trireme"));
         command
             .args(arguments)
-            .current_dir(root())
+            .current_dir(&self.home)
             .env("TRIREME_BROKER__URL", &self.broker_url)
             .env("TRIREME_BROKER__NAMESPACE", &self.namespace)
             .env("TRIREME_STORE__URL", &self.store_url)
@@ -134,9 +154,26 @@ impl Place {
 
     /// A project file of this text.
     pub fn file(&self, text: &str) -> PathBuf {
-        let path = self.folder.path().join("project.toml");
+        self.write("project.toml", text)
+    }
+
+    /// A file of the test's folder.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(&path, text).expect("written");
         path
+    }
+
+    /// Removes a file of the test's folder.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join(name)).expect("it was there");
+    }
+
+    /// The lines of a file of the test's folder; none while it is not there.
+    pub fn lines(&self, name: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// Hands a project in, and gives its id.
@@ -216,6 +253,11 @@ impl Worker {
 
     pub fn kill(mut self) {
         self.end();
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(pid, signal).expect("it is alive");
     }
 
     fn end(&mut self) {

@@ -9,7 +9,7 @@ use trireme::runtime::client::Client;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
 use trireme::runtime::port::{Clock, Store, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
-use trireme::runtime::{Identity, SkillOptions, Stop, Timing, World, coordinator, executor, manager};
+use trireme::runtime::{Fatal, Identity, SkillOptions, Stop, Timing, World, coordinator, executor, manager};
 use trireme::store::memory::MemoryStore;
 use trireme::transport::memory::MemoryBroker;
 use trireme::wire::address::Namespace;
@@ -33,13 +33,18 @@ impl Clock for FrozenClock {
     }
 }
 
-/// One manager, one coordinator, one executor with `noop` and `sleep`.
+/// One manager, one coordinator, one executor with `noop` and `sleep`, or some of them.
 pub struct Team {
     pub store: Arc<dyn Store>,
     pub broker: MemoryBroker,
     options: TopologyOptions,
-    agents: Vec<tokio::task::JoinHandle<Result<(), trireme::runtime::Fatal>>>,
-    pub stop: Stop,
+    agents: Vec<Agent>,
+}
+
+struct Agent {
+    layer: Layer,
+    stop: Stop,
+    task: tokio::task::JoinHandle<Result<(), Fatal>>,
 }
 
 impl Team {
@@ -50,27 +55,53 @@ impl Team {
 
     /// New processes on what others have left.
     pub async fn start_on(broker: MemoryBroker, store: Arc<dyn Store>) -> Self {
+        let mut team = Self::of_nobody(broker, store).await;
+        for layer in [Layer::Management, Layer::Coordination, Layer::Execution] {
+            team.join(layer).await;
+        }
+        team
+    }
+
+    pub async fn of_nobody(broker: MemoryBroker, store: Arc<dyn Store>) -> Self {
         let namespace = Namespace::new("stories").expect("a word");
         let skills = ["noop", "sleep"].map(str::to_owned).to_vec();
         let options = TopologyOptions { namespace, partitions: 2, skills, requests_max: 100, skill_delivery_limit: 5 };
-        let mut team = Self { store, broker, options, agents: Vec::new(), stop: Stop::new() };
-        team.world("admin").await.transport.declare(&topology(&team.options)).await.expect("declared");
-        let manager = manager::run(team.world("m").await, identity("m", Layer::Management), team.stop.clone());
-        let coordinator =
-            coordinator::run(team.world("c").await, identity("c", Layer::Coordination), team.stop.clone());
-        let offered = |kind: &str| OfferedSkill {
-            options: skill(),
-            runner: trireme::runner::build(kind, None).expect("a runner without options"),
-        };
-        let skills = ["noop", "sleep"].map(|kind| (kind.to_owned(), offered(kind)));
-        let executor = executor::run(
-            team.world("e").await.ground(),
-            identity("e", Layer::Execution),
-            ExecutorOptions { slots: 4, skills: BTreeMap::from(skills) },
-            team.stop.clone(),
-        );
-        team.agents = vec![tokio::spawn(manager), tokio::spawn(coordinator), tokio::spawn(executor)];
+        let team = Self { store, broker, options, agents: Vec::new() };
+        team.declare().await;
         team
+    }
+
+    pub async fn declare(&self) {
+        self.world("admin").await.transport.declare(&topology(&self.options)).await.expect("declared");
+    }
+
+    /// An agent of this layer comes.
+    pub async fn join(&mut self, layer: Layer) {
+        let stop = Stop::new();
+        let task = match layer {
+            Layer::Management => tokio::spawn(manager::run(self.world("m").await, identity("m", layer), stop.clone())),
+            Layer::Coordination => {
+                tokio::spawn(coordinator::run(self.world("c").await, identity("c", layer), stop.clone()))
+            }
+            Layer::Execution => {
+                let offered = |kind: &str| OfferedSkill {
+                    options: skill(),
+                    runner: trireme::runner::build(kind, None).expect("a runner without options"),
+                };
+                let skills = BTreeMap::from(["noop", "sleep"].map(|kind| (kind.to_owned(), offered(kind))));
+                let options = ExecutorOptions { slots: 4, skills };
+                tokio::spawn(executor::run(self.world("e").await.ground(), identity("e", layer), options, stop.clone()))
+            }
+            Layer::Client => panic!("a client is no agent of a team"),
+        };
+        self.agents.push(Agent { layer, stop, task });
+    }
+
+    /// The agents of this layer drain and go.
+    pub async fn dismiss(&mut self, layer: Layer) {
+        let (going, staying) = self.agents.drain(..).partition(|agent| agent.layer == layer);
+        self.agents = staying;
+        leave(going).await;
     }
 
     /// The world as one more process sees it.
@@ -93,15 +124,19 @@ impl Team {
 
     /// Whether every agent is still at work.
     pub fn is_whole(&self) -> bool {
-        self.agents.iter().all(|agent| !agent.is_finished())
+        self.agents.iter().all(|agent| !agent.task.is_finished())
     }
 
     /// Drains all, and waits until they have left.
     pub async fn leave(self) {
-        self.stop.drain();
-        for agent in self.agents {
-            assert_eq!(agent.await.expect("no agent panics"), Ok(()));
-        }
+        leave(self.agents).await;
+    }
+}
+
+async fn leave(agents: Vec<Agent>) {
+    agents.iter().for_each(|agent| agent.stop.drain());
+    for agent in agents {
+        assert_eq!(agent.task.await.expect("no agent panics"), Ok(()));
     }
 }
 

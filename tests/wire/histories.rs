@@ -17,12 +17,14 @@ const PROJECT: &str = include_str!("histories/project.jsonl");
 const OTHER_PROJECTS: [&str; 2] =
     [include_str!("histories/project-2.jsonl"), include_str!("histories/project-3.jsonl")];
 const PHASES: [&str; 2] = [include_str!("histories/phase-1.jsonl"), include_str!("histories/phase-2.jsonl")];
-/// Phases of other projects: retries and leases, words and questions, one that failed, and the one in its place.
-const OTHERS: [&str; 4] = [
+/// Phases of other projects: retries and leases, words and questions, one that failed, the one in its place, and one that
+/// came to nothing.
+const OTHERS: [&str; 5] = [
     include_str!("histories/retries.jsonl"),
     include_str!("histories/words.jsonl"),
     include_str!("histories/failed.jsonl"),
     include_str!("histories/renewed.jsonl"),
+    include_str!("histories/handed-on.jsonl"),
 ];
 const VIEW: &str = include_str!("histories/view.json");
 
@@ -63,6 +65,7 @@ fn kind_in_project(event: &project::Event) -> &'static str {
         project::Event::Told { word: Word::Decide { .. }, .. } => "Told, decide",
         project::Event::Told { word: Word::Recover, .. } => "Told, recover",
         project::Event::TellRefused { .. } => "TellRefused",
+        project::Event::Recovered { .. } => "Recovered",
         project::Event::Asked { .. } => "Asked",
         project::Event::Decided { .. } => "Decided",
         project::Event::RunStarted { .. } => "RunStarted",
@@ -105,6 +108,8 @@ fn kind_in_phase(event: &phase::Event) -> &'static str {
         phase::Event::Ended { .. } => "Ended",
         phase::Event::ReportRefused { .. } => "ReportRefused",
         phase::Event::ReportAgain { .. } => "ReportAgain",
+        phase::Event::Recovered { .. } => "Recovered",
+        phase::Event::HandedOverAgain { .. } => "HandedOverAgain",
     }
 }
 
@@ -112,9 +117,9 @@ fn kind_in_phase(event: &phase::Event) -> &'static str {
 fn every_kind_of_event_is_recorded() {
     let projects = [PROJECT, OTHER_PROJECTS[0], OTHER_PROJECTS[1]];
     let in_project: BTreeSet<_> = projects.into_iter().flat_map(events).map(|event| kind_in_project(&event)).collect();
-    assert_eq!(in_project.len(), 24, "{in_project:?}");
+    assert_eq!(in_project.len(), 25, "{in_project:?}");
     let in_phases: BTreeSet<_> = PHASES.into_iter().chain(OTHERS).flat_map(events).map(|e| kind_in_phase(&e)).collect();
-    assert_eq!(in_phases.len(), 34, "{in_phases:?}");
+    assert_eq!(in_phases.len(), 36, "{in_phases:?}");
 }
 
 #[test]

@@ -41,10 +41,12 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const DONE_WITHIN: Duration = Duration::from_secs(600);
 
 #[derive(clap::Args)]
-#[command(
-    after_help = "The store has to be PostgreSQL (--store postgres://...): a database is made on its server and \
-dropped afterwards, and a throwaway namespace is taken at the broker."
-)]
+#[command(after_help = "\
+Examples:
+  trireme bench --subtasks 20000 --store postgres://postgres@127.0.0.1:5432/postgres
+
+The store has to be PostgreSQL (--store postgres://...): a database is made on its server and \
+dropped afterwards, and a throwaway namespace is taken at the broker.")]
 pub struct Arguments {
     /// The shape of the work: N parallel subtasks and one that joins them
     #[arg(long, value_parser = ["fanout"], default_value = "fanout")]

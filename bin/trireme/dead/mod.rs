@@ -48,14 +48,14 @@ pub struct ListArguments {
 #[derive(clap::Args)]
 pub struct ShowArguments {
     /// The letter's id, or its beginning: 4 characters or more that no other letter's id begins with
-    #[arg(value_name = "N")]
+    #[arg(value_name = "ID")]
     letter: String,
 }
 
 #[derive(clap::Args)]
 pub struct DropArguments {
     /// The letter's id, or its beginning: 4 characters or more that no other letter's id begins with
-    #[arg(value_name = "N")]
+    #[arg(value_name = "ID")]
     letter: String,
     /// Do not ask
     #[arg(long)]
@@ -94,7 +94,7 @@ async fn act(
 
 async fn drop_one(letters: &mut DeadLetters, arguments: &DropArguments, output: &Output) -> Result<Status, Failure> {
     if !arguments.yes {
-        consent::check_terminal("dropping a dead letter")?;
+        consent::check_terminal("drops a dead letter")?;
     }
     let named = letters.find(&arguments.letter).await?;
     let held = named.count() - named.left_alone;

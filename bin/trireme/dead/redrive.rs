@@ -12,6 +12,7 @@ use trireme::runtime::port::TransportError;
 use crate::consent;
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::show::count;
 
 /// The letters a second that can be asked for: more than a broker confirms one by one, and one in a quarter of an hour.
 const RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000.0;
@@ -39,7 +40,7 @@ pub struct Arguments {
 #[group(required = true, multiple = false)]
 struct Which {
     /// The letter's id, or its beginning: 4 characters or more that no other letter's id begins with
-    #[arg(value_name = "N")]
+    #[arg(value_name = "ID")]
     letter: Option<String>,
     /// All letters that are there now
     #[arg(long)]
@@ -84,9 +85,9 @@ pub async fn run(
         Which { .. } => {
             let first = letters.next().await?;
             if first.is_some() && !arguments.yes {
-                consent::check_terminal("redriving all dead letters")?;
-                let count = letters.left() + 1;
-                if !consent::ask(format!("redrive {count} dead letter(s)?")).await? {
+                consent::check_terminal("redrives all dead letters")?;
+                let all = count(letters.left() + 1, "dead letter");
+                if !consent::ask(format!("redrive {all}?")).await? {
                     output.note("nothing was redriven");
                     return Ok(Status::Done);
                 }
@@ -184,7 +185,7 @@ impl Work<'_> {
 
     fn broken(&self, error: TransportError) -> Failure {
         let Failure { status, message, hint } = error.into();
-        Failure { status, message: format!("{} letter(s) were redriven, then {message}", self.tally.redriven), hint }
+        Failure { status, message: format!("{} redriven, then {message}", count(self.tally.redriven, "letter")), hint }
     }
 
     fn say(&self, letter: &DeadLetter, redriven: &Redriven) {
@@ -220,13 +221,13 @@ impl Work<'_> {
         }
         match left {
             0 => {
-                self.output.note(&format!("{redriven} letter(s) redriven"));
+                self.output.note(&format!("{} redriven", count(redriven, "letter")));
                 Ok(Status::Done)
             }
             _ => Err(Failure {
                 status: Status::Negative,
-                message: format!("{left} letter(s) were not taken and stay where they are; {redriven} redriven"),
-                hint: Some("`trireme dead show N` says where one came from".into()),
+                message: format!("{} not taken: still where it was; {redriven} redriven", count(left, "letter")),
+                hint: Some("`trireme dead show ID` says where one came from".into()),
             }),
         }
     }

@@ -107,11 +107,6 @@ fn a_path_never_leads_out_of_its_folder() {
 fn what_a_result_says_of_its_files_is_judged() {
     let dir = tempdir().expect("a folder");
     for (result, expected) in [
-        (json!({ "files": 7 }), "can not be read"),
-        (json!({ "files": [{ "text": "x" }] }), "missing field `path`"),
-        (json!({ "files": [{ "path": "a" }] }), "has neither `text` nor `base64`"),
-        (json!({ "files": [{ "path": "a", "text": "", "base64": "" }] }), "has both"),
-        (json!({ "files": [{ "path": "a", "base64": "?" }] }), "is no base64"),
         (json!({ "files": [{ "path": "a", "text": "" }, { "path": "a", "text": "" }] }), "two files with the path `a`"),
         (
             json!({ "files": [{ "path": "a", "text": "" }, { "path": "a/b", "text": "" }] }),
@@ -122,7 +117,28 @@ fn what_a_result_says_of_its_files_is_judged() {
         assert!(message.contains(expected), "{expected}: {message}");
     }
     let none = view(&[("g", "s", json!("\"files\"")), ("h", "s", json!({ "other": 1 }))]);
-    assert_eq!(write(dir.path(), &none, false).ok(), Some(1), "only the report");
+    let written = write(dir.path(), &none, false).expect("written");
+    assert_eq!((written.files, written.left_out.len()), (1, 0), "only the report");
+}
+
+#[test]
+fn what_is_not_in_the_form_of_files_is_left_out_and_the_rest_is_written() {
+    for (files, expected) in [
+        (json!(7), "can not be read"),
+        (json!([{ "text": "x" }]), "missing field `path`"),
+        (json!([{ "path": "a" }]), "has neither `text` nor `base64`"),
+        (json!([{ "path": "b", "text": "" }, { "path": "a", "text": "", "base64": "" }]), "has both"),
+        (json!([{ "path": "a", "base64": "?" }]), "is no base64"),
+    ] {
+        let dir = tempdir().expect("a folder");
+        let project = view(&[("g", "good", file("ok")), ("h", "odd", json!({ "files": files }))]);
+        let written = write(dir.path(), &project, false).expect("written");
+        let [left_out] = &written.left_out[..] else { panic!("{written:?}") };
+        let message = left_out.to_string();
+        assert!(message.contains("(odd)") && message.contains(expected), "{expected}: {message}");
+        assert_eq!(written.files, 2);
+        assert!(dir.path().join("g/good/ok").is_file() && !dir.path().join("h").exists());
+    }
 }
 
 #[test]
@@ -160,14 +176,14 @@ fn a_link_that_comes_late_is_not_followed() {
 fn what_exists_is_kept_unless_it_is_forced() {
     let dir = tempdir().expect("a folder");
     let project = view(&[("g", "s", file("a"))]);
-    assert_eq!(write(dir.path(), &project, false).ok(), Some(2));
+    assert_eq!(write(dir.path(), &project, false).map(|written| written.files).ok(), Some(2));
     let place = dir.path().join("g/s/a");
     // Another name of the same file keeps what it has.
     std::fs::hard_link(&place, dir.path().join("other")).expect("linked");
     std::fs::write(&place, "mine").expect("written");
     std::fs::remove_file(dir.path().join("report.json")).expect("removed");
     assert!(refused(&dir, &project, false).contains("exists"));
-    assert_eq!(write(dir.path(), &project, true).ok(), Some(2));
+    assert_eq!(write(dir.path(), &project, true).map(|written| written.files).ok(), Some(2));
     assert_eq!(std::fs::read(&place).expect("there"), b"new");
     assert_eq!(std::fs::read(dir.path().join("other")).expect("there"), b"mine");
     std::fs::remove_file(&place).expect("removed");
@@ -195,7 +211,7 @@ fn any_name_makes_a_folder_of_its_own() {
         &long[..280],
     ];
     let results: Vec<(&str, &str, Value)> = names.iter().map(|name| (*name, *name, file("f"))).collect();
-    assert_eq!(write(dir.path(), &view(&results), false).ok(), Some(names.len() + 1));
+    assert_eq!(write(dir.path(), &view(&results), false).map(|written| written.files).ok(), Some(names.len() + 1));
     let folders: Vec<String> = std::fs::read_dir(dir.path())
         .expect("a folder")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))

@@ -30,8 +30,12 @@ pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
         let lacking = |(skill, count): (&&str, &usize)| lack(executors, skill, *count);
         reasons.extend(handed_over.iter().filter_map(lacking));
     }
-    if view.counts.waiting > 0 {
-        reasons.push(format!("{} for their next attempt", subtasks(view.counts.waiting as usize)));
+    // A subtask that a person is asked about waits for nothing else.
+    let asked_about = view.waiting_for.iter().filter(|question| question.subtask_id.is_some()).count();
+    match (view.counts.waiting as usize).saturating_sub(asked_about) {
+        0 => {}
+        1 => reasons.push("1 subtask waits for its next attempt".into()),
+        count => reasons.push(format!("{count} subtasks wait for their next attempt")),
     }
     reasons
 }

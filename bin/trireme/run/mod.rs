@@ -84,7 +84,17 @@ pub async fn run(
     let stop = process::stop_on_signals()?;
     let library = Arc::new(Library::load(settings.playbooks.folder.as_deref())?);
     let planners = planner::planners_with(library.clone());
-    let new = arguments.file.as_ref().map(|path| Wish::of_file(path, &library, &planners, settings)).transpose()?;
+    let new = match &arguments.file {
+        Some(path) => {
+            let file = tokio::select! {
+                biased;
+                () = stop.draining() => return Err(unread()),
+                file = wish::read(path) => file?,
+            };
+            Some(Wish::of_file(path, file, &library, &planners, settings)?)
+        }
+        None => None,
+    };
     let offered = wiring::offered(settings, None)?;
     if let Some(dir) = &arguments.out {
         files::check(dir, arguments.force)?;
@@ -127,6 +137,11 @@ pub async fn run(
             Err(place.interrupted(&arguments, common, wish.id(), is_taken, output))
         }
     }
+}
+
+fn unread() -> Failure {
+    let message = "interrupted before the project file was read: nothing was run".into();
+    Failure { status: Status::Interrupted, message, hint: None }
 }
 
 /// Asks the team for it and follows it to its end.

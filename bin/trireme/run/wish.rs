@@ -31,14 +31,11 @@ impl Wish {
     /// The new project that a file asks for.
     pub fn of_file(
         path: &Path,
+        file: ProjectFile,
         library: &Library,
         planners: &[Arc<dyn Planner>],
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let file = match path == Path::new("-") {
-            true => ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml)?,
-            false => ProjectFile::read(path)?,
-        };
         let place = || quote(&path.display().to_string());
         let names = Known {
             playbooks: library.names().map(Into::into).collect(),
@@ -83,6 +80,16 @@ impl Wish {
             (Self::Resume { id }, None) => Err(reading::unknown(&id.to_string())),
         }
     }
+}
+
+/// A project file, or standard input. A pipe may keep whoever reads it for as long as it likes.
+pub async fn read(path: &Path) -> Result<ProjectFile, Failure> {
+    let path = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || match path == Path::new("-") {
+        true => ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml),
+        false => ProjectFile::read(&path),
+    });
+    Ok(reading.await.map_err(|error| Failure::bug(error.to_string()))??)
 }
 
 /// Programs that are none of ours are not part of a team in one process.

@@ -12,6 +12,7 @@ use trireme::config::{Given, Settings};
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::show::count;
 use crate::{process, wiring};
 use child::Child;
 
@@ -19,6 +20,12 @@ use child::Child;
 const CHILDREN_MAX: i64 = 256;
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  trireme up
+  trireme up --managers 2 --coordinators 4 --executors 8 --slots 16
+
+A child that ends is started again, until Ctrl-C or SIGTERM stops them all.")]
 pub struct Arguments {
     /// How many managers
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=CHILDREN_MAX))]
@@ -56,7 +63,9 @@ pub async fn run(
         tried = try_once(settings) => tried?,
     }
     let Arguments { managers, coordinators, executors, .. } = arguments;
-    output.note(&format!("up: {managers} manager(s), {coordinators} coordinator(s), {executors} executor(s)"));
+    let crew = [(managers, "manager"), (coordinators, "coordinator"), (executors, "executor")];
+    let crew = crew.map(|(number, what)| count(number, what));
+    output.note(&format!("up: {}", crew.join(", ")));
     let mut failed = None;
     let mut kept: FuturesUnordered<_> = children.iter().map(|child| child.keep(&stop, output)).collect();
     while let Some(done) = kept.next().await {

@@ -23,7 +23,7 @@ CANCELLED.")]
 pub struct Arguments {
     #[command(flatten)]
     about: About,
-    /// This subtask, and what depends on it: its id, as in 1.3, or its name
+    /// This subtask, what depends on it, and all that was not completed: its id, as in 1.3, or its name
     #[arg(long, value_name = "SUBTASK", group = "which")]
     subtask: Option<String>,
     /// Only what failed or was skipped: what was cancelled stays cancelled

@@ -13,8 +13,9 @@ use crate::wire::{Failure, FailureKind, MessageId, Timestamp};
 /// gives back, or whose clock is wrong, would be asked in a tight loop.
 const POSTPONE_MS_FIRST: u64 = 250;
 const POSTPONE_MS_MAX: u64 = 60_000;
-/// What is given back more often than this is charged: executors that do nothing else must not keep a project open.
-const RELEASED_MAX: u32 = 100;
+/// What is given back, or comes too late, more often than this is charged: executors that do nothing else must not keep a
+/// project open.
+const POSTPONED_MAX: u32 = 100;
 
 pub(super) fn on_answer(draft: &mut Draft<'_>, answer: &Answer) -> Result<(), Decision<Event>> {
     let attempt = match current(draft, answer.ordinal, answer.in_reply_to) {
@@ -96,14 +97,15 @@ impl Told<'_> {
 }
 
 /// Records a failure of the current attempt, and what follows from it for the subtask. What never began is not
-/// charged, unless its wait has a bound.
+/// charged, unless its wait has a bound; what crashed and never began did so on the way, as if the broker had given it up.
 pub(super) fn fail(draft: &mut Draft<'_>, ordinal: u32, failure: &Failure, told: Told<'_>) {
     let subtask = draft.phase.subtasks[ordinal as usize];
     let is_bounded = draft.phase.terms(ordinal).queue_wait_ms.is_some();
-    let never_began = failure.kind == FailureKind::Timeout && told.started_at.is_none();
+    let (never_began, is_patient) = (told.started_at.is_none(), subtask.postponed < POSTPONED_MAX);
     let outcome = match failure.kind {
-        FailureKind::Released if subtask.postponed < RELEASED_MAX => postponed(draft, ordinal),
-        FailureKind::Timeout if never_began && !is_bounded => postponed(draft, ordinal),
+        FailureKind::Released if is_patient => postponed(draft, ordinal),
+        FailureKind::Timeout if never_began && !is_bounded && is_patient => postponed(draft, ordinal),
+        FailureKind::Crashed if never_began => charged(draft, ordinal, failure, Budget::Crashes),
         _ => charged(draft, ordinal, failure, Budget::Failures),
     };
     record(draft, ordinal, subtask.attempt, failure, told, outcome);

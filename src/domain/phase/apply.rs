@@ -18,6 +18,7 @@ impl Phase {
             Event::Opened(opened) => {
                 // A policy that can not be read does not get past the managers.
                 self.policy = Policy::read(&opened.policy).unwrap_or_default();
+                self.handed_over = opened.project_version;
                 self.opened = Some(opened.clone());
             }
             Event::SubtasksAdded { specs } => self.specs.extend_from_slice(specs),
@@ -80,6 +81,7 @@ impl Phase {
             }
             Event::Decided { ordinal, answer, .. } => self.answer(*ordinal, *answer),
             Event::SubtaskCancelled { cause, ordinal, reason, then, .. } => {
+                self.heard.insert(*cause);
                 self.cancel_one(*ordinal, *cause, reason.as_deref(), *then);
             }
             Event::Cancelled { project_version, reason, .. } => {
@@ -114,6 +116,10 @@ impl Phase {
                 self.ended = Some(Ended { at: *at, cause: *cause, status: *status, error });
             }
             Event::ReportRefused { .. } => self.report_refused = true,
+            Event::Recovered { cause, .. } => {
+                self.heard.insert(*cause);
+            }
+            Event::HandedOverAgain { project_version, .. } => self.handed_over = *project_version,
             Event::ReportAgain { cause, .. } => {
                 self.report_refused = false;
                 if let Some(ended) = &mut self.ended {
@@ -261,7 +267,7 @@ impl Phase {
     fn answer(&mut self, ordinal: u32, answer: Answered) {
         match answer {
             Answered::Retry => {
-                self.set_status(ordinal, SubtaskStatus::Ready);
+                self.take_its_turn(ordinal);
                 let subtask = &mut self.subtasks[ordinal as usize];
                 (subtask.failures, subtask.crashes, subtask.postponed) = (0, 0, 0);
             }
@@ -276,6 +282,23 @@ impl Phase {
                 let name = self.spec(ordinal).name_of(ordinal);
                 self.failing.get_or_insert_with(|| format!("subtask `{name}` failed, and was given up"));
             }
+        }
+    }
+
+    /// What a person has cancelled, and now wants, may not have had its turn yet; and may never have it, because what it
+    /// depends on goes without a result.
+    fn take_its_turn(&mut self, ordinal: u32) {
+        let spec = self.subtasks[ordinal as usize].spec as usize;
+        let needed = self.specs[spec].dependencies.iter().flat_map(|span| span.ordinals());
+        let mut needed = needed.map(|other| self.subtasks[other as usize].status);
+        let is_barred = needed.any(|status| status.is_ended() && status != SubtaskStatus::Completed);
+        match self.open[spec] {
+            0 => self.set_status(ordinal, SubtaskStatus::Ready),
+            _ if is_barred => {
+                self.set_status(ordinal, SubtaskStatus::Skipped);
+                self.skip_dependants(ordinal);
+            }
+            _ => self.set_status(ordinal, SubtaskStatus::Idle),
         }
     }
 

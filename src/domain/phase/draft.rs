@@ -20,6 +20,10 @@ impl<'a> Draft<'a> {
         self.events.push(event);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
     pub(super) fn into_events(self) -> Vec<Event> {
         self.events
     }

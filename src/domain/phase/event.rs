@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::domain::alarm::CurrentAlarm;
 use crate::domain::decision::cut;
 use crate::domain::expand::Spec;
-use crate::wire::content::PlaybookRef;
+use crate::wire::content::{Former, PlaybookRef};
 use crate::wire::{AgentId, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, Timestamp};
 
 /// One event of the stream `phase/<project>/<n>`.
@@ -178,6 +178,16 @@ pub enum Event {
         at: Timestamp,
         cause: MessageId,
     },
+    /// Everything was to be sent anew, and is.
+    Recovered {
+        at: Timestamp,
+        cause: MessageId,
+    },
+    /// The phase was handed over again, by a newer version of its project.
+    HandedOverAgain {
+        at: Timestamp,
+        project_version: u64,
+    },
 }
 
 /// What a phase knows of its project.
@@ -199,6 +209,9 @@ pub struct Opened {
     pub id_namespace: Uuid,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playbook: Option<PlaybookRef>,
+    /// The phase whose place it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
 }
 
 /// What a failed attempt means for its subtask.

@@ -43,6 +43,13 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> (Vec<Kept>, Vec<u32>
     (kept, left_out)
 }
 
+/// Where to look for what was done when a phase came to nothing before it had a plan: it was cancelled before its start,
+/// say, or nobody could plan it. The phase whose place it took has what there is to keep.
+pub fn instead_of(old: &Phase) -> Option<u32> {
+    let opened = old.opened().filter(|_| old.specs.is_empty())?;
+    opened.former.map(|former| former.phase).filter(|&former| former < opened.phase)
+}
+
 fn own(old: &Phase, ordinal: u32) -> SubtaskId {
     SubtaskId { phase: old.opened().map_or(0, |opened| opened.phase), ordinal }
 }

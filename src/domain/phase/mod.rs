@@ -15,7 +15,8 @@
 //!
 //! | input | open phase | ended phase | unknown phase |
 //! | --- | --- | --- | --- |
-//! | Start | nothing | reports again if it is a newer word | opens it |
+//! | Start, newer than the last | recorded, and the alarm anew when it got lost | reports again | opens it |
+//! | Start, another | nothing, or the alarm anew when it got lost | nothing | |
 //! | Completion, Failure of the current command | recorded | nothing | refused |
 //! | of one that is not wanted any more | need not be told again | the same | refused |
 //! | of another | nothing | nothing | refused |
@@ -26,6 +27,7 @@
 //! | Alarm, not stale | sweeps, next alarm | while something is still to be told | refused |
 //! | DeadCommand, Refused | recorded | a refused report is tried again | refused |
 //! | Recover | all in flight and asked again | reports again | refused |
+//! | CancelSubtask, Recover, heard before | nothing | nothing | |
 //!
 //! `attempt` counts dispatches and only tells them apart; `failures` (those that are charged) is what
 //! `max_attempts` bounds. A result is fenced by the id of the command that it answers.
@@ -47,7 +49,7 @@ mod words;
 
 pub use event::{Answered, Dependants, Event, Kept, Opened, Outcome, Then};
 pub use input::{Accepted, Answer, AnswerBody, Context, DeadCommand, Input, Offer, Refusal, Start, Team, Why, Word};
-pub use keep::keep;
+pub use keep::{instead_of, keep};
 pub use state::{Ended, Flight, Phase, Question, SNAPSHOT_FORMAT, Subtask, Unwanted};
 
 use super::decision::{Decision, Effect};
@@ -58,11 +60,13 @@ use draft::Draft;
 /// exactly the events that are returned: when they can not be committed it is to be thrown away.
 pub fn decide(phase: &mut Phase, cause: MessageId, input: &Input, context: &Context<'_>) -> Decision<Event> {
     let (is_open, has_ended) = (phase.opened.is_some(), phase.ended.is_some());
+    if phase.heard.contains(&cause) && is_word(input) {
+        return Decision::Nothing("it was heard before");
+    }
     let mut draft = Draft::new(phase, cause, context);
     let verdict = match (input, is_open, has_ended) {
         (Input::Start(start), false, _) => open::on_start(&mut draft, start),
-        (Input::Start(_), true, false) => Err(Decision::Nothing("the phase is open")),
-        (Input::Start(start), true, true) => sweep::on_start_after_end(&mut draft, start),
+        (Input::Start(start), true, _) => sweep::on_start_again(&mut draft, start),
         (Input::Word(word), _, false) => words::on_word(&mut draft, word),
         (Input::Word(_), _, true) => Err(Decision::Nothing("the phase has ended")),
         (_, false, _) => Err(Decision::Refuse("unknown_stream")),
@@ -84,6 +88,11 @@ pub fn decide(phase: &mut Phase, cause: MessageId, input: &Input, context: &Cont
         Ok(()) => Decision::Record(draft.into_events()),
         Err(otherwise) => otherwise,
     }
+}
+
+/// What is said without a version by which a later word outdates it, or an id by which it is known that it was answered.
+fn is_word(input: &Input) -> bool {
+    matches!(input, Input::Recover | Input::Word(Word::CancelSubtask { .. }))
 }
 
 /// What `cause` had sent and what is still current: the one function behind the first sending, the sending

@@ -28,6 +28,7 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
         policy: start.policy.clone(),
         id_namespace: start.id_namespace,
         playbook: start.playbook.clone(),
+        former: start.former,
     }));
     if draft.phase.cancelled.is_some() {
         // The word came before its start.

@@ -14,7 +14,7 @@ use crate::domain::ready::Ready;
 use crate::wire::{AgentId, Counts, FailureKind, MessageId, Policy, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// The format of a stored [`Phase`]; snapshots of another are ignored.
-pub const SNAPSHOT_FORMAT: u32 = 2;
+pub const SNAPSHOT_FORMAT: u32 = 3;
 /// So many agents are named to be avoided.
 const AVOIDED_MAX: usize = 8;
 
@@ -62,6 +62,10 @@ pub struct Phase {
     pub(super) by_hand: BTreeSet<u32>,
     /// Commands that were given up and may be run all the same.
     pub(super) unwanted: BTreeMap<MessageId, Unwanted>,
+    /// Words that name no version and were heard: each means something once.
+    pub(super) heard: BTreeSet<MessageId>,
+    /// The version of the project that handed it over, the last time.
+    pub(super) handed_over: u64,
     /// The version of the newest word of cancel, pause and resume.
     pub(super) word_version: Option<u64>,
     pub(super) paused: Option<Timestamp>,

@@ -83,6 +83,7 @@ fn repeat_cancels(draft: &mut Draft<'_>) {
 /// Everything in flight is dispatched again as a new attempt, questions are asked again, and the alarm goes out anew.
 pub(super) fn on_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
     let at = draft.context.now;
+    draft.record(Event::Recovered { at, cause: draft.cause });
     let in_flight: Vec<u32> = draft.phase.flights.keys().copied().collect();
     // Each goes to the head of its queue: the last one first, so that they keep their order.
     for ordinal in in_flight.into_iter().rev() {
@@ -97,16 +98,35 @@ pub(super) fn on_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
 }
 
 pub(super) fn on_recover_after_end(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
-    draft.record(Event::ReportAgain { at: draft.context.now, cause: draft.cause });
-    set_alarm(draft, true);
+    draft.record(Event::Recovered { at: draft.context.now, cause: draft.cause });
+    report_again(draft);
     Ok(())
 }
 
-/// The phase was handed over again by a manager that has not heard of its end.
-pub(super) fn on_start_after_end(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decision<Event>> {
-    match draft.phase.opened.as_ref().is_some_and(|opened| start.project_version > opened.project_version) {
-        true => on_recover_after_end(draft),
-        false => Err(Decision::Nothing("the phase has ended")),
+fn report_again(draft: &mut Draft<'_>) {
+    draft.record(Event::ReportAgain { at: draft.context.now, cause: draft.cause });
+    set_alarm(draft, true);
+}
+
+/// The phase was handed over again. A newer word is remembered: whoever decides on the same message later, because he
+/// does not know that he has lost it, must not have the report sent because of it. An open phase knows that it is open;
+/// whether its alarm is still out is worth a look.
+pub(super) fn on_start_again(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decision<Event>> {
+    let has_ended = draft.phase.ended.is_some();
+    if start.project_version > draft.phase.handed_over {
+        draft.record(Event::HandedOverAgain { at: draft.context.now, project_version: start.project_version });
+        if has_ended {
+            // A manager has not heard of its end.
+            report_again(draft);
+        }
+    }
+    if !has_ended {
+        set_alarm(draft, false);
+    }
+    match (draft.is_empty(), has_ended) {
+        (false, _) => Ok(()),
+        (true, true) => Err(Decision::Nothing("the phase has ended")),
+        (true, false) => Err(Decision::Nothing("the phase is open")),
     }
 }
 

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use super::given_up::give_up;
 use super::phases::start_phase;
-use super::words::{cancel_all, tell_again};
+use super::words::{Word, cancel_all, tell_again};
 use super::{Draft, Event};
 use crate::domain::alarm::next_alarm;
 use crate::domain::decision::Decision;
 use crate::domain::duration;
 use crate::wire::{Status, Timestamp};
+
+/// So often a phase that has not ended is handed over again: its start, what it was told, or its report may have been
+/// in a queue that somebody deleted.
+const HAND_OVER_AGAIN_MS: u64 = 300_000;
 
 pub(super) fn set_alarm(draft: &mut Draft<'_>, came_back: bool) {
     let now = draft.context.now;
@@ -19,12 +23,13 @@ pub(super) fn set_alarm(draft: &mut Draft<'_>, came_back: bool) {
     }
 }
 
-/// When the next thing is to be done without anybody's word. Silent coordinators are looked at whenever the alarm
-/// comes back, which is at least once a minute.
+/// When the next thing is to be done without anybody's word. What is lost is looked for whenever the alarm comes back,
+/// which is at least once a minute.
 fn due(draft: &Draft<'_>) -> Option<Timestamp> {
     let project = &*draft.project;
     let told = project.told.values().filter_map(|told| told.again_at);
-    told.chain(project.refused_until).chain(running_deadline(draft)).min()
+    let away = project.current().map(|current| draft.context.away_at(current.started_at));
+    told.chain(project.refused_until).chain(running_deadline(draft)).chain(away).min()
 }
 
 /// While it is paused the deadline stands still, and once it is being cancelled it means nothing.
@@ -49,6 +54,7 @@ pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decisio
         cancel_all(draft, Status::Error, reason)?;
     }
     look_for_coordinators(draft);
+    look_for_phase(draft);
     let is_set = draft.events.iter().any(|event| matches!(event, Event::AlarmSet { .. }));
     if draft.project.is_open() && !is_set {
         set_alarm(draft, true);
@@ -64,4 +70,20 @@ fn look_for_coordinators(draft: &mut Draft<'_>) {
         let silence = duration::print(Duration::from_secs(silence_ms / 1_000));
         give_up(draft, number, &format!("no coordinator has been heard of for {silence}"));
     }
+}
+
+/// The current phase is handed over again now and then, to coordinators that have been heard of since. One that is open
+/// has nothing to say to it; one that has ended reports again; one that nobody knows opens.
+fn look_for_phase(draft: &mut Draft<'_>) {
+    let Some(current) = draft.project.current() else { return };
+    let (at, heard) = (current.handed_over_at, draft.context.coordinator_heard);
+    if draft.context.now.ms_since(at) >= HAND_OVER_AGAIN_MS && heard.is_some_and(|heard| heard > at) {
+        hand_over_again(draft, current.number);
+    }
+}
+
+/// A phase goes out anew, and what it was told: any of it may have got lost.
+pub(super) fn hand_over_again(draft: &mut Draft<'_>, phase: u32) {
+    start_phase(draft, phase);
+    tell_again(draft, |told| told.word != Word::Recover);
 }

@@ -24,8 +24,10 @@ impl Project {
                 if let Some(phase) = self.latest_mut(*phase) {
                     phase.status = Status::Busy;
                     phase.partition = Some(*partition);
-                    phase.started_by = Some(*cause);
-                    phase.started_at = *at;
+                    if phase.started_by.replace(*cause).is_none() {
+                        phase.started_at = *at;
+                    }
+                    phase.handed_over_at = *at;
                     phase.started_version = version;
                 }
             }
@@ -84,6 +86,9 @@ impl Project {
                 Some(told) => told.again_at = Some(*again_at),
                 None => {}
             },
+            Event::Recovered { cause, .. } => {
+                self.heard.insert(*cause);
+            }
             Event::Asked { at, question, phase, subtask, error } => {
                 let open =
                     Open { at: *at, phase: *phase, subtask: subtask.clone(), error: error.clone(), answer: None };

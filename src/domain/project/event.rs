@@ -42,6 +42,8 @@ pub enum Event {
     Told { at: Timestamp, cause: MessageId, number: u32, phase: u32, word: Word },
     /// A word could not be handed over.
     TellRefused { at: Timestamp, number: u32, again_at: Timestamp, error: String },
+    /// Everything was to be sent anew, and is.
+    Recovered { at: Timestamp, cause: MessageId },
     /// A person is to say what is to become of a subtask, or of a phase that was given up.
     Asked {
         at: Timestamp,

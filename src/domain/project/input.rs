@@ -93,9 +93,18 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// For how long, since `since`, no coordinator has been heard of. Whoever has not listened can not say.
+    /// For how long, since `since`, no coordinator has been heard of.
     pub fn silence_ms(&self, since: Timestamp) -> u64 {
-        let heard = self.coordinator_heard.unwrap_or_default();
-        self.now.ms_since(heard.max(self.listening_since).max(since))
+        self.now.ms_since(self.silent_since(since))
+    }
+
+    /// When the coordinators are away for too long, if nothing more is heard of them.
+    pub fn away_at(&self, since: Timestamp) -> Timestamp {
+        self.silent_since(since).plus_ms(self.away_ms)
+    }
+
+    /// Whoever has not listened can not say.
+    fn silent_since(&self, since: Timestamp) -> Timestamp {
+        self.coordinator_heard.unwrap_or_default().max(self.listening_since).max(since)
     }
 }

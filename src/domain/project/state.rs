@@ -61,7 +61,9 @@ pub struct PhaseState {
     pub partition: Option<u32>,
     /// The message that had it started, the last time.
     pub started_by: Option<MessageId>,
+    /// When it was first handed over to the coordinators, and when the last time.
     pub started_at: Timestamp,
+    pub handed_over_at: Timestamp,
     /// The project's version when it was started, the last time.
     pub started_version: u64,
 }
@@ -79,6 +81,7 @@ impl PhaseState {
             partition: None,
             started_by: None,
             started_at: Timestamp::default(),
+            handed_over_at: Timestamp::default(),
             started_version: 0,
         }
     }

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alarm::set_alarm;
-use super::phases::{end, go_on, start_phase};
+use super::alarm::{hand_over_again, set_alarm};
+use super::phases::{end, go_on};
 use super::questions::Answer;
 use super::{Draft, Event};
 use crate::domain::decision::{Decision, cut};
@@ -176,9 +176,9 @@ pub(super) fn on_resume(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
 /// Everything that may have got lost goes out anew: the current phase, what it was told, that it is to do the
 /// same, and the alarm.
 pub(super) fn on_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
+    draft.record(Event::Recovered { at: draft.context.now, cause: draft.cause });
     if let Some(phase) = draft.project.current {
-        start_phase(draft, phase);
-        tell_again(draft, |told| told.word != Word::Recover);
+        hand_over_again(draft, phase);
         tell(draft, Word::Recover);
     }
     set_alarm(draft, true);

@@ -53,6 +53,7 @@ fn opening() -> Vec<phase::Event> {
         policy: Raw::empty_object(),
         id_namespace: Uuid::nil(),
         playbook: None,
+        former: None,
     };
     let specs = expand(&goals, &|_| Ok(SkillDefaults::new(1_000, 3))).expect("a good plan");
     let alarm = next_alarm(None, false, at(0), None, CAUSE).expect("an alarm");
@@ -183,7 +184,7 @@ fn times_and_agents_are_the_executor_s_own_and_null_until_given() {
     assert_eq!((out.started_at, out.finished_at, out.error.as_deref()), (Some(at(2)), Some(at(3)), Some("away")));
     let again = [failed_once, vec![sent(&[(0, 2)])]].concat();
     let out = subtask(&again, 0);
-    assert_eq!((out.status, out.attempts, out.agent_id.as_deref()), (SubtaskStatus::Busy, 2, Some("executor-9")));
+    assert_eq!((out.status, out.attempts, out.agent_id.as_deref()), (SubtaskStatus::Busy, 2, None));
     assert_eq!((out.started_at, out.finished_at, out.error), (None, None, None));
 
     let done = subtask(&[again, vec![completed(0, 2)]].concat(), 0);

@@ -4,7 +4,7 @@ use super::role::{CoordinatorRole, status_update};
 use crate::domain::phase::{Event, Outcome, Phase};
 use crate::runtime::port::Outgoing;
 use crate::wire::address::Address;
-use crate::wire::content::{Control, Layer};
+use crate::wire::content::{Control, Layer, RunningCommand};
 use crate::wire::{Content, MessageId, StreamId, Timestamp};
 
 /// So many commands are named in one message: it has to fit.
@@ -33,10 +33,13 @@ pub(super) fn notices(
         }
     }
     if events.iter().any(|event| matches!(event, Event::AlarmSet { .. })) {
-        for (agent, command) in stray(role, stream, state) {
-            let commands = vec![command];
-            let cancel = Control { stream: None, commands, ..Control::about(stream.project()) };
-            notices.extend(send(Address::agent(&agent), Content::Cancel(cancel)));
+        // An executor that came back late, or did not hear that it was to stop.
+        let is_current = |of: &RunningCommand| state.command_id(of.subtask_id.ordinal) == Some(of.command);
+        for (agent, strays) in role.window.strays(stream, is_current) {
+            for commands in strays.chunks(COMMANDS_MAX) {
+                let cancel = Control { stream: None, commands: commands.to_vec(), ..Control::about(stream.project()) };
+                notices.extend(send(Address::agent(&agent), Content::Cancel(cancel)));
+            }
         }
     }
     notices
@@ -55,6 +58,7 @@ fn what_happened(state: &Phase, events: &[Event]) -> Option<&'static str> {
             event,
             Event::AlarmSet { .. }
                 | Event::ReportAgain { .. }
+                | Event::HandedOverAgain { .. }
                 | Event::CancelRepeated { .. }
                 | Event::Hushed { .. }
                 | Event::LeasesRenewed { .. }
@@ -94,13 +98,4 @@ fn cancels(stream: StreamId, state: &Phase) -> Vec<Control> {
         (true, Some(_)) => vec![about(&[])],
         (false, _) => unwanted.chunks(COMMANDS_MAX).map(about).collect(),
     }
-}
-
-/// Commands of this phase that executors say they run and that are not current: an executor that came back late, or
-/// did not hear that it was to stop.
-fn stray(role: &CoordinatorRole, stream: StreamId, state: &Phase) -> Vec<(crate::wire::AgentId, MessageId)> {
-    let is_stray =
-        |seen: &super::window::Sighting| state.command_id(seen.of.subtask_id.ordinal) != Some(seen.of.command);
-    let running = role.window.running(stream);
-    running.into_iter().filter(is_stray).take(COMMANDS_MAX).map(|seen| (seen.agent, seen.of.command)).collect()
 }

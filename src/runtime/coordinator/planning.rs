@@ -1,8 +1,10 @@
 //! From a phase's goals to its graph, and from a subtask to its command.
 
+use std::collections::BTreeSet;
+
 use super::window::Window;
 use crate::domain::check;
-use crate::domain::expand::{SkillDefaults, Spec, expand};
+use crate::domain::expand::{GENERIC_HINT, GENERIC_SKILL, SkillDefaults, Spec, expand};
 use crate::domain::nearest;
 use crate::domain::phase::{self, Event, Flight, Opened, Phase, Start};
 use crate::runtime::options::World;
@@ -61,8 +63,12 @@ fn defaults(world: &World, window: &Window, skill: &str) -> Result<SkillDefaults
         return Ok(SkillDefaults::new(OFFERED_TIMEOUT_MS, OFFERED_ATTEMPTS));
     }
     let offered = window.offered();
-    let known = world.skills.keys().chain(&offered).map(String::as_str);
-    let hint = nearest::hint(skill, known).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let known: BTreeSet<&str> = world.skills.keys().chain(&offered).map(String::as_str).collect();
+    let hint = match skill {
+        GENERIC_SKILL => Some(GENERIC_HINT.to_owned()),
+        _ => nearest::hint(skill, known.iter().copied()),
+    };
+    let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
     Err(format!("nobody has the skill `{skill}`{hint}"))
 }
 
@@ -91,15 +97,23 @@ pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Fli
 
 /// What the phase keeps of the one whose place it takes.
 pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Start) -> Result<(), StoreError> {
-    let (Some(former), Ok(plan)) = (start.former, &start.plan) else { return Ok(()) };
-    let stream = StreamId::Phase(project, former.phase);
-    let mut old = Phase::default();
+    let (Some(mut former), Ok(plan)) = (start.former, &start.plan) else { return Ok(()) };
+    let mut old = load(store, StreamId::Phase(project, former.phase)).await?;
+    while let Some(phase) = phase::instead_of(&old) {
+        former.phase = phase;
+        old = load(store, StreamId::Phase(project, phase)).await?;
+    }
+    (start.kept, start.left_out) = phase::keep(&old, &former, plan);
+    Ok(())
+}
+
+async fn load(store: &dyn Store, stream: StreamId) -> Result<Phase, StoreError> {
+    let mut phase = Phase::default();
     for raw in &store.load_from_start(stream).await?.events {
         let event: Event = raw.read().map_err(|error| {
             StoreError::Unusable(format!("stream {stream} has an event that this version can not read: {error}"))
         })?;
-        old.apply(&event);
+        phase.apply(&event);
     }
-    (start.kept, start.left_out) = phase::keep(&old, &former, plan);
-    Ok(())
+    Ok(phase)
 }

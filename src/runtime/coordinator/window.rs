@@ -29,6 +29,8 @@ struct Announced {
     slots: BTreeMap<String, u32>,
     /// The commands that they run, by command.
     running: BTreeMap<MessageId, Sighting>,
+    /// Of which sighting a command was last found not to be current.
+    strays: BTreeMap<MessageId, Timestamp>,
     /// Since when they are listened to without a gap.
     listening_since: Timestamp,
 }
@@ -49,6 +51,8 @@ impl Window {
         announced.listening_since = listening_since;
         let oldest = agents.iter().map(|agent| agent.last_seen).max().unwrap_or_default();
         announced.running.retain(|_, seen| oldest.ms_since(seen.at) <= REMEMBERED_MS);
+        let Announced { running, strays, .. } = &mut *announced;
+        strays.retain(|command, _| running.contains_key(command));
         for agent in agents.iter().filter(|agent| agent.layer == Layer::Execution) {
             for skill in &agent.skills {
                 *announced.slots.entry(skill.clone()).or_insert(0u32) += agent.slots;
@@ -77,10 +81,24 @@ impl Window {
         self.lock().listening_since
     }
 
-    /// The commands of a phase that executors say they run.
-    pub(crate) fn running(&self, stream: StreamId) -> Vec<Sighting> {
+    /// Commands of a phase that executors still say they run, although they are not current, by agent: each once a
+    /// sighting. What was current, or was not found out, when its executor last spoke may have ended since; that is
+    /// only seen by the next sighting.
+    pub(crate) fn strays(
+        &self,
+        stream: StreamId,
+        is_current: impl Fn(&RunningCommand) -> bool,
+    ) -> BTreeMap<AgentId, Vec<MessageId>> {
+        let mut announced = self.lock();
+        let Announced { running, strays, .. } = &mut *announced;
+        let mut found = BTreeMap::<_, Vec<_>>::new();
         let of_stream = |seen: &&Sighting| StreamId::Phase(seen.of.project_id, seen.of.subtask_id.phase) == stream;
-        self.lock().running.values().filter(of_stream).cloned().collect()
+        for seen in running.values().filter(of_stream).filter(|seen| !is_current(&seen.of)) {
+            if strays.insert(seen.of.command, seen.at).is_some_and(|before| before < seen.at) {
+                found.entry(seen.agent.clone()).or_default().push(seen.of.command);
+            }
+        }
+        found
     }
 
     fn slots(&self, skill: &str) -> u32 {
@@ -164,7 +182,10 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::wire::{ProjectId, SubtaskId};
 
     #[test]
     fn the_window_follows_the_pace_and_forgets_it() {
@@ -177,5 +198,48 @@ mod tests {
         assert_eq!(share.of(&window, "noop", start.plus_ms(250)), WINDOW_MIN);
         (0..7_000).for_each(|_| share.completed("noop", start.plus_ms(300)));
         assert_eq!(share.of(&window, "noop", start.plus_ms(300)), WINDOW_MAX);
+    }
+
+    /// An executor says at these moments that it runs commands 1 to 3; the phase looks at them after each.
+    #[test]
+    fn a_stray_is_told_once_a_sighting_and_never_of_the_one_that_it_ended_after() {
+        let project = ProjectId(Uuid::from_u128(7));
+        let stream = StreamId::Phase(project, 1);
+        let id = |command: u128| MessageId(Uuid::from_u128(command));
+        let window = Window::default();
+        for (at, runs, current, told) in [
+            (10, &[1, 2, 3][..], &[1, 2, 3][..], &[][..]),
+            // Two end after the heartbeat that lists them.
+            (10, &[1, 2, 3], &[1], &[]),
+            (10, &[1, 2, 3], &[1], &[]),
+            // One of them is listed by the next all the same.
+            (20, &[1, 2], &[1], &[2]),
+            (20, &[1, 2], &[1], &[]),
+            (30, &[1, 2], &[], &[2]),
+            (40, &[1, 2], &[], &[1, 2]),
+            (50, &[], &[], &[]),
+        ] {
+            let of = |command| RunningCommand {
+                command: id(command),
+                project_id: project,
+                subtask_id: SubtaskId { phase: 1, ordinal: 1 },
+            };
+            let executor = executor(Timestamp(at), runs.iter().copied().map(of).collect());
+            window.set(std::slice::from_ref(&executor), Timestamp(0));
+            let other = window.strays(StreamId::Phase(project, 2), |_| false);
+            let found = window.strays(stream, |of| current.iter().any(|command| id(*command) == of.command));
+            let told: Vec<MessageId> = told.iter().copied().map(id).collect();
+            let expected = if told.is_empty() { None } else { Some((executor.agent_id, told)) };
+            assert_eq!((found.into_iter().collect::<Vec<_>>(), other.len()), (Vec::from_iter(expected), 0), "at {at}");
+        }
+    }
+
+    fn executor(last_seen: Timestamp, commands: Vec<RunningCommand>) -> Presence {
+        let presence = serde_json::json!({
+            "agent_id": "e", "name": "e", "layer": "execution", "status": "IDLE", "version": "1", "host": "h", "pid": 1,
+            "slots": 4, "busy": 0, "last_seen": "2026-01-01T00:00:00.000Z",
+        });
+        let presence: Presence = serde_json::from_value(presence).expect("a presence");
+        Presence { last_seen, commands, ..presence }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Times, acceptance, answer};
-use super::halt::{Halt, Reason};
+use super::halt::Halt;
 use super::outbox::{Finished, Next};
 use super::{OfferedSkill, Shop};
 use crate::runtime::port::{Assignment, Outgoing, Report};
@@ -25,6 +25,8 @@ pub(crate) struct Task {
     pub(crate) reply_to: String,
     pub(crate) command: ExecuteSubtask,
     pub(crate) halt: Halt,
+    /// How often it came back from executors that did not answer it, where the broker counts.
+    pub(crate) returns: u32,
     /// The command anew, when this agent should leave it to others and nobody did so before.
     pub(crate) elsewhere: Option<Box<Outgoing>>,
 }
@@ -36,9 +38,12 @@ impl Task {
     }
 }
 
-/// Tells a leased command's owner who has it. When this is done its deliveries can be acked, and nobody but this agent
-/// knows of it any more.
+/// Tells a leased command's owner who has it, if it does not come too late. When this is done its deliveries can be
+/// acked, and nobody but this agent knows of it any more.
 pub(crate) async fn accept(shop: &Shop, task: &Task) -> Result<(), Failure> {
+    if is_too_late(shop, task) {
+        return Err(too_late(task));
+    }
     let Some(letter) = acceptance(&shop.post.pen(), task.id, &task.reply_to, &task.command, shop.ground.clock.now())
     else {
         return Err(Failure::permanent("that it was accepted could not be written"));
@@ -49,23 +54,40 @@ pub(crate) async fn accept(shop: &Shop, task: &Task) -> Result<(), Failure> {
     tokio::select! {
         biased;
         reason = task.halt.fired() => Err(reason.failure()),
-        accepted = accepted => accepted.map_err(|_| Reason::Released.failure()),
+        accepted = accepted => accepted.map_err(|_| untold()),
     }
+}
+
+fn untold() -> Failure {
+    Failure::new(FailureKind::Released, "its owner could not be told who has it")
 }
 
 /// Runs the attempt and hands its answer to the outbox.
 pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) {
     let clock = &shop.ground.clock;
-    if clock.now() > task.command.not_after && task.command.lease_ms.is_none() {
-        return refuse(shop, task, too_late()).await;
+    // A leased command has begun when it is accepted.
+    if task.command.lease_ms.is_none() && is_too_late(shop, &task) {
+        let failure = too_late(&task);
+        return refuse(shop, task, failure).await;
     }
     let started_at = Some(clock.now());
     let report = run(skill, &task).await;
     finish(shop, task, report, started_at).await;
 }
 
-pub(crate) fn too_late() -> Failure {
-    Failure::new(FailureKind::Timeout, "the command came too late to begin")
+fn is_too_late(shop: &Shop, task: &Task) -> bool {
+    shop.ground.clock.now() > task.command.not_after
+}
+
+/// The answer to a command that can not begin in time. One that others had before may be what they died of.
+pub(crate) fn too_late(task: &Task) -> Failure {
+    match task.returns {
+        0 => Failure::new(FailureKind::Timeout, "the command came too late to begin"),
+        returns => Failure::new(
+            FailureKind::Crashed,
+            format!("the command came too late to begin, after it had come back {returns} times without an answer"),
+        ),
+    }
 }
 
 async fn run(skill: &OfferedSkill, task: &Task) -> Report {

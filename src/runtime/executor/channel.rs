@@ -1,6 +1,8 @@
 //! One channel that brings commands of one skill: what of a delivery is a task, and what is set aside.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +16,12 @@ use crate::broken::{self, Broken};
 use crate::runtime::letter::{self, Aside, Letter, Opened};
 use crate::runtime::port::{Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher};
 use crate::runtime::supervise::Ended;
-use crate::wire::address::{Address, Queue};
+use crate::wire::address::{Address, Queue, partition_with};
 use crate::wire::content::{ExecuteSubtask, RunningCommand};
 use crate::wire::{Content, Failure, FailureKind};
+
+/// How soon a leased command is acked at the most, when its owner can be told.
+const ACKED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A consumer with what goes with it.
 pub(super) struct Channel<'a> {
@@ -66,10 +71,25 @@ impl<'a> Channel<'a> {
         self.consumer.next(most).await.ok()
     }
 
+    /// Waits for long enough while something is not acked that should be by now.
+    pub(super) fn held_up(&self) -> impl Future<Output = ()> + Send + 'static {
+        let open = self.open.clone();
+        async move {
+            tokio::time::sleep(ACKED_WITHIN).await;
+            while open.is_empty() {
+                tokio::time::sleep(ACKED_WITHIN).await;
+            }
+        }
+    }
+
     /// Waits until all that came is acked, and closes.
-    pub(super) async fn settled(self) {
-        self.open.close();
-        self.open.wait().await;
+    pub(super) fn settled(self) -> impl Future<Output = ()> + Send + 'static {
+        let Self { consumer, open, .. } = self;
+        async move {
+            open.close();
+            open.wait().await;
+            drop(consumer);
+        }
     }
 
     /// The tasks that a delivery brings.
@@ -109,12 +129,18 @@ impl<'a> Channel<'a> {
             let reason = if is_command { "no_reply_to" } else { "not_for_an_executor" };
             return Err((reason.into(), letter.body()));
         };
+        if partition_with(reply_to).is_none() {
+            return Err((
+                format!("bad_reply_to: `{}` is no partition's key", reply_to.escape_default()),
+                letter.body(),
+            ));
+        }
         let (id, reply_to) = (letter.envelope.message_id, reply_to.clone());
         let ExecuteSubtask { project_id, subtask_id, .. } = *command;
         let begun = self.shop.running.begin(RunningCommand { command: id, project_id, subtask_id }, receipt.clone());
         let halt = if let Begun::New(halt) = &begun { halt.clone() } else { Default::default() };
         let elsewhere = self.elsewhere(command, &letter, delivery).map(Box::new);
-        Ok((begun, Task { id, reply_to, command: command.clone(), halt, elsewhere }))
+        Ok((begun, Task { id, reply_to, command: command.clone(), halt, returns: delivery.returns, elsewhere }))
     }
 
     /// The command anew, for another executor.

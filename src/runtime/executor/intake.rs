@@ -84,17 +84,17 @@ async fn attend(
         Ok(place) => place,
         Err(failure) => return refuse(shop, task, failure).await,
     };
+    work(shop, &offered, task, place).await;
+}
+
+/// Performs a task that has room; a leased one when its owner knows who has it.
+pub(super) async fn work(shop: &Arc<Shop>, offered: &OfferedSkill, task: Task, _place: Place) {
     if task.command.lease_ms.is_some() {
         if let Err(failure) = accept(shop, &task).await {
             return refuse(shop, task, failure).await;
         }
         settle(shop.running.accept(task.id)).await;
     }
-    work(shop, &offered, task, place).await;
-}
-
-/// Performs a task that has room.
-pub(super) async fn work(shop: &Arc<Shop>, offered: &OfferedSkill, task: Task, _place: Place) {
     shop.post.update(|facts| facts.busy += 1);
     perform(shop, offered, task).await;
     shop.post.update(|facts| facts.busy = facts.busy.saturating_sub(1));

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::attempt::{accept, refuse};
+use super::attempt::refuse;
 use super::avoid::pass_on;
 use super::channel::Channel;
 use super::intake::work;
-use super::running::settle;
 use super::{OfferedSkill, Shop, place};
 use crate::runtime::port::Delivery;
 use crate::runtime::supervise::Ended;
@@ -41,7 +40,14 @@ async fn while_free(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room:
     let mut channel = Channel::open(shop, skill, offered, 1).await?;
     let mut is_open = true;
     while is_open {
-        let Some(deliveries) = channel.next(1).await? else { break };
+        let held_up = channel.held_up();
+        let deliveries = tokio::select! {
+            biased;
+            deliveries = channel.next(1) => deliveries?,
+            // Its owner can not be told who has it, and until then the broker sends no other on this channel.
+            () = held_up => break,
+        };
+        let Some(deliveries) = deliveries else { break };
         is_open = take(shop, &mut channel, room, &deliveries).await?;
     }
     if is_open {
@@ -50,7 +56,7 @@ async fn while_free(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room:
     while let Some(deliveries) = channel.rest(1).await {
         take(shop, &mut channel, room, &deliveries).await?;
     }
-    channel.settled().await;
+    shop.attempts.spawn(channel.settled());
     Ok(())
 }
 
@@ -75,25 +81,13 @@ async fn take(
                     continue;
                 }
             };
-            let receipts = match task.command.lease_ms {
-                Some(_) => match accept(shop, &task).await {
-                    Ok(()) => shop.running.accept(task.id),
-                    Err(failure) => {
-                        refuse(shop, task, failure).await;
-                        continue;
-                    }
-                },
-                // By other settings than ours it is held: its ack waits for its answer.
-                None => Vec::new(),
-            };
-            let (of_task, offered) = (shop.clone(), channel.offered.clone());
-            shop.attempts.spawn(async move { work(&of_task, &offered, task, place).await });
             // Before the ack: with it the broker would send the next.
             if is_open && !shop.room.is_free(room) {
                 is_open = false;
                 channel.stop().await?;
             }
-            settle(receipts).await;
+            let (of_task, offered) = (shop.clone(), channel.offered.clone());
+            shop.attempts.spawn(async move { work(&of_task, &offered, task, place).await });
         }
     }
     Ok(is_open)

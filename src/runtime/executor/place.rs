@@ -78,7 +78,7 @@ pub(crate) async fn wait(
         // Answered, not returned: what comes back from a closed channel counts as if its executor had died of it.
         () = shop.stop.draining() => Err(released()),
         place = shop.room.take(skill, task.command.lease_ms.is_some()) => place.ok_or_else(released),
-        () = until(shop, task.command.not_after) => Err(too_late()),
+        () = until(shop, task.command.not_after) => Err(too_late(task)),
         () = async { tokio::time::sleep(patience.unwrap_or_default()).await }, if patience.is_some() => Err(released()),
     }
 }

@@ -137,6 +137,7 @@ fn is_progress(event: &Event) -> bool {
         | Event::AlarmSet { .. }
         | Event::Told { .. }
         | Event::TellRefused { .. }
+        | Event::Recovered { .. }
         | Event::Ended { .. } => false,
     }
 }

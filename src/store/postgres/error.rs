@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
+use tokio_postgres::error::DbError;
 
 use crate::runtime::port::StoreError;
 
@@ -99,7 +100,7 @@ pub fn no_connection(error: PoolError) -> StoreError {
         PoolError::Backend(error) => error,
         other => return StoreError::Unreachable(other.to_string().to_lowercase()),
     };
-    let text = describe(&error);
+    let text = describe(&error) + &error.as_db_error().map(missing).unwrap_or_default();
     let wrong = match (error.code(), error.source()) {
         // A wrong user or password, a database that there is not, a right that is missing.
         (Some(code), _) => ["3D000", "42501"].contains(&code.code()) || code.code().starts_with("28"),
@@ -110,6 +111,20 @@ pub fn no_connection(error: PoolError) -> StoreError {
     match wrong {
         true => StoreError::Unusable(text),
         false => StoreError::Unreachable(text),
+    }
+}
+
+/// What makes a database or a role that there is not, in a line of its own.
+fn missing(answer: &DbError) -> String {
+    let makes = match answer.code().code() {
+        "3D000" => "createdb",
+        "28000" => "createuser",
+        _ => return String::new(),
+    };
+    // In the server's words, in any language, its name stands in quotes.
+    match answer.message().split('"').nth(1) {
+        Some(name) => format!("\nhint: `{makes} {}` makes it", name.escape_default()),
+        None => String::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use trireme::domain::phase::Event;
 use trireme::wire::{ProjectId, StreamId};
 
-use super::{Home, exists, gone, subtasks};
+use super::{Home, exists, gone, subtasks, within};
 
 const ID: &str = "0b5e1a6e-7b1c-4a53-9d8e-2f1c3a4b5c6d";
 
@@ -284,4 +284,37 @@ async fn a_store_is_used_with_the_partitions_that_it_has() {
     assert_eq!(second.status, Some(0), "{}", second.stderr);
     let manager = home.run(&["manager"]).await;
     assert_eq!(manager.status, Some(3), "a worker has no broker here: {}", manager.stderr);
+}
+
+/// Whoever writes to it may never come, or never end.
+#[tokio::test]
+async fn a_pipe_that_says_nothing_can_be_waited_for_and_left() {
+    let home = Home::new();
+    let path = home.path("pipe.toml");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a FIFO");
+    for signal in [Signal::TERM, Signal::INT] {
+        let run = home.start(&["run", "pipe.toml"]);
+        // It can be opened for writing as soon as somebody reads it.
+        let opened = within("a reader", async {
+            loop {
+                match tokio::net::unix::pipe::OpenOptions::new().open_sender(&path) {
+                    Ok(sender) => return sender,
+                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                }
+            }
+        });
+        let writer = opened.await;
+        run.signal(signal);
+        let done = run.end().await;
+        assert_eq!(done.status, Some(130), "{}", done.stderr);
+        assert_eq!(done.complaint(), "error: interrupted before the project file was read: nothing was run\n");
+        drop(writer);
+    }
+    // What says something is read.
+    let (read, mut write) = std::io::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut write, QUICK.as_bytes()).expect("room");
+    drop(write);
+    let mut command = home.command(&["run", "/dev/stdin", "--json"]);
+    let done = within("a run", command.stdin(read).output()).await.expect("it starts");
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
 }

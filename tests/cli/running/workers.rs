@@ -47,6 +47,42 @@ async fn a_worker_on_another_store_than_its_peers_refuses_to_go_on() {
     claim.release().await;
 }
 
+/// Whoever waits for agents on another store would wait for ever.
+#[tokio::test]
+async fn a_client_on_another_store_than_the_agents_is_told() {
+    let claim = namespace().await;
+    let home = Home::at(&claim).with("TRIREME_STORE__URL", "sqlite:theirs.db");
+    let mut manager = home.start(&["manager", "--id", "first"]);
+    manager.says("ready").await;
+    let own = format!("sqlite:{}", home.path("own.db").display());
+    let store = trireme::store::open(&own).await.expect("a store");
+    store.identity(2).await.expect("an id");
+    let home = home.with("TRIREME_STORE__URL", "sqlite:own.db");
+    home.write("p.toml", "name = \"p\"\n[[goals]]\nname = \"g\"\n[[goals.subtasks]]\nname = \"s\"\nskill = \"hold\"\n");
+    for words in [&["submit", "p.toml", "--wait"][..], &["submit", "p.toml", "--wait", "--quiet"]] {
+        let told = home.run(words).await;
+        assert_eq!(told.status, Some(2), "{}", told.stderr);
+        assert!(told.complaint().starts_with("error: agents work on another store: `first` on "), "{}", told.stderr);
+        assert!(told.complaint().contains("\nhint: give it the `store.url` of the agents"), "{}", told.stderr);
+    }
+
+    // A project of its own store that has not ended.
+    let mut gate = home.gate();
+    let mut run = home.start(&["run", "p.toml", "--store", "sqlite:own.db"]);
+    gate.began().await;
+    run.child.kill().await.expect("killed");
+    let list = home.run(&["list", "--json"]).await.json();
+    let id = list[0]["project_id"].as_str().expect("an id");
+    for words in [&["watch", id][..], &["watch", id, "--json"], &["status", id]] {
+        let told = home.run(words).await;
+        assert_eq!(told.status, Some(2), "{words:?}: {}", told.stderr);
+        assert!(told.complaint().starts_with("error: agents work on another store: `first` on "), "{}", told.stderr);
+    }
+    manager.signal(Signal::TERM);
+    assert_eq!(manager.end().await.status, Some(0));
+    claim.release().await;
+}
+
 /// An executor has no state: it works where the store can not be reached, and makes none.
 #[tokio::test]
 async fn an_executor_needs_no_store() {

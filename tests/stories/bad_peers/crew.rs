@@ -55,6 +55,10 @@ fn options(namespace: &Namespace) -> TopologyOptions {
 
 impl Crew {
     pub async fn start() -> Self {
+        Self::start_with(Timing::default()).await
+    }
+
+    pub async fn start_with(timing: Timing) -> Self {
         let urls = std::env::var("TRIREME_TEST_AMQP_URLS").unwrap_or_default();
         let url = match urls.split(',').next().map(str::trim) {
             Some(url) if !url.is_empty() => url,
@@ -64,9 +68,9 @@ impl Crew {
         let claim = claim.expect("a namespace on RabbitMQ: is it running?");
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Uuid::from_u128(1)));
         let stop = Stop::new();
-        let manager = manager::run(world(&claim, &store).await, identity("m", Layer::Management), stop.clone());
+        let manager = manager::run(world(&claim, &store, timing).await, identity("m", Layer::Management), stop.clone());
         let coordinator =
-            coordinator::run(world(&claim, &store).await, identity("c", Layer::Coordination), stop.clone());
+            coordinator::run(world(&claim, &store, timing).await, identity("c", Layer::Coordination), stop.clone());
         let agents = vec![tokio::spawn(manager), tokio::spawn(coordinator)];
         let transport = connect(&claim);
         let client = Client::connect(&transport, Arc::new(SystemClock)).await.expect("a client");
@@ -165,7 +169,7 @@ fn connect(claim: &Claim) -> RabbitTransport {
     RabbitTransport::new(claim.options.clone()).expect("the URL was read before")
 }
 
-async fn world(claim: &Claim, store: &Arc<dyn Store>) -> World {
+async fn world(claim: &Claim, store: &Arc<dyn Store>, timing: Timing) -> World {
     World {
         transport: Arc::new(connect(claim)),
         store: store.clone(),
@@ -174,7 +178,7 @@ async fn world(claim: &Claim, store: &Arc<dyn Store>) -> World {
         planners: trireme::planner::planners(None).expect("the shipped planners").into(),
         skills: Arc::new([(SKILL.to_owned(), skill())].into()),
         topology: Arc::new(options(claim.namespace())),
-        timing: Timing::default(),
+        timing,
     }
 }
 

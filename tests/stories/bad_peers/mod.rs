@@ -9,3 +9,4 @@ mod answers_garbage;
 mod answers_twice;
 mod claims_a_later_attempt;
 mod dies_before_its_ack;
+mod never_answers;

@@ -4,7 +4,8 @@
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
@@ -104,6 +105,12 @@ impl Peer {
 
     pub async fn ack(&self, command: Command) {
         assert!(command.delivery.acker.ack(BasicAckOptions::default()).await.expect("acked"));
+    }
+
+    /// It takes no more commands, and keeps those that it has.
+    pub async fn take_no_more(&self) {
+        let (tag, options) = (self.commands.tag(), BasicCancelOptions::default());
+        self.channel.basic_cancel(tag, options).await.expect("cancelled");
     }
 
     /// Its connection goes, with what it holds.

@@ -1,8 +1,8 @@
 //! A leased command is accepted, acked when it begins, listed by every heartbeat, and answered like any other.
 
 use trireme::domain::decision::accepted_id;
-use trireme::wire::Content;
 use trireme::wire::content::ExecuteSubtask;
+use trireme::wire::{Content, FailureKind, Timestamp};
 
 use super::on_both;
 use super::owner::{Owner, command};
@@ -55,4 +55,19 @@ async fn one_after_the_other(place: &Place) {
 #[tokio::test]
 async fn leased_commands_are_accepted_as_there_is_room_and_listed_until_they_are_answered() {
     on_both(one_after_the_other).await;
+}
+
+async fn too_late(place: &Place) {
+    let worker = place.executor("worker", 1);
+    let mut owner = Owner::join(place).await;
+    owner.command(ExecuteSubtask { not_after: Timestamp(0), ..leased(1) }).await;
+    let refused = owner.failure(FailureKind::Timeout).await;
+    assert_eq!(refused.started_at, None);
+    owner.until_queue_has(LEASED, 0, 1).await;
+    worker.drained().await;
+}
+
+#[tokio::test]
+async fn a_leased_command_that_comes_too_late_is_neither_accepted_nor_run() {
+    on_both(too_late).await;
 }

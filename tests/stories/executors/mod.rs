@@ -6,6 +6,7 @@ mod leasing;
 mod leaving;
 mod owner;
 mod place;
+mod unanswerable;
 
 use place::Place;
 

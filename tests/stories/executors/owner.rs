@@ -83,9 +83,14 @@ impl Owner {
 
     /// Sends a command, with an id that its subtask tells.
     pub async fn command(&self, command: ExecuteSubtask) -> MessageId {
+        self.command_answered_to("p.0", command).await
+    }
+
+    /// The same, and its answer is to go elsewhere.
+    pub async fn command_answered_to(&self, reply_to: &str, command: ExecuteSubtask) -> MessageId {
         let id = MessageId(Uuid::from_u128(1_000 + u128::from(command.subtask_id.ordinal)));
         let address = Address::skill(&command.skill.clone(), 0);
-        let sent = self.publish(address, Content::ExecuteSubtask(command), id, Some("p.0".into())).await;
+        let sent = self.publish(address, Content::ExecuteSubtask(command), id, Some(reply_to.into())).await;
         assert_eq!(sent, Confirmed::Accepted);
         id
     }

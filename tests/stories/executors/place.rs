@@ -15,7 +15,7 @@ use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::runtime::{Fatal, Ground, Identity, SkillOptions, Stop, Timing};
 use trireme::transport::memory::MemoryBroker;
 use trireme::transport::rabbit::{Claim, RabbitOptions, RabbitTransport, claim};
-use trireme::wire::address::Namespace;
+use trireme::wire::address::{Namespace, Queue};
 use trireme::wire::content::Layer;
 use trireme::wire::{AgentId, Raw};
 
@@ -68,6 +68,14 @@ impl Place {
             Self::Memory(_) => Namespace::new("executors").expect("a word"),
             Self::Rabbit(claim) => claim.namespace().clone(),
         }
+    }
+
+    /// Somebody deletes the queue of the only partition.
+    pub async fn delete_the_partition(&self) {
+        let mut gone = topology(&options(&self.namespace()));
+        gone.queues.retain(|spec| spec.queue == Queue::Coordination(0));
+        gone.exchanges.clear();
+        self.connect("admin").delete(&gone).await.expect("deleted");
     }
 
     pub fn connect(&self, name: &str) -> Arc<dyn Transport> {

@@ -110,6 +110,38 @@ fn a_timeout_that_never_began_is_not_charged_and_one_that_did_is() {
     }
 }
 
+/// It came back from executors that did not answer it, and then there was no time left: what they died of.
+#[test]
+fn a_crash_on_the_way_counts_like_a_command_that_the_broker_gave_up() {
+    let mut bench = Bench::open("a");
+    for crashes in 1..=3 {
+        let Input::Answer(late) = bench.answer(0, failed(FailureKind::Crashed)) else { panic!("no answer") };
+        bench.give(Input::Answer(Answer { started_at: None, ..late }));
+        let subtask = *bench.phase.subtask(0).expect("it");
+        assert_eq!((subtask.failures, subtask.crashes), (0, crashes));
+    }
+    assert_eq!(bench.ended(), (Status::Error, Some("subtask `a` failed: crashed: out of order")));
+}
+
+/// Executors that do nothing else must not keep a project open.
+#[test]
+fn what_is_not_charged_has_a_bound() {
+    for (kind, started_at) in [(FailureKind::Timeout, None), (FailureKind::Released, Some(NOON))] {
+        let mut bench = Bench::open("a");
+        let mut answers = 0;
+        while bench.ended_status().is_none() {
+            let Input::Answer(answer) = bench.answer(0, failed(kind)) else { panic!("no answer") };
+            bench.give(Input::Answer(Answer { started_at, ..answer }));
+            answers += 1;
+            while bench.shows().starts_with('W') {
+                bench.alarm();
+            }
+        }
+        let charged = if kind == FailureKind::Timeout { 3 } else { 1 };
+        assert_eq!((bench.ended().0, answers), (Status::Error, 100 + charged), "{kind}");
+    }
+}
+
 #[test]
 fn dead_commands_have_a_small_budget_of_their_own() {
     let mut bench = Bench::open("a");

@@ -90,3 +90,28 @@ fn what_was_cancelled_is_left_out_where_only_failures_are_done_again() {
     old.fail(0, FailureKind::Permanent);
     assert_eq!((old.shows().as_str(), renewed(&old, failed_only, graph("a; b")).shows().as_str()), ("E1 X1", "B1 B1"));
 }
+
+#[test]
+fn a_phase_that_came_to_nothing_hands_on_whose_place_it_took() {
+    let old = failed_phase();
+    assert_eq!(instead_of(&old.phase), None, "it has a plan");
+    // By whose place it takes, and what it says of its plan: where to look instead.
+    let table = [
+        (Some(2), Err("no planner has one"), Some(2)),
+        (Some(2), Ok("a"), None),
+        (None, Err("no planner has one"), None),
+        (Some(4), Err("it can not be before itself"), None),
+    ];
+    for (former, plan, expected) in table {
+        let mut bench = Bench::new();
+        let plan = plan.map(graph).map_err(str::to_owned);
+        let former = former.map(|phase| Former { phase, ..FORMER });
+        bench.give(Input::Start(Box::new(Start { phase: 4, former, ..started(plan) })));
+        assert_eq!(instead_of(&bench.phase), expected, "{former:?}");
+    }
+    // Cancelled before its start it has no plan either.
+    let mut bench = Bench::new();
+    bench.give(Input::Word(Word::Cancel { project_version: 9, reason: None }));
+    bench.give(Input::Start(Box::new(Start { phase: 4, former: Some(FORMER), ..started(Ok(graph("a"))) })));
+    assert_eq!((bench.ended().0, instead_of(&bench.phase)), (Status::Cancelled, Some(2)));
+}

@@ -115,6 +115,35 @@ fn ask_skip_and_fail() {
 }
 
 #[test]
+fn what_is_wanted_again_before_its_turn_waits_for_it() {
+    let cancelled = || {
+        let mut bench = Bench::under("ask", "a; b: a; c: b");
+        bench.word(Word::CancelSubtask { ordinal: 1, reason: None });
+        let question = bench.phase.question_id(1).expect("a question");
+        (bench, question)
+    };
+    let (mut bench, question) = cancelled();
+    bench.word(decide(question, Answered::Retry));
+    assert_eq!(bench.shows(), "B1 I0 I0");
+    bench.complete(0);
+    assert_eq!(bench.shows(), "C1 B1 I0");
+
+    // Its turn came while it was asked about.
+    let (mut bench, question) = cancelled();
+    bench.complete(0);
+    bench.word(decide(question, Answered::Retry));
+    assert_eq!(bench.shows(), "C1 B1 I0");
+
+    // And its turn will never come.
+    let (mut bench, question) = cancelled();
+    bench.fail(0, FailureKind::Permanent);
+    let first = bench.phase.question_id(0).expect("a question");
+    bench.word(decide(first, Answered::Skip));
+    bench.word(decide(question, Answered::Retry));
+    assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Completed, "S1 S0 S0"));
+}
+
+#[test]
 fn a_question_of_another_attempt_is_another_question() {
     let (mut bench, first) = asking();
     bench.word(decide(first, Answered::Retry));

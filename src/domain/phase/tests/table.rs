@@ -42,9 +42,35 @@ fn a_newer_start_of_an_ended_phase_has_it_report_again() {
     assert!(ended.give(newer(4)).is_nothing());
     assert!(ended.give(newer(5)).is_nothing());
     let again = ended.give(newer(6));
-    assert_eq!(again.events(), [Event::ReportAgain { at: NOON, cause: again.cause }]);
+    let handed_over = Event::HandedOverAgain { at: NOON, project_version: 6 };
+    assert_eq!(again.events(), [handed_over, Event::ReportAgain { at: NOON, cause: again.cause }]);
     assert_eq!(again.effects, [Effect::Report]);
+    assert!(ended.give(newer(6)).is_nothing());
     assert_eq!(ended.ended(), (Status::Completed, None));
+}
+
+#[test]
+fn a_newer_start_that_came_before_the_end_has_nothing_sent_after_it() {
+    // Another owner has it still, and does not know that it was handled: the report must not come to depend on it.
+    let [(_, mut open), ..] = stages();
+    let start = Input::Start(Box::new(Start { project_version: 6, ..started(Ok(graph("a"))) }));
+    let handed_over = open.give_again(cause(71), start.clone());
+    assert_eq!(handed_over.events(), [Event::HandedOverAgain { at: NOON, project_version: 6 }]);
+    let last = (0..3).map(|ordinal| open.complete(ordinal)).last().expect("three");
+    assert!(open.give_again(cause(71), start).is_nothing());
+    assert_eq!(effects(&open.phase, last.cause), [Effect::Report]);
+}
+
+#[test]
+fn a_word_that_was_heard_means_nothing_any_more() {
+    let cancel = Input::Word(Word::CancelSubtask { ordinal: 0, reason: None });
+    for word in [Input::Recover, cancel] {
+        let mut bench = Bench::under("ask", "a; b: a");
+        assert!(is_record(&bench.give_again(cause(72), word.clone()).decision));
+        assert_eq!(bench.give_again(cause(72), word.clone()).decision, Decision::Nothing("it was heard before"));
+        bench.give(Input::Word(Word::Cancel { project_version: 9, reason: None }));
+        assert!(bench.give_again(cause(72), word).is_nothing());
+    }
 }
 
 #[test]

@@ -81,9 +81,19 @@ fn a_phase_whose_coordinators_are_away_for_long_is_given_up() {
     bench.complete(1);
     bench.alarm();
     assert_eq!(bench.current(), Some(2), "it was handed over just now");
-    bench.now = bench.now.plus_ms(AWAY_MS);
+    bench.now = NOON.plus_ms(2 * AWAY_MS);
     bench.alarm();
     assert_eq!(bench.ended().1, Some("phase 2 was given up: no coordinator has been heard of for 1h"));
+}
+
+#[test]
+fn its_alarm_comes_when_they_are_away_for_too_long() {
+    let mut bench = Bench::open(&[1]);
+    bench.listening_since = NOON.plus_ms(25_000);
+    while bench.project.is_open() {
+        bench.alarm();
+    }
+    assert_eq!(bench.now, NOON.plus_ms(AWAY_MS + 25_000), "neither before nor after");
 }
 
 #[test]
@@ -92,4 +102,28 @@ fn a_cancelled_project_does_not_wait_for_coordinators_that_are_away() {
     bench.give(cancel());
     bench.give(dead(1));
     assert_eq!(bench.ended(), (Status::Cancelled, Some("wrong input")));
+}
+
+#[test]
+fn a_phase_is_handed_over_again_now_and_then() {
+    let mut bench = Bench::open(&[1]);
+    bench.give(Input::Cancel(Cancel { subtask: Some(SubtaskId { phase: 1, ordinal: 3 }), reason: None }));
+    let alarms_until = |bench: &mut Bench, ms| {
+        let mut effects = Vec::new();
+        while bench.project.alarm().is_some_and(|alarm| alarm.not_before <= NOON.plus_ms(ms)) {
+            effects.extend(bench.alarm().effects.into_iter().filter(|effect| !matches!(effect, Effect::Alarm { .. })));
+        }
+        effects
+    };
+    // Nobody has been heard of who could have taken it.
+    assert_eq!(alarms_until(&mut bench, 900_000), []);
+    bench.coordinator_heard = Some(bench.now);
+    let again = [Effect::StartPhase { phase: 1 }, Effect::Tell { number: 1 }];
+    assert_eq!(alarms_until(&mut bench, 1_199_000), again);
+    let phase = bench.project.phase(1).expect("a phase");
+    assert_eq!((phase.started_at, phase.handed_over_at), (NOON, NOON.plus_ms(960_000)));
+    // What is heard in between is worth another.
+    bench.coordinator_heard = Some(bench.now.plus_ms(200_000));
+    assert_eq!(alarms_until(&mut bench, 1_259_000), []);
+    assert_eq!(alarms_until(&mut bench, 1_260_000), again);
 }

@@ -59,6 +59,17 @@ fn without_a_phase_it_is_cancelled_at_once() {
 }
 
 #[test]
+fn without_a_phase_recover_is_heard_once_too() {
+    let mut bench = Bench::open(&[1, 2]);
+    bench.give(Input::Pause);
+    bench.complete(1);
+    let step = bench.give(Input::Recover);
+    assert_eq!((bench.current(), step.effects.len()), (None, 1), "its alarm");
+    let again = bench.give_again(step.cause, Input::Recover);
+    assert_eq!((again.decision, again.effects), (Decision::Nothing("it was heard before"), step.effects));
+}
+
+#[test]
 fn a_subtask_is_cancelled_in_the_phase_that_runs_and_nowhere_else() {
     let one = |phase, ordinal| Input::Cancel(Cancel { subtask: Some(subtask(phase, ordinal)), reason: None });
     let mut bench = Bench::open(&[1, 2]);

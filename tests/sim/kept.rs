@@ -1,0 +1,79 @@
+//! What a phase keeps of the one whose place it takes, worked out anew: completed work with the same name, skill and
+//! input, all of whose dependencies are kept too, and nothing else.
+
+use std::collections::BTreeMap;
+
+use trireme::domain::phase::Phase;
+use trireme::wire::content::Former;
+use trireme::wire::{StreamId, SubtaskId, SubtaskStatus};
+
+use crate::store::brief;
+use crate::watch::{Verdict, Watch};
+
+/// A phase has just opened: it keeps all that it may keep, and no more.
+pub fn check(watch: &mut Watch, stream: StreamId, new: &Phase) -> Verdict {
+    let Some((former, old)) = former(watch, stream) else { return Ok(()) };
+    let by_name = (0..old.counts().total).map(|ordinal| (old.spec(ordinal).name_of(ordinal), ordinal)).collect();
+    let mut work = Work { old, new, former, by_name, known: BTreeMap::new() };
+    let total = new.counts().total;
+    let expected: Vec<_> = (0..total).filter_map(|ordinal| Some((ordinal, work.kept_from(ordinal)?))).collect();
+    let kept: Vec<_> = (0..total).filter_map(|ordinal| Some((ordinal, new.kept_from(ordinal)?))).collect();
+    watch.rule("only_what_was_completed_is_kept", kept.iter().all(|kept| expected.contains(kept)), || {
+        format!("{} keeps {kept:?}, and may keep {expected:?}", brief(stream))
+    })?;
+    watch.rule("completed_work_is_not_run_again", expected.iter().all(|kept| kept_is(&kept.0, new)), || {
+        format!("{} keeps {kept:?}, and should keep {expected:?}", brief(stream))
+    })
+}
+
+fn kept_is(ordinal: &u32, new: &Phase) -> bool {
+    new.kept_from(*ordinal).is_some()
+}
+
+/// The phase that it keeps from: the one whose place it takes, or the one before that where it came to nothing.
+fn former(watch: &Watch, stream: StreamId) -> Option<(Former, &Phase)> {
+    let StreamId::Phase(id, number) = stream else { return None };
+    let project = &watch.projects.get(&id)?.state;
+    let asked = project.phase(number)?.former?;
+    let mut phase = asked.phase;
+    loop {
+        let old = &watch.phases.get(&StreamId::Phase(id, phase))?.state;
+        // One that was given up may go on for a while: what it completes when nobody looks is not ours to say.
+        old.ended()?;
+        match project.phase(phase)?.former.filter(|_| old.specs().is_empty()) {
+            Some(older) => phase = older.phase,
+            None => return Some((Former { phase, ..asked }, old)),
+        }
+    }
+}
+
+struct Work<'a> {
+    old: &'a Phase,
+    new: &'a Phase,
+    former: Former,
+    by_name: BTreeMap<String, u32>,
+    known: BTreeMap<u32, Option<SubtaskId>>,
+}
+
+impl Work<'_> {
+    /// Where the result is that a subtask of the new phase is to keep.
+    fn kept_from(&mut self, ordinal: u32) -> Option<SubtaskId> {
+        if let Some(known) = self.known.get(&ordinal) {
+            return *known;
+        }
+        let (old, new) = (self.old, self.new);
+        let spec = new.spec(ordinal);
+        let needs: Vec<u32> = spec.dependencies.iter().flat_map(|span| span.ordinals()).collect();
+        let is_whole = needs.into_iter().all(|other| self.kept_from(other).is_some());
+        let same = self.by_name.get(&spec.name_of(ordinal)).copied().filter(|&other| {
+            let theirs = old.spec(other);
+            let is_completed = old.subtask(other).is_some_and(|other| other.status == SubtaskStatus::Completed);
+            let is_same = theirs.skill == spec.skill && theirs.input_of(other) == spec.input_of(ordinal);
+            is_completed && is_same && self.former.redo != Some(other)
+        });
+        let place = |other| old.kept_from(other).unwrap_or(SubtaskId { phase: self.former.phase, ordinal: other });
+        let kept = same.filter(|_| is_whole).map(place);
+        self.known.insert(ordinal, kept);
+        kept
+    }
+}

@@ -1,0 +1,92 @@
+//! A project's stream as it is followed: its runs, and how each ends.
+
+use std::collections::BTreeSet;
+
+use trireme::domain::project::{Event, Project};
+use trireme::wire::{MessageId, ProjectId, Status, StreamId};
+
+use crate::sights::Sight;
+use crate::sim::Sim;
+use crate::store::brief;
+use crate::watch::{Verdict, Watch};
+
+#[derive(Default)]
+pub struct FollowedProject {
+    pub state: Project,
+    pub version: u64,
+    /// Its current phase could not be handed over, and is to be handed over again later.
+    pub is_refused: bool,
+    /// The last run that has ended.
+    ended_run: u32,
+    /// Questions that have come to it.
+    asked: BTreeSet<MessageId>,
+}
+
+impl FollowedProject {
+    pub fn new(id: ProjectId) -> Self {
+        Self { state: Project::new(id), ..Self::default() }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.state.is_open()
+    }
+
+    /// Whether a question has come to it.
+    pub fn knows(&self, question: MessageId) -> bool {
+        self.asked.contains(&question)
+    }
+
+    pub fn apply(&mut self, watch: &mut Watch, stream: StreamId, event: &Event, sim: &Sim) -> Verdict {
+        match event {
+            Event::StartRefused { .. } => {
+                self.is_refused = true;
+                sim.see(Sight::PublishRefused);
+            }
+            Event::PhaseStarted { phase, .. } => {
+                self.is_refused = false;
+                // Of a project that is being cancelled what runs may be handed over again, and nothing else.
+                let is_current = self.state.current().is_some_and(|current| current.number == *phase);
+                let may_start = self.state.is_open() && (self.state.cancel().is_none() || is_current);
+                watch.rule("what_is_over_stays_over", may_start, || {
+                    format!("{} starts phase {phase} when it is {}", brief(stream), self.state.status())
+                })?;
+            }
+            Event::Ended { status, .. } => self.on_end(watch, stream, *status, sim)?,
+            Event::CancelAsked { status: Status::Error, .. } => sim.see(Sight::DeadlinePassed),
+            Event::CancelAsked { .. } | Event::Paused { .. } if self.state.accepted().is_none() => {
+                sim.see(Sight::EarlyWord);
+            }
+            Event::Asked { question, .. } => {
+                self.asked.insert(*question);
+                sim.see(Sight::Asked);
+            }
+            Event::GoalReplanned { .. } => sim.see(Sight::PlannedAnew),
+            Event::RunStarted { .. } => sim.see(Sight::ProjectRunAgain),
+            _ => {}
+        }
+        self.state.apply(event);
+        self.version += 1;
+        Ok(())
+    }
+
+    fn on_end(&mut self, watch: &mut Watch, stream: StreamId, status: Status, sim: &Sim) -> Verdict {
+        let run = self.state.run();
+        watch.rule("a_run_ends_once", self.state.is_open() && self.ended_run < run, || {
+            format!("{} ends in {status}: its run {run} has ended before", brief(stream))
+        })?;
+        self.ended_run = run;
+        let asked = self.state.cancel().map(|cancel| cancel.status);
+        // What is cancelled before anybody knows it may turn out to have no plan at all.
+        let has_no_plan = self.state.phases().is_empty();
+        let is_heard = has_no_plan || asked.is_none_or(|asked| status == asked || status == Status::Completed);
+        watch.rule("a_cancel_is_heard", is_heard, || {
+            format!("{} was to end in {asked:?} and ends in {status}", brief(stream))
+        })?;
+        match status {
+            Status::Error => sim.see(Sight::ProjectInError),
+            Status::Cancelled => sim.see(Sight::ProjectCancelled),
+            _ => {}
+        }
+        Ok(())
+    }
+}
