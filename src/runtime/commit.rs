@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::lane::LaneError;
 use super::letter::Letter;
 use super::options::World;
 use super::outage::Outages;
-use super::port::{Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
+use super::port::{Acker, Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::broken::{self, Broken};
 use crate::domain::decision::{Decision, Effect};
@@ -53,6 +54,7 @@ pub(crate) struct Desk<R: Role> {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     outages: Arc<Outages>,
+    acker: Arc<dyn Acker>,
     states: BTreeMap<StreamId, Hot<R::State>>,
     late: Vec<Append>,
 }
@@ -91,9 +93,9 @@ enum Outcome {
 }
 
 impl<R: Role> Desk<R> {
-    pub(crate) fn new(role: R, world: &World, outages: Arc<Outages>) -> Self {
+    pub(crate) fn new(role: R, world: &World, outages: Arc<Outages>, acker: Arc<dyn Acker>) -> Self {
         let (store, clock) = (world.store.clone(), world.clock.clone());
-        Self { role, store, clock, outages, states: BTreeMap::new(), late: Vec::new() }
+        Self { role, store, clock, outages, acker, states: BTreeMap::new(), late: Vec::new() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -120,7 +122,7 @@ impl<R: Role> Desk<R> {
     }
 
     /// Decides and commits a batch.
-    pub(crate) async fn commit(&mut self, work: &[Work<R::Input>]) -> Result<Verdicts, StoreError> {
+    pub(crate) async fn commit(&mut self, work: &[Work<R::Input>]) -> Result<Verdicts, LaneError> {
         let items: Vec<_> = (0..).zip(work).map(|(item, (_, letter, message))| (item, letter.again, message)).collect();
         if items.is_empty() {
             return Ok(Verdicts::default());
@@ -130,7 +132,7 @@ impl<R: Role> Desk<R> {
         self.forget(over);
         let mut verdicts = Verdicts::default();
         match self.commit_items(&items, 2, &mut verdicts).await {
-            Err(StoreError::Conflict) => {
+            Err(LaneError::Store(StoreError::Conflict)) => {
                 let mut streams: BTreeMap<StreamId, Vec<_>> = BTreeMap::new();
                 for item in items {
                     streams.entry(item.2.stream).or_default().push((
@@ -153,7 +155,7 @@ impl<R: Role> Desk<R> {
     pub(crate) async fn commit_own(
         &mut self,
         message: Message<R::Input>,
-    ) -> Result<Option<Vec<(StreamId, Effect)>>, StoreError> {
+    ) -> Result<Option<Vec<(StreamId, Effect)>>, LaneError> {
         let mut verdicts = Verdicts::default();
         self.commit_items(&[(0, true, &message)], CONFLICTS_MAX, &mut verdicts).await?;
         let effects = verdicts.effects.into_iter().map(|(_, stream, effect)| (stream, effect)).collect();
@@ -194,7 +196,7 @@ impl<R: Role> Desk<R> {
         items: &[(usize, bool, &Message<R::Input>)],
         tries: u32,
         verdicts: &mut Verdicts,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), LaneError> {
         let mut poisons = BTreeSet::new();
         let mut patience = Patience::new(self.outages.clone());
         let (mut conflicts, mut tried) = (0, false);
@@ -206,6 +208,11 @@ impl<R: Role> Desk<R> {
             if let Err(error) = self.load(streams.iter().copied()).await {
                 patience.wait(error).await?;
                 continue;
+            }
+            // After the state was read: whoever else gets the message from here on finds the same or a newer one, and
+            // then this commit does not go through.
+            if items.iter().any(|(_, _, message)| self.role.is_untimely(&message.input)) {
+                self.acker.still_holds().await?;
             }
             let (outcomes, mut drafts) = match self.decide(items, &poisons) {
                 Ok(decided) => decided,
@@ -229,7 +236,7 @@ impl<R: Role> Desk<R> {
             self.forget(streams);
             match error {
                 StoreError::Conflict if conflicts + 1 < tries => conflicts += 1,
-                StoreError::Conflict => return Err(StoreError::Conflict),
+                StoreError::Conflict => return Err(StoreError::Conflict.into()),
                 other => patience.wait(other).await?,
             }
         }

@@ -107,7 +107,7 @@ impl<R: Role> Lane<R> {
         consumer: &dyn Consumer,
     ) -> Self {
         Self {
-            desk: Desk::new(role, world, outages),
+            desk: Desk::new(role, world, outages, consumer.acker()),
             publisher: publisher.into(),
             acker: consumer.acker(),
             held: VecDeque::new(),

@@ -48,6 +48,13 @@ pub(crate) trait Role: Send {
         now: Timestamp,
     ) -> Decision<Self::Event>;
 
+    /// Whether what comes of it depends on when it is decided: such a message is decided by nobody who may have lost it.
+    /// Another may have found that there was nothing to do, and acked it; whatever it caused now would be sent by nobody
+    /// if this process died.
+    fn is_untimely(&self, _: &Self::Input) -> bool {
+        false
+    }
+
     /// What is stored beside these events of this message.
     fn payloads(&mut self, stream: StreamId, events: &[Self::Event], message: &Message<Self::Input>) -> Vec<Payload>;
 

@@ -172,6 +172,11 @@ impl Acker for FaultyAcker {
         acked
     }
 
+    async fn still_holds(&self) -> Result<(), TransportError> {
+        self.agent.pass().await;
+        self.inner.still_holds().await
+    }
+
     async fn reject(&self, tag: Tag) -> Result<(), TransportError> {
         self.agent.pass().await;
         self.inner.reject(tag).await

@@ -118,7 +118,7 @@ pub fn decide(project: &mut Project, cause: MessageId, input: &Input, context: &
 }
 
 /// What an operator says: each message of it means something once, also when others have been said since.
-fn is_word(input: &Input) -> bool {
+pub fn is_word(input: &Input) -> bool {
     match input {
         Input::Cancel(_) | Input::Pause | Input::Resume | Input::Retry(_) | Input::Decide { .. } | Input::Recover => {
             true

@@ -93,6 +93,10 @@ impl Role for Panicking {
         Decision::Record(vec![Caused(message.cause)])
     }
 
+    fn is_untimely(&self, input: &Input) -> bool {
+        *input == Input::Start
+    }
+
     fn payloads(&mut self, _: StreamId, _: &[Caused], _: &Message<Input>) -> Vec<Payload> {
         Vec::new()
     }
@@ -246,4 +250,20 @@ async fn what_came_through_the_exchange_of_the_dead_is_not_set_aside_again() {
             assert_eq!(published_for(through("lane.dead"), false).await.len(), 0, "{key} {body:?}");
         }
     }
+}
+
+/// It may have been acked meanwhile: what was decided would be sent by nobody if this process died.
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_may_have_by_now_is_not_decided() {
+    let stream = StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1);
+    let sent =
+        pen().must_arrive(MessageId(Uuid::nil()), Address::requests(), stream.project(), recover(stream), Timestamp(0));
+    let stop = Stop::new();
+    let mut consumer = OneDelivery::lost(delivery("lane.requests", sent.expect("small").body), stop.clone());
+    let (world, role) = (world(), Panicking { pen: pen(), is_unsendable: false });
+    let mut lane = Lane::new(role, &world, Arc::default(), Box::new(NoSkills::default()), &consumer);
+    let ended = tokio::time::timeout(PATIENCE, lane.run(&mut consumer, &stop)).await.expect("it ends");
+    assert!(matches!(ended, Err(LaneError::Transport(TransportError::Closed(_)))), "{ended:?}");
+    let stored = world.store.load(&[stream]).await.expect("a store");
+    assert!(consumer.acked().is_empty() && stored.iter().all(|stored| stored.version == 0), "{stored:?}");
 }

@@ -133,6 +133,10 @@ impl Role for ManagerRole {
         Ok(Rendered { id, outgoing })
     }
 
+    fn is_untimely(&self, heard: &Heard) -> bool {
+        project::is_word(&heard.input)
+    }
+
     fn notices(&self, stream: StreamId, state: &Project, events: &[Event], now: Timestamp) -> Vec<Outgoing> {
         self.news(stream.project(), state, events, now)
     }

@@ -81,6 +81,10 @@ pub trait Acker: Send + Sync {
     /// Done with `tag`, and with `multiple` with every earlier one of this channel too.
     async fn ack(&self, tag: Tag, multiple: bool) -> Result<(), TransportError>;
 
+    /// Asks the broker whether this channel is still there, and with it what it brought and nobody settled. Fails when it
+    /// is not: that may be somebody else's by now, who may have acked it.
+    async fn still_holds(&self) -> Result<(), TransportError>;
+
     /// Sends the message to its queue's dead letters.
     async fn reject(&self, tag: Tag) -> Result<(), TransportError>;
 }

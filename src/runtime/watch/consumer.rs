@@ -206,6 +206,10 @@ impl Acker for Unacked {
         self.acker.ack(tag, multiple).await
     }
 
+    async fn still_holds(&self) -> Result<(), TransportError> {
+        self.acker.still_holds().await
+    }
+
     async fn reject(&self, tag: Tag) -> Result<(), TransportError> {
         self.lock().remove(&tag);
         self.acker.reject(tag).await

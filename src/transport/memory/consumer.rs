@@ -78,6 +78,11 @@ impl Acker for MemoryAcker {
         open.then_some(()).ok_or_else(|| self.signal.error())
     }
 
+    async fn still_holds(&self) -> Result<(), TransportError> {
+        let open = self.connection.broker.act(|core, _| core.is_open(self.id));
+        open.then_some(()).ok_or_else(|| self.signal.error())
+    }
+
     async fn reject(&self, tag: Tag) -> Result<(), TransportError> {
         let open = self.connection.broker.act(|core, now| core.reject(self.id, tag, now));
         open.then_some(()).ok_or_else(|| self.signal.error())

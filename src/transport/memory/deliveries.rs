@@ -105,6 +105,10 @@ impl Core {
         Some(taken)
     }
 
+    pub(super) fn is_open(&self, id: ChannelId) -> bool {
+        self.channels.contains_key(&id)
+    }
+
     /// Settles deliveries. Nothing happens to a tag that is not out, or to what came before it. Says whether the
     /// channel is there.
     pub(super) fn ack(&mut self, id: ChannelId, Tag(tag): Tag, multiple: bool, now: Instant) -> bool {

@@ -231,6 +231,15 @@ impl Acker for Unacked {
         self.settle(tag, Verdict::Ack { multiple }).await
     }
 
+    async fn still_holds(&self) -> Result<(), TransportError> {
+        let closed = || TransportError::Closed("its deliveries are somebody else's now".into());
+        let channel = self.lock().channel.clone().ok_or_else(closed)?;
+        // Any question that the channel answers; this one changes nothing for consumers that are there.
+        let asked = async { channel.basic_qos(1, BasicQosOptions::default()).await };
+        within(ANSWER_TIMEOUT, "asking a channel", async { asked.await.map_err(|error| error::of_channel(&error)) })
+            .await
+    }
+
     async fn reject(&self, tag: Tag) -> Result<(), TransportError> {
         self.settle(tag, Verdict::Reject).await
     }

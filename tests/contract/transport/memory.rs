@@ -94,6 +94,11 @@ async fn a_closed_channel_gives_back_what_it_held() {
 }
 
 #[tokio::test]
+async fn a_channel_says_whether_it_still_holds_what_came() {
+    run(acking::a_channel_says_whether_it_still_holds_what_came).await;
+}
+
+#[tokio::test]
 async fn a_lost_connection_gives_back_what_it_held() {
     run(acking::a_lost_connection_gives_back_what_it_held).await;
 }

@@ -43,11 +43,17 @@ pub(super) struct OneDelivery {
 struct Acks {
     acked: Mutex<Vec<Tag>>,
     stop: Stop,
+    is_lost: bool,
 }
 
 impl OneDelivery {
     pub(super) fn new(delivery: Delivery, stop: Stop) -> Self {
-        Self { delivery: Some(delivery), acks: Arc::new(Acks { acked: Mutex::default(), stop }) }
+        Self { delivery: Some(delivery), acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost: false }) }
+    }
+
+    /// Somebody else has the delivery by now.
+    pub(super) fn lost(delivery: Delivery, stop: Stop) -> Self {
+        Self { delivery: Some(delivery), acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost: true }) }
     }
 
     pub(super) fn acked(&self) -> Vec<Tag> {
@@ -79,6 +85,13 @@ impl Acker for Acks {
         self.acked.lock().expect("nobody panics while it is held").push(tag);
         self.stop.drain();
         Ok(())
+    }
+
+    async fn still_holds(&self) -> Result<(), TransportError> {
+        match self.is_lost {
+            true => Err(TransportError::Closed("its deliveries are somebody else's now".into())),
+            false => Ok(()),
+        }
     }
 
     async fn reject(&self, tag: Tag) -> Result<(), TransportError> {

@@ -38,6 +38,10 @@ impl Acker for Nothing {
         Ok(())
     }
 
+    async fn still_holds(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     async fn reject(&self, _: Tag) -> Result<(), TransportError> {
         Ok(())
     }

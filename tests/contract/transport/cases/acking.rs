@@ -73,6 +73,20 @@ pub async fn a_closed_channel_gives_back_what_it_held(broker: &dyn Broker) {
     }
 }
 
+pub async fn a_channel_says_whether_it_still_holds_what_came(broker: &dyn Broker) {
+    let connected = broker.connect().await;
+    fill(&connected.transport, (0..3).map(command)).await;
+    let mut consumer = consume(&connected.transport, &skill("alpha"), 2).await;
+    let held = take(consumer.as_mut(), 2).await;
+    let acker = consumer.acker();
+    within("an answer", acker.still_holds()).await.expect("it does");
+    // It was a question: what may be on its way is as before.
+    within("an ack", acker.ack(held[1].tag, true)).await.expect("acked");
+    take(consumer.as_mut(), 1).await;
+    connected.cut.await;
+    within("an answer", acker.still_holds()).await.expect_err("the connection is gone");
+}
+
 pub async fn a_lost_connection_gives_back_what_it_held(broker: &dyn Broker) {
     let (lost, kept) = (broker.connect().await, broker.connect().await.transport);
     fill(&kept, (0..4).map(command)).await;
