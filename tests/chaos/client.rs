@@ -1,8 +1,10 @@
 //! The two who stand outside: a client, who submits and writes down what the broker confirmed, and a watcher, who
-//! writes down every completion event that it hears.
+//! writes down every completion event that it hears. Events are best effort: of what the watcher did not hear the client
+//! asks in the end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use trireme::runtime::client::Client;
 use trireme::runtime::port::{Consumer, SystemClock, Transport, TransportError};
@@ -17,6 +19,8 @@ use crate::place::Place;
 
 /// A broker that is down is asked again after this.
 const PAUSE: Duration = Duration::from_millis(200);
+/// What is not answered by then is asked again.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 fn transport(place: &Place, name: &str) -> Result<RabbitTransport, TransportError> {
     RabbitTransport::new(RabbitOptions {
@@ -62,9 +66,39 @@ impl Submitter {
                 self.client.insert(client.map_err(|error| error.to_string())?)
             }
         };
-        let request = NewProject::planned(format!("chaos {project}"), plan.to_vec());
-        client.submit(project, request).await.map_err(|error| error.to_string())
+        client.submit(project, request(project, plan)).await.map_err(|error| error.to_string())
     }
+
+    /// Asks the managers how these have ended, until all are told or there is no time left: whoever hands a project in
+    /// again under its id is told how it stands.
+    pub async fn ask(&self, mut projects: BTreeMap<ProjectId, Vec<GoalPlan>>, within: Duration) -> Result<(), String> {
+        let until = Instant::now() + within;
+        while !projects.is_empty() && Instant::now() < until {
+            // An answer is best effort too.
+            let _ = tokio::time::timeout(ANSWERED_WITHIN, self.ask_once(&mut projects)).await;
+        }
+        Ok(())
+    }
+
+    async fn ask_once(&self, projects: &mut BTreeMap<ProjectId, Vec<GoalPlan>>) -> Result<(), String> {
+        let client = Client::connect(&self.transport, Arc::new(SystemClock)).await;
+        let mut client = client.map_err(|error| error.to_string())?;
+        for (project, plan) in &*projects {
+            client.submit(*project, request(*project, plan)).await.map_err(|error| error.to_string())?;
+        }
+        while !projects.is_empty() {
+            let told = client.completion().await.map_err(|error| error.to_string())?;
+            if told.status.is_ended() && projects.remove(&told.project_id).is_some() {
+                let line = Submission::Told { at_us: now_us(), project: told.project_id, status: told.status };
+                self.book.add(&line).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn request(project: ProjectId, plan: &[GoalPlan]) -> NewProject {
+    NewProject::planned(format!("chaos {project}"), plan.to_vec())
 }
 
 /// Listens until it is dropped. What happens while the broker is down it can not hear.
@@ -77,6 +111,7 @@ pub async fn watch(place: &Place) -> Result<(), String> {
         let bindings = [(Exchange::Events, "management.ended.*".to_owned())];
         if let Ok(mut consumer) = transport.subscribe(&queue, &bindings).await {
             listen(&mut *consumer, &book).await?;
+            book.add(&Watched::CutOff { at_us: now_us() }).map_err(|error| error.to_string())?;
         }
         tokio::time::sleep(PAUSE).await;
     }

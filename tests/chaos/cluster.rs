@@ -15,7 +15,7 @@ use crate::place::Place;
 use crate::report::per;
 use crate::scene::{SLOTS, Scene};
 use crate::servers::{Server, free_ports};
-use crate::verdict::Verdict;
+use crate::verdict::{self, Verdict};
 
 const NODES: usize = 3;
 const PROJECTS: usize = 40;
@@ -111,7 +111,7 @@ async fn whole(
     watcher.stop().await?;
     let own_ends: Vec<String> = crew.own_ends.iter().filter(|end| end.was_ready).map(ToString::to_string).collect();
     drop(crew);
-    let verdict = scene.judge().await?;
+    let verdict = verdict::judge(&scene.evidence().await?)?;
     let report = Report {
         nodes: nodes.len(),
         queues,

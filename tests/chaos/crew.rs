@@ -23,14 +23,21 @@ const LONG_ONE_IN: u64 = 12;
 const LAST_LINES: usize = 3;
 /// What a worker logs when it is at work.
 const READY: &str = " ready ";
-/// Of so many strikes one is a SIGSTOP.
-const STOP_ONE_IN: u64 = 3;
+/// What is done to each layer in turn: they are drawn from all of it until nothing is left.
+const ROUND: [&str; 3] = [KILL, KILL, STOP];
+pub const KILL: &str = "SIGKILL";
+pub const STOP: &str = "SIGSTOP";
+pub const CONTINUE: &str = "SIGCONT";
 
 pub struct Crew {
     members: Vec<Member>,
     random: Random,
+    /// What is left of this round, by layer.
+    due: Vec<(&'static str, &'static str)>,
     /// Processes that ended although nobody killed them.
     pub own_ends: Vec<OwnEnd>,
+    /// Processes that stood still and go on, since somebody looked.
+    pub continued: Vec<String>,
 }
 
 struct Member {
@@ -77,7 +84,13 @@ impl Crew {
         let members = counts.into_iter().flat_map(|(layer, count)| {
             (1..=count).map(move |number| Member { layer, number, life: 0, state: State::Away(Instant::now()) })
         });
-        let mut crew = Self { members: members.collect(), random: Random::new(seed), own_ends: Vec::new() };
+        let mut crew = Self {
+            members: members.collect(),
+            random: Random::new(seed),
+            due: Vec::new(),
+            own_ends: Vec::new(),
+            continued: Vec::new(),
+        };
         crew.tend(place)?;
         Ok(crew)
     }
@@ -87,33 +100,44 @@ impl Crew {
         for member in &mut self.members {
             let pause = Duration::from_millis(self.random.next() % AWAY_MS_MAX);
             self.own_ends.extend(member.reap(place, pause));
+            let was_still = matches!(member.state, State::Still(..));
             member.come_back(place)?;
+            self.continued.extend((was_still && member.is_running()).then(|| member.name()));
         }
         Ok(())
     }
 
-    /// Kills or stops somebody of any layer who is running; none when nobody is.
+    /// Kills or stops somebody who is running, of each layer in turn; none when nobody of those whose turn it is runs.
     pub fn strike(&mut self) -> Result<Option<Strike>, String> {
-        let mut layers: Vec<&str> = self.members.iter().filter(|one| one.is_running()).map(|one| one.layer).collect();
-        layers.dedup();
-        if layers.is_empty() {
+        if self.due.is_empty() {
+            for member in &self.members {
+                let turns = ROUND.map(|kind| (member.layer, kind));
+                if !self.due.contains(&turns[0]) {
+                    self.due.extend(turns);
+                }
+            }
+        }
+        let is_there = |layer| self.members.iter().any(|one| one.layer == layer && one.is_running());
+        let open: Vec<usize> = (0..self.due.len()).filter(|at| is_there(self.due[*at].0)).collect();
+        if open.is_empty() {
             return Ok(None);
         }
-        let layer = layers[self.random.below(layers.len())];
+        let (layer, kind) = self.due.swap_remove(open[self.random.below(open.len())]);
         let mut victims: Vec<&mut Member> =
             self.members.iter_mut().filter(|one| one.layer == layer && one.is_running()).collect();
         let at = self.random.below(victims.len());
         let (random, victim) = (&mut self.random, &mut victims[at]);
-        if random.next() % STOP_ONE_IN > 0 {
+        let strike = Strike { kind, target: victim.name() };
+        if kind == KILL {
             victim.kill(Duration::from_millis(random.next() % AWAY_MS_MAX))?;
-            return Ok(Some(Strike { kind: "SIGKILL", target: victim.name() }));
+            return Ok(Some(strike));
         }
         let still = match random.next() % LONG_ONE_IN {
             0 => STILL_LONG_MS,
             _ => 100 + random.next() % STILL_MS_MAX,
         };
         victim.stand_still(Duration::from_millis(still))?;
-        Ok(Some(Strike { kind: "SIGSTOP", target: victim.name() }))
+        Ok(Some(strike))
     }
 
     /// Everybody goes on.

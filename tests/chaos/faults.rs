@@ -28,6 +28,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Those that restart a server.
+    pub const OF_BROKER: [Self; 2] = [Self::KillBroker, Self::RestartBroker];
+    pub const OF_DATABASE: [Self; 2] = [Self::KillDatabase, Self::RestartDatabase];
+
+    /// What the ledger calls it.
     pub fn word(self) -> &'static str {
         match self {
             Self::KillBroker => "broker killed",
@@ -36,14 +41,6 @@ impl Fault {
             Self::KillDatabase => "database killed",
             Self::RestartDatabase => "database stopped",
         }
-    }
-
-    pub fn restarts_broker(self) -> bool {
-        matches!(self, Self::KillBroker | Self::RestartBroker)
-    }
-
-    pub fn restarts_database(self) -> bool {
-        matches!(self, Self::KillDatabase | Self::RestartDatabase)
     }
 
     /// Does it, and mends it.
@@ -57,7 +54,7 @@ impl Fault {
             Self::KillDatabase => database.kill().await?,
             Self::RestartDatabase => database.stop().await?,
         }
-        let server = if self.restarts_broker() { broker } else { database };
+        let server = if Self::OF_BROKER.contains(&self) { broker } else { database };
         server.start().await.map(drop)
     }
 }
@@ -89,9 +86,9 @@ mod tests {
         for minutes in [1, 2, 10] {
             let length = ROUND_LENGTH * u32::try_from(minutes).expect("few");
             let [broker, database] = schedules(length);
-            let count = |of: &Schedule, which: fn(Fault) -> bool| of.iter().filter(|(_, fault)| which(*fault)).count();
-            assert_eq!(count(&broker, Fault::restarts_broker), 2 * minutes);
-            assert!(count(&database, Fault::restarts_database) >= 2 * minutes);
+            let count = |of: &Schedule, which: [Fault; 2]| of.iter().filter(|(_, fault)| which.contains(fault)).count();
+            assert_eq!(count(&broker, Fault::OF_BROKER), 2 * minutes);
+            assert!(count(&database, Fault::OF_DATABASE) >= 2 * minutes);
             for all in [broker, database] {
                 assert!(all.is_sorted_by_key(|(at, _)| *at) && all.iter().all(|(at, _)| *at < length));
             }

@@ -3,10 +3,10 @@
 //!
 //! | file | written by | lines |
 //! | --- | --- | --- |
-//! | `submitted.jsonl` | the client | `asked`, before it publishes a request; `confirmed`, when the broker has it |
+//! | `submitted.jsonl` | the client | `asked`, before it publishes a request; `confirmed`, when the broker has it; `told`, when it asked how one ended and was told |
 //! | `executor-<n>-<life>.jsonl` | the work of one executor process, a file a process | `ran`, before the work; `answered`, before the answer is given |
-//! | `watched.jsonl` | the watcher | `ended`, a line for every completion event that it heard |
-//! | `faults.jsonl` | whoever breaks things | `fault`, with how many subtasks were outstanding at that moment |
+//! | `watched.jsonl` | the watcher | `ended`, a line for every completion event that it heard; `cut_off`, when its connection was gone |
+//! | `faults.jsonl` | whoever breaks things | `fault`, when a process was struck or before a server is broken; `mended`, when that goes on, or answers again |
 //!
 //! A line is one `write` to a file that is opened to append, so that lines of several programs do not mix, and none
 //! is lost when its writer is killed after it. Times are microseconds of the machine's clock.
@@ -34,8 +34,21 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Submission {
-    Asked { at_us: u64, project: ProjectId, plan: Vec<GoalPlan> },
-    Confirmed { at_us: u64, project: ProjectId },
+    Asked {
+        at_us: u64,
+        project: ProjectId,
+        plan: Vec<GoalPlan>,
+    },
+    Confirmed {
+        at_us: u64,
+        project: ProjectId,
+    },
+    /// A manager answered whoever asked again.
+    Told {
+        at_us: u64,
+        project: ProjectId,
+        status: Status,
+    },
 }
 
 /// A line of an executor's file.
@@ -58,18 +71,31 @@ pub enum Work {
     },
 }
 
-/// A line of `watched.jsonl`: a manager said that a project has ended.
+/// A line of `watched.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Watched {
-    Ended { at_us: u64, project: ProjectId, status: Status, completed: u32, total: u32 },
+    /// A manager said that a project has ended.
+    Ended {
+        at_us: u64,
+        project: ProjectId,
+        status: Status,
+        completed: u32,
+        total: u32,
+    },
+    CutOff {
+        at_us: u64,
+    },
 }
 
 /// A line of `faults.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Broken {
-    Fault { at_us: u64, kind: String, target: String, outstanding: usize },
+    /// `target` is a process, named by its layer, a number and which of its lives it is; empty where a server is broken.
+    Fault { at_us: u64, kind: String, target: String },
+    /// A server is there again, or a process that stood still goes on.
+    Mended { at_us: u64, kind: String, target: String },
 }
 
 pub fn now_us() -> u64 {

@@ -3,13 +3,14 @@
 //! are killed, stopped and restarted. `scripts/chaos` and `scripts/cluster` build and run it; `ledger.rs` has what the
 //! verdict comes from.
 //!
-//! Exit status: 0 nothing lost, recorded twice, stuck or wrong; 1 something was; 2 the run could not be made. With
-//! `--broken`: 0 when loss was found, 1 when not.
+//! Exit status: 0 nothing lost, recorded twice, stuck or wrong; 1 something was, or the run did not do what it claims
+//! (`deeds.rs`); 2 the run could not be made. With `--broken`: 0 when loss was found, 1 when not.
 
 mod breaking;
 mod client;
 mod cluster;
 mod crew;
+mod deeds;
 mod faults;
 mod ledger;
 mod place;

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::breaking::{self, Done, OUTSTANDING_MIN};
+use crate::breaking::{self, OUTSTANDING_MIN};
+use crate::deeds;
 use crate::place::Place;
 use crate::report::Report;
 use crate::scene::{SLOTS, Scene};
 use crate::servers::{Server, free_ports};
-use crate::verdict::Verdict;
+use crate::verdict::{self, Verdict};
 
 /// The client submits while fewer are outstanding: enough that the least is never the limit.
-const OUTSTANDING_WANTED: usize = 3 * OUTSTANDING_MIN;
+const OUTSTANDING_WANTED: usize = 4 * OUTSTANDING_MIN;
 /// An idle connection is noticed to be gone after two of these, in seconds.
 const HEARTBEAT: u32 = 5;
 
@@ -54,27 +55,30 @@ async fn whole(
     scene.declare()?;
     let mut crew = scene.crew(options.seed)?;
     let watcher = scene.watcher();
-    let done: Done = tokio::select! {
+    let length = Duration::from_secs(options.seconds);
+    let took = tokio::select! {
         failed = scene.submit(options.seed, OUTSTANDING_WANTED, usize::MAX) => return Err(failed.err().unwrap_or_default()),
-        done = async {
+        took = async {
             scene.warm_up(&mut crew, OUTSTANDING_MIN, 1).await?;
             say(format!("warm: breaking things for {} s (seed {})", options.seconds, options.seed));
-            breaking::break_things(scene, &mut crew, broker, database, Duration::from_secs(options.seconds)).await
-        } => done?,
+            breaking::break_things(scene, &mut crew, broker, database, length).await
+        } => took?,
     };
-    crew.heal(&scene.place)?;
     let open = scene.tally.outstanding();
-    say(format!("{} kills in {} s; healed, {open} subtasks to go", done.strikes, done.took.as_secs()));
+    say(format!("healed after {} s, {open} subtasks to go", took.as_secs()));
     scene.until_all_ended(&mut crew, options.patience).await?;
+    let unheard = scene.ask_for_ends().await?;
+    say(format!("nobody had heard of the end of {unheard} projects: the client asked"));
     watcher.stop().await?;
     let own_ends = std::mem::take(&mut crew.own_ends);
     drop(crew);
     let (at_work, starting): (Vec<_>, Vec<_>) = own_ends.into_iter().partition(|end| end.was_ready);
     say(format!("{} starts found the broker or the database away", starting.len()));
 
-    let verdict = scene.judge().await?;
-    let report = Report::new(&verdict, &done);
-    let mut shortfalls = report.shortfalls(&done);
+    let evidence = scene.evidence().await?;
+    let verdict = verdict::judge(&evidence)?;
+    let (deeds, mut shortfalls) = deeds::judge(&evidence, length, took)?;
+    let report = Report::new(&verdict, &deeds);
     shortfalls.extend(at_work.iter().map(ToString::to_string));
     shortfalls.extend(scene.check()?);
     Ok(Outcome { report, verdict, shortfalls })

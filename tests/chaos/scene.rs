@@ -10,20 +10,23 @@ use uuid::Uuid;
 
 use crate::client::{Submitter, watch};
 use crate::crew::Crew;
+use crate::deeds;
 use crate::ledger;
 use crate::place::Place;
 use crate::plan;
 use crate::random::Random;
 use crate::record;
 use crate::tally::Tally;
-use crate::verdict::{self, Evidence, Verdict};
+use crate::verdict::Evidence;
 
 /// What the processes have to do before the first fault.
 const WARM_WITHIN: Duration = Duration::from_secs(90);
 pub const TICK: Duration = Duration::from_millis(50);
+/// The client asks for so long how projects ended.
+const ASKED_FOR: Duration = Duration::from_secs(40);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// As many as two cores run beside their servers.
-const CREW: [(&str, usize); 3] = [("manager", 2), ("coordinator", 3), ("executor", 4)];
+pub const CREW: [(&str, usize); 3] = [("manager", 2), ("coordinator", 3), ("executor", 4)];
 /// How many subtasks an executor runs at once.
 pub const SLOTS: u32 = 4;
 
@@ -83,10 +86,9 @@ impl Scene {
     }
 
     pub async fn tick(&self, crew: &mut Crew) -> Result<(), String> {
-        crew.tend(&self.place)?;
-        self.tally.update(&self.place.ledger())?;
         tokio::time::sleep(TICK).await;
-        Ok(())
+        crew.tend(&self.place)?;
+        self.tally.update(&self.place.ledger())
     }
 
     /// Until the store says that everything has ended, or nothing more was answered for as long as patience lasts.
@@ -108,20 +110,30 @@ impl Scene {
         Ok(())
     }
 
-    /// Holds the ledger and the record against each other.
-    pub async fn judge(&self) -> Result<Verdict, String> {
+    /// The ledger and the record.
+    pub async fn evidence(&self) -> Result<Evidence, String> {
         let ledger = self.place.ledger();
         let mut evidence = Evidence {
             submissions: ledger::read(&ledger.join("submitted.jsonl"))?,
             work: ledger::work(&ledger)?,
             watched: ledger::read(&ledger.join("watched.jsonl"))?,
+            faults: ledger::read(&ledger.join("faults.jsonl"))?,
             ..Evidence::default()
         };
         let store = store::open_to_read(&self.place.settings.store.url).await.map_err(|error| error.to_string())?;
         for project in self.tally.projects() {
             evidence.stored.insert(project, record::stored(&*store, project).await?);
         }
-        verdict::judge(&evidence)
+        Ok(evidence)
+    }
+
+    /// The client asks how those projects ended of whose end nobody has heard. Gives how many there are.
+    pub async fn ask_for_ends(&self) -> Result<usize, String> {
+        let evidence = self.evidence().await?;
+        let unheard = deeds::unheard(&evidence);
+        let count = unheard.len();
+        Submitter::new(&self.place)?.ask(unheard, ASKED_FOR).await?;
+        Ok(count)
     }
 
     /// What `trireme check --all` says of the streams, where this version has that command.

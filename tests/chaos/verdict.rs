@@ -17,7 +17,7 @@ use serde::Serialize;
 use trireme::wire::{ProjectId, Status};
 use uuid::Uuid;
 
-use crate::ledger::{Answer, Submission, Watched, Work};
+use crate::ledger::{Answer, Broken, Submission, Watched, Work};
 use crate::plan::{self, Known};
 
 /// What the store says of a project at the end.
@@ -35,6 +35,7 @@ pub struct Evidence {
     pub submissions: Vec<Submission>,
     pub work: Vec<Work>,
     pub watched: Vec<Watched>,
+    pub faults: Vec<Broken>,
     pub stored: BTreeMap<ProjectId, Stored>,
 }
 
@@ -118,7 +119,7 @@ pub fn judge(evidence: &Evidence) -> Result<Verdict, String> {
         project.judge_record(&runs, &mut verdict);
         project.judge_order(&mut verdict);
         project.judge_loss(&runs, &mut verdict);
-        project.judge_ending(&evidence.watched, &mut verdict);
+        project.judge_ending(evidence, &mut verdict);
     }
     // A request whose confirm was lost may have become a project all the same.
     let asked: BTreeSet<ProjectId> = evidence.submissions.iter().map(project_of).collect();
@@ -132,12 +133,14 @@ pub fn judge(evidence: &Evidence) -> Result<Verdict, String> {
 
 fn project_of(submission: &Submission) -> ProjectId {
     match submission {
-        Submission::Asked { project, .. } | Submission::Confirmed { project, .. } => *project,
+        Submission::Asked { project, .. }
+        | Submission::Confirmed { project, .. }
+        | Submission::Told { project, .. } => *project,
     }
 }
 
 /// The plans of the requests that the broker confirmed.
-fn confirmed(submissions: &[Submission]) -> BTreeMap<ProjectId, &Vec<trireme::wire::GoalPlan>> {
+pub fn confirmed(submissions: &[Submission]) -> BTreeMap<ProjectId, &Vec<trireme::wire::GoalPlan>> {
     let confirmed: BTreeSet<ProjectId> =
         submissions.iter().filter(|line| matches!(line, Submission::Confirmed { .. })).map(project_of).collect();
     let asked = submissions.iter().filter_map(|line| match line {
@@ -257,11 +260,12 @@ impl Project<'_> {
         }
     }
 
-    fn judge_ending(&self, watched: &[Watched], verdict: &mut Verdict) {
-        let heard: Vec<Status> = watched
-            .iter()
-            .filter_map(|Watched::Ended { project, status, .. }| (*project == self.id).then_some(*status))
-            .collect();
+    fn judge_ending(&self, evidence: &Evidence, verdict: &mut Verdict) {
+        let heard = evidence.watched.iter().filter_map(|line| match line {
+            Watched::Ended { project, status, .. } if *project == self.id => Some(*status),
+            _ => None,
+        });
+        let heard: Vec<Status> = heard.collect();
         if heard.len() > 1 {
             verdict.found(Kind::Twice, self.id, format_args!("its end was told {} times", heard.len()));
         }
@@ -272,7 +276,11 @@ impl Project<'_> {
             }
             other => verdict.found(Kind::Stuck, self.id, format_args!("it has not ended: {other:?}")),
         }
-        if let Some(told) = heard.iter().find(|told| Some(**told) != self.stored.status) {
+        let answered = evidence.submissions.iter().filter_map(|line| match line {
+            Submission::Told { project, status, .. } if *project == self.id => Some(*status),
+            _ => None,
+        });
+        if let Some(told) = heard.into_iter().chain(answered).find(|told| Some(*told) != self.stored.status) {
             verdict.found(Kind::Wrong, self.id, format_args!("it was told to have ended as {told}"));
         }
     }

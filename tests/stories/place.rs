@@ -197,7 +197,7 @@ impl Place {
     }
 
     /// Waits until a project is as `wanted`, and gives its status.
-    pub fn wait(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait(&self, id: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         let mut status = Value::Null;
         self.wait_until(&format!("the project {id} gets further"), || {
             let output = self.trireme(&["status", id, "--json"]).output().expect("a command");

@@ -3,10 +3,15 @@
 mod away;
 mod back_off;
 mod cancelled;
+mod fallbacks;
 mod leased;
+mod out_of_time;
+mod passed_over;
 mod planned_anew;
+mod poison;
 mod questions;
 mod redriven;
+mod still_running;
 
 use serde_json::Value;
 

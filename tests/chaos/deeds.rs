@@ -1,0 +1,239 @@
+//! What was done in a run, by its ledger, and what it lacks of what a run has to be: one that broke too little proves
+//! nothing, however clean its verdict is.
+//!
+//! | what | at the least |
+//! | --- | --- |
+//! | projects that the broker confirmed | 200, in a run of a minute or more; fewer in a shorter one |
+//! | SIGKILLs and SIGSTOPs | 100 a minute, some of each at each layer, and a SIGCONT for every SIGSTOP |
+//! | restarts of the broker, and of the database | 2 each, after which it answered |
+//! | connections closed | once, so that the watcher was cut off |
+//! | subtasks outstanding at each fault | 200: of the projects confirmed by then, what no executor had answered |
+//! | ends of projects that somebody heard of | all: events are best effort, so that of the others the client asks; 75 % by the watcher alone |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use trireme::wire::{GoalPlan, ProjectId};
+use uuid::Uuid;
+
+use crate::breaking::OUTSTANDING_MIN;
+use crate::crew::{CONTINUE, KILL, STOP};
+use crate::faults::Fault;
+use crate::ledger::{Broken, Submission, Watched, Work};
+use crate::plan;
+use crate::scene::CREW;
+use crate::verdict::{self, Evidence};
+
+const PROJECTS_MIN: u64 = 200;
+const MINUTE: Duration = Duration::from_secs(60);
+const KILLS_A_MINUTE: u64 = 100;
+const RESTARTS_MIN: usize = 2;
+/// What the watcher has to hear by itself.
+const HEARD_PERCENT_MIN: usize = 75;
+/// A connection that somebody closes is noticed within this.
+const NOTICED_WITHIN_US: u64 = 5_000_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deeds {
+    pub kills: usize,
+    pub broker_restarts: usize,
+    pub db_restarts: usize,
+}
+
+/// Whether a run that was to take `asked`, and took `took`, did what it claims; a line for each thing that it did not.
+pub fn judge(evidence: &Evidence, asked: Duration, took: Duration) -> Result<(Deeds, Vec<String>), String> {
+    let done = Done::by(&evidence.faults);
+    let deeds = Deeds {
+        kills: done.strikes.len(),
+        broker_restarts: done.restarts(Fault::OF_BROKER),
+        db_restarts: done.restarts(Fault::OF_DATABASE),
+    };
+    let mut lacking = Vec::new();
+    lacking.extend(few_projects(evidence, asked));
+    lacking.extend(done.few_strikes(took));
+    for (what, count) in [("broker", deeds.broker_restarts), ("database", deeds.db_restarts)] {
+        if count < RESTARTS_MIN {
+            lacking.push(format!("the {what} was restarted {count} times, not {RESTARTS_MIN}"));
+        }
+    }
+    if !done.was_cut_off(&evidence.watched) {
+        lacking.push("no connection was closed: the watcher was never cut off by it".into());
+    }
+    lacking.extend(done.idle_faults(evidence)?);
+    lacking.extend(unheard_ends(evidence));
+    Ok((deeds, lacking))
+}
+
+/// The projects that have ended, by the store, and of whose end nobody has heard: neither the watcher nor the client,
+/// with what was asked for.
+pub fn unheard(evidence: &Evidence) -> BTreeMap<ProjectId, Vec<GoalPlan>> {
+    let told = evidence.submissions.iter().filter_map(|line| match line {
+        Submission::Told { project, .. } => Some(*project),
+        Submission::Asked { .. } | Submission::Confirmed { .. } => None,
+    });
+    let heard: BTreeSet<ProjectId> = watched(evidence).chain(told).collect();
+    let has_ended = |id: &ProjectId| {
+        let stored = evidence.stored.get(id).and_then(|stored| stored.status);
+        stored.is_some_and(|status| status.is_ended())
+    };
+    let plans = verdict::confirmed(&evidence.submissions).into_iter();
+    plans.filter(|(id, _)| has_ended(id) && !heard.contains(id)).map(|(id, plan)| (id, plan.clone())).collect()
+}
+
+/// Those whose end the watcher heard of.
+fn watched(evidence: &Evidence) -> impl Iterator<Item = ProjectId> {
+    evidence.watched.iter().filter_map(|line| match line {
+        Watched::Ended { project, .. } => Some(*project),
+        Watched::CutOff { .. } => None,
+    })
+}
+
+fn few_projects(evidence: &Evidence, asked: Duration) -> Option<String> {
+    let (count, seconds) = (verdict::confirmed(&evidence.submissions).len(), asked.min(MINUTE).as_secs());
+    let wanted = usize::try_from(PROJECTS_MIN * seconds / MINUTE.as_secs()).unwrap_or(usize::MAX);
+    (count < wanted).then(|| format!("{count} projects are fewer than {wanted}"))
+}
+
+fn unheard_ends(evidence: &Evidence) -> Vec<String> {
+    let mut lacking = Vec::new();
+    let unheard = unheard(evidence);
+    if let Some(first) = unheard.keys().next() {
+        let count = unheard.len();
+        lacking.push(format!("of the end of {count} projects nobody heard, and nobody would tell: {first} ..."));
+    }
+    let ends = evidence.stored.values().filter(|stored| stored.status.is_some_and(|status| status.is_ended())).count();
+    let heard = watched(evidence).collect::<BTreeSet<_>>().len();
+    if heard * 100 < ends * HEARD_PERCENT_MIN {
+        lacking.push(format!("the watcher heard of {heard} of {ends} ends, less than {HEARD_PERCENT_MIN} %"));
+    }
+    lacking
+}
+
+/// The faults of a ledger.
+#[derive(Default)]
+struct Done<'a> {
+    /// What processes were sent, and which.
+    strikes: Vec<(&'a str, &'a str)>,
+    /// When each of all faults was.
+    at_us: Vec<u64>,
+    /// What was mended, and when.
+    mended: Vec<(&'a str, &'a str, u64)>,
+    /// When connections began to be closed.
+    closed_at_us: Vec<u64>,
+}
+
+impl<'a> Done<'a> {
+    fn by(faults: &'a [Broken]) -> Self {
+        let mut done = Self::default();
+        for line in faults {
+            match line {
+                Broken::Fault { at_us, kind, target } => {
+                    done.at_us.push(*at_us);
+                    match kind.as_str() {
+                        KILL | STOP => done.strikes.push((kind, target)),
+                        other if other == Fault::CloseConnections.word() => done.closed_at_us.push(*at_us),
+                        _ => {}
+                    }
+                }
+                Broken::Mended { at_us, kind, target } => done.mended.push((kind, target, *at_us)),
+            }
+        }
+        done
+    }
+
+    fn restarts(&self, of: [Fault; 2]) -> usize {
+        self.mended.iter().filter(|(kind, ..)| of.iter().any(|fault| fault.word() == *kind)).count()
+    }
+
+    fn few_strikes(&self, took: Duration) -> Vec<String> {
+        let mut lacking = Vec::new();
+        let (kills, seconds) = (u64::try_from(self.strikes.len()).unwrap_or(0), took.as_secs());
+        if kills * MINUTE.as_secs() < seconds * KILLS_A_MINUTE {
+            lacking.push(format!("{kills} kills in {seconds} s are fewer than {KILLS_A_MINUTE} a minute"));
+        }
+        for (layer, _) in CREW {
+            let is_of = |target: &str| target.split('-').next() == Some(layer);
+            for kind in [KILL, STOP] {
+                if !self.strikes.iter().any(|(other, target)| *other == kind && is_of(target)) {
+                    lacking.push(format!("no {layer} was sent {kind}"));
+                }
+            }
+        }
+        let stopped = self.strikes.iter().filter(|(kind, _)| *kind == STOP).count();
+        let continued = self.mended.iter().filter(|(kind, ..)| *kind == CONTINUE).count();
+        if continued < stopped {
+            lacking.push(format!("{stopped} processes were sent {STOP}, and {continued} {CONTINUE}"));
+        }
+        lacking
+    }
+
+    /// Whether one closing of all connections is what the watcher lost its own by.
+    fn was_cut_off(&self, watched: &[Watched]) -> bool {
+        watched.iter().any(|line| match line {
+            Watched::CutOff { at_us: cut } => self.closed_at_us.iter().any(|closed| {
+                let over = self.mended.iter().filter(|(kind, ..)| *kind == Fault::CloseConnections.word());
+                let over = over.map(|(.., at_us)| *at_us).find(|at_us| at_us >= closed);
+                over.is_some_and(|over| (*closed..over + NOTICED_WITHIN_US).contains(cut))
+            }),
+            Watched::Ended { .. } => false,
+        })
+    }
+
+    /// The faults that came while too little was outstanding.
+    fn idle_faults(&self, evidence: &Evidence) -> Result<Option<String>, String> {
+        let changes = changes(evidence)?;
+        let (mut outstanding, mut next, mut few, mut least) = (0_i64, 0, 0_usize, i64::MAX);
+        let mut faults = self.at_us.clone();
+        faults.sort_unstable();
+        for at_us in faults {
+            while let Some((_, change)) = changes.get(next).filter(|(changed, _)| *changed <= at_us) {
+                outstanding += change;
+                next += 1;
+            }
+            least = least.min(outstanding);
+            few += usize::from(outstanding < i64::try_from(OUTSTANDING_MIN).unwrap_or(i64::MAX));
+        }
+        let all = self.at_us.len();
+        let said = || format!("{few} of {all} faults met fewer than {OUTSTANDING_MIN} outstanding subtasks: {least}");
+        Ok((few > 0).then(said))
+    }
+}
+
+/// By how much what is outstanding changes, and when: more when the broker has confirmed a project, one less when a
+/// subtask of it is answered for the first time.
+fn changes(evidence: &Evidence) -> Result<Vec<(u64, i64)>, String> {
+    let plans = verdict::confirmed(&evidence.submissions);
+    let mut confirmed: BTreeMap<ProjectId, u64> = BTreeMap::new();
+    let mut changes = Vec::new();
+    for line in &evidence.submissions {
+        if let Submission::Confirmed { at_us, project } = line {
+            let count = plans.get(project).map_or(Ok(0), |plan| plan::known(plan).map(|known| known.len()))?;
+            changes.push((*at_us, i64::try_from(count).unwrap_or(i64::MAX)));
+            confirmed.insert(*project, *at_us);
+        }
+    }
+    let mut runs: BTreeMap<Uuid, (ProjectId, &str)> = BTreeMap::new();
+    for line in &evidence.work {
+        if let Work::Ran { run, project, name, .. } = line {
+            runs.insert(*run, (*project, name));
+        }
+    }
+    let mut answered: BTreeMap<(ProjectId, &str), u64> = BTreeMap::new();
+    for line in &evidence.work {
+        if let Work::Answered { at_us, run, .. } = line
+            && let Some(subtask) = runs.get(run)
+        {
+            let first = answered.entry(*subtask).or_insert(*at_us);
+            *first = (*first).min(*at_us);
+        }
+    }
+    // A confirm may come after the first answers.
+    let fewer = answered.iter().filter_map(|((project, _), at_us)| Some(((*at_us).max(*confirmed.get(project)?), -1)));
+    changes.extend(fewer);
+    changes.sort_unstable();
+    Ok(changes)
+}
+
+#[cfg(test)]
+#[path = "deeds_tests.rs"]
+mod tests;
