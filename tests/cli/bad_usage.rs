@@ -6,7 +6,7 @@ use crate::call::Place;
 fn each_is_refused_in_one_line() {
     let place = Place::new();
     place.write("p.toml", "name = \"p\"").write("taken", "");
-    let lines: [&[&str]; 27] = [
+    let lines: [&[&str]; 28] = [
         &["submitt"],
         &["submit"],
         &["submit", "p.toml", "--wiat"],
@@ -30,6 +30,7 @@ fn each_is_refused_in_one_line() {
         &["list", "-v", "-q"],
         &["dead", "show"],
         &["dead", "drop"],
+        &["dead", "drop", "5b0c", "--all"],
         &["dead", "redrive"],
         &["dead", "redrive", "5b0c", "--all"],
         &["dead", "redrive", "--all", "--rate", "0"],
