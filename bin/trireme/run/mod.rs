@@ -51,7 +51,7 @@ pub struct Arguments {
     /// its results are written
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Go on with a project that is in the store: its id, or its beginning
+    /// Go on with a project that is in the store: its id, or its beginning or end
     #[arg(long, value_name = "ID", requires = "store")]
     resume: Option<String>,
     /// How many subtasks run at once
