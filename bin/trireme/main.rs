@@ -28,6 +28,7 @@ mod team;
 mod topology;
 mod up;
 mod usage;
+mod wanted;
 mod watch;
 mod wiring;
 mod words;

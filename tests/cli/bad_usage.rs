@@ -6,7 +6,7 @@ use crate::call::Place;
 fn each_is_refused_in_one_line() {
     let place = Place::new();
     place.write("p.toml", "name = \"p\"").write("taken", "");
-    let lines: [&[&str]; 28] = [
+    let lines: [&[&str]; 32] = [
         &["submitt"],
         &["submit"],
         &["submit", "p.toml", "--wiat"],
@@ -19,6 +19,10 @@ fn each_is_refused_in_one_line() {
         &["submit", "p.toml", "--out", "made"],
         &["submit", "p.toml", "--wait", "--force"],
         &["submit", "p.toml", "--wait", "--out", "taken"],
+        &["run"],
+        &["run", "p.toml", "--name", "p", "--description", "d"],
+        &["run", "--name", "p"],
+        &["run", "--name", "p", "--description", " "],
         &["status"],
         &["list", "--limit", "0"],
         &["list", "--limit", "-1"],

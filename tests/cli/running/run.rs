@@ -259,6 +259,24 @@ async fn what_can_not_be_run_is_refused_before_anything_starts() {
 }
 
 #[tokio::test]
+async fn a_name_and_a_description_are_run_without_a_file() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("books")).expect("a folder");
+    let book = "match = { any = [\"widgets\"] }\n[[goals]]\nname = \"g\"\n[[goals.subtasks]]\nname = \"s\"\n";
+    home.write("books/own.toml", &format!("{book}skill = \"noop\"\n"));
+    let home = home.with("TRIREME_PLAYBOOKS__FOLDER", "books");
+    let words = ["run", "--name", "shop", "--description", "two widgets", "--json"];
+    let view = home.run(&words).await.json();
+    assert_eq!((&view["name"], &view["status"]), (&"shop".into(), &"COMPLETED".into()), "{view}");
+    assert_eq!(view["phases"][0]["goals"][0]["name"], "g");
+
+    home.write("books/own.toml", &format!("{book}skill = \"elsewhere\"\n"));
+    let refused = home.run(&words[..5]).await;
+    let complaint = "error: `--description`: goal `g`: subtask `s`: skill `elsewhere` is external";
+    assert!(refused.complaint().starts_with(complaint), "{}", refused.stderr);
+}
+
+#[tokio::test]
 async fn what_a_playbook_adds_is_looked_at_too() {
     let home = Home::new();
     std::fs::create_dir(home.path("books")).expect("a folder");
