@@ -67,7 +67,7 @@ fn every_command_has_its_help() {
 }
 
 /// All of them, as the help lists them.
-fn commands(place: &Place) -> Vec<String> {
+pub fn commands(place: &Place) -> Vec<String> {
     let help = place.run(&["--help"]).stdout;
     let (_, list) = help.split_once("Commands:\n").expect("a list");
     let list = list.lines().take_while(|line| !line.is_empty());

@@ -187,7 +187,8 @@ async fn ctrl_c_keeps_what_ran_and_says_how_to_go_on() {
     let done = running.end().await;
     assert_eq!(done.status, Some(130), "{}", done.stderr);
     assert_eq!(done.stdout, "");
-    let command = done.complaint().split("it goes on with: trireme ").nth(1).expect("a command").trim();
+    let command = done.complaint().split("it goes on with: trireme ").nth(1).expect("a command");
+    let command = command.lines().next().expect("a line");
     assert_eq!(command, format!("run --resume {ID} --store sqlite:kept.db --slots 2 --json"));
     let words: Vec<&str> = command.split(' ').collect();
     let resumed = home.run(&words).await;
