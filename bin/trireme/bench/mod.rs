@@ -281,8 +281,8 @@ mod tests {
     fn the_profile_is_that_of_the_build() {
         // As in `target/debug/deps/trireme-1234`.
         let program = std::env::current_exe().expect("a program");
-        let folder = program.ancestors().nth(2).and_then(|folder| folder.file_name()).expect("a folder");
-        assert_eq!(folder.to_str(), Some(if PROFILE == "dev" { "debug" } else { PROFILE }));
+        let folder = program.ancestors().nth(2).and_then(|folder| folder.file_name()?.to_str()).expect("a folder");
+        assert_eq!(PROFILE, if folder == "debug" { "dev" } else { folder });
     }
 
     #[test]
