@@ -31,7 +31,7 @@ Each line is a rule that a stream breaks: the stream, the version at which it wa
 Exit status: 0 when every rule holds, 1 when not."
 )]
 pub struct Arguments {
-    /// The project's id, or its beginning: 4 characters or more that no other project's id begins with
+    /// The project's id, or its beginning or end: 4 characters or more that no other project's id begins or ends with
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
     project: Option<String>,
     /// Every project that the store knows

@@ -28,6 +28,7 @@ mod team;
 mod topology;
 mod up;
 mod usage;
+mod wanted;
 mod watch;
 mod wiring;
 mod words;
@@ -64,7 +65,7 @@ struct Common {
     /// The settings file; without it ./queues.toml, else built-in defaults
     #[arg(long, value_name = "FILE", global = true, env = "TRIREME_CONFIG")]
     config: Option<PathBuf>,
-    /// Print data as JSON
+    /// Print data as JSON; a command that fails says why in the last line of standard error, as JSON too
     #[arg(long, global = true)]
     json: bool,
     /// Say more on standard error; twice for everything
@@ -160,7 +161,9 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => match usage::failure(&error) {
             Some(failure) => {
-                Output::new(false, false).failure(&failure);
+                // What can not be read as a whole may say this all the same.
+                let is_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+                Output::new(is_json, false).failure(&failure);
                 return failure.status.into();
             }
             None => error.exit(),

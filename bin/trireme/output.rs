@@ -18,6 +18,14 @@ pub struct Output {
     unwritten: OnceLock<String>,
 }
 
+/// The last line on standard error of a command that fails, with `--json`.
+#[derive(Serialize)]
+struct Told<'a> {
+    error: &'a str,
+    hint: Option<&'a str>,
+    exit_status: u8,
+}
+
 impl Output {
     pub fn new(json: bool, quiet: bool) -> Self {
         Self { json, quiet, unwritten: OnceLock::new() }
@@ -64,11 +72,16 @@ impl Output {
         }
     }
 
+    /// Why a command gives up: for people, and where data is JSON once more in the last line, for programs.
     pub fn failure(&self, failure: &Failure) {
         let mut stderr = anstream::stderr().lock();
         let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", failure.message);
         if let Some(hint) = &failure.hint {
             let _ = writeln!(stderr, "{HINT}hint:{HINT:#} {hint}");
+        }
+        let told = Told { error: &failure.message, hint: failure.hint.as_deref(), exit_status: failure.status as u8 };
+        if let Some(told) = self.json.then(|| serde_json::to_string(&told).ok()).flatten() {
+            let _ = writeln!(stderr, "{told}");
         }
     }
 }

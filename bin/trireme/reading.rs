@@ -8,16 +8,18 @@ use trireme::domain::bad_input::quote;
 use trireme::domain::nearest;
 use trireme::domain::view::{ProjectView, SubtaskView};
 use trireme::runtime::port::{Store, StoreError};
-use trireme::runtime::reader;
+use trireme::runtime::reader::{self, Listed};
 use trireme::store;
 use trireme::wire::{ProjectId, SubtaskId};
 
 use crate::failure::Failure;
 
-/// An id may be given by so many of its first characters.
-const PREFIX_MIN: usize = 4;
-/// A beginning is looked for among so many projects, the newest.
+/// An id may be given by so many of its first characters, or of its last: ids of one minute begin alike.
+const PART_MIN: usize = 4;
+/// A part is looked for among so many projects, the newest.
 const SEARCHED_MAX: u32 = 1_000;
+/// Of more that it could be only so many are shown.
+const SHOWN_MAX: usize = 5;
 
 /// Workers make a store within seconds of their start; whoever waits for longer waits for nobody.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -26,7 +28,7 @@ const READY_PAUSE: Duration = Duration::from_millis(200);
 /// A project, as a person names it.
 #[derive(clap::Args)]
 pub struct Named {
-    /// The project's id, or its beginning: 4 characters or more that no other project's id begins with
+    /// The project's id, or its beginning or end: 4 characters or more that no other project's id begins or ends with
     #[arg(value_name = "ID")]
     project: String,
 }
@@ -58,23 +60,21 @@ impl Named {
         if let Ok(id) = text.parse::<ProjectId>() {
             return Ok(id);
         }
-        let is_beginning = text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') && text.len() >= PREFIX_MIN;
-        if !is_beginning {
+        let is_part = text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') && text.len() >= PART_MIN;
+        if !is_part {
             return Err(Failure::usage(format!("{} is no project id: not a UUID", quote(text)))
-                .hint("`trireme list` shows the projects; 4 characters of an id are enough"));
+                .hint("`trireme list` shows the projects; 4 characters of an id are enough, its first or its last"));
         }
-        let beginning = text.to_lowercase();
-        let mut ids: Vec<ProjectId> =
-            reader::list(store, None, SEARCHED_MAX).await?.into_iter().map(|listed| listed.project_id).collect();
-        ids.retain(|id| id.to_string().starts_with(&beginning));
-        match ids.as_slice() {
+        let part = text.to_lowercase();
+        let mut found = reader::list(store, None, SEARCHED_MAX).await?;
+        found.retain(|listed| {
+            let id = listed.project_id.to_string();
+            id.starts_with(&part) || id.ends_with(&part)
+        });
+        match found.as_slice() {
             [] => Err(unknown(text)),
-            [id] => Ok(*id),
-            [first, second, ..] => {
-                let count = ids.len();
-                Err(Failure::usage(format!("{} is the beginning of {count} project ids", quote(text)))
-                    .hint(format!("`{first}` and `{second}` are among them: give more of it")))
-            }
+            [only] => Ok(only.project_id),
+            several => Err(ambiguous(text, several)),
         }
     }
 
@@ -83,6 +83,17 @@ impl Named {
         let id = self.find(store).await?;
         reader::project(store, id, results).await?.ok_or_else(|| unknown(&id.to_string()))
     }
+}
+
+/// Which projects it could be, the newest first.
+fn ambiguous(text: &str, found: &[Listed]) -> Failure {
+    let show = |listed: &Listed| format!("`{}` {} ({})", listed.project_id, quote(&listed.name), listed.status);
+    let mut shown: Vec<String> = found.iter().take(SHOWN_MAX).map(show).collect();
+    if found.len() > SHOWN_MAX {
+        shown.push(format!("{} more", found.len() - SHOWN_MAX));
+    }
+    Failure::usage(format!("{} begins or ends the ids of {} projects", quote(text), found.len()))
+        .hint(format!("give more of it, or the end of an id: {}", shown.join(", ")))
 }
 
 /// Nobody has heard of it.

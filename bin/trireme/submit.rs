@@ -1,13 +1,12 @@
 //! `trireme submit`: asks the managers for a project.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use clap::ArgGroup;
 use serde_json::json;
 use trireme::config::Settings;
-use trireme::domain::BadInput;
 use trireme::domain::bad_input::quote;
 use trireme::domain::project::fingerprint;
-use trireme::planner::document::Format;
 use trireme::planner::{Known, Library, ProjectFile};
 use trireme::runtime::client::Client;
 use trireme::runtime::port::{Store, StoreError};
@@ -21,10 +20,12 @@ use crate::asking::Asker;
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::progress::{self, Show};
+use crate::wanted::Wanted;
 use crate::{files, reading, show};
 
 #[derive(clap::Args)]
 #[command(
+    group = ArgGroup::new("what").args(["file", "name"]).required(true),
     override_usage = "trireme submit [OPTIONS] <FILE>\n       trireme submit [OPTIONS] --name <NAME> --description <TEXT>",
     after_help = "\
 Examples:
@@ -38,15 +39,8 @@ submit it once more when an answer got lost. With --wait the exit status is 0 wh
 ended in ERROR or CANCELLED; Ctrl-C leaves the project alone and exits with 130."
 )]
 pub struct Arguments {
-    /// The project file, TOML or (when its name ends in .json) JSON; - reads TOML from standard input
-    #[arg(value_name = "FILE", required_unless_present = "name", conflicts_with = "name")]
-    file: Option<PathBuf>,
-    /// A project without a file: its name
-    #[arg(long, value_name = "NAME", requires = "description")]
-    name: Option<String>,
-    /// A project without a file: what is wanted. Planners make goals of it
-    #[arg(long, value_name = "TEXT", requires = "name")]
-    description: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// The project's id, a UUID; without it the file's, else a fresh one
     #[arg(long, value_name = "UUID")]
     id: Option<String>,
@@ -62,7 +56,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
-    let project = arguments.project()?;
+    let project = arguments.wanted.read()?;
     let id = arguments.choose_id(&project)?;
     check_names(&project, settings).await?;
     if let Some(dir) = &arguments.out {
@@ -107,21 +101,6 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
 }
 
 impl Arguments {
-    fn project(&self) -> Result<ProjectFile, BadInput> {
-        match (&self.file, &self.name) {
-            (Some(path), _) if path == Path::new("-") => {
-                ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml)
-            }
-            (Some(path), _) => ProjectFile::read(path),
-            (None, _) if self.description.as_deref().is_some_and(|text| text.trim().is_empty()) => {
-                Err(BadInput::new("the description is empty").or_else("say what is wanted: planners make goals of it"))
-            }
-            (None, name) => {
-                ProjectFile::named(name.as_deref().unwrap_or_default(), self.description.as_deref().unwrap_or_default())
-            }
-        }
-    }
-
     fn choose_id(&self, project: &ProjectFile) -> Result<ProjectId, Failure> {
         let given = self.id.as_deref().map(|text| match text.parse::<ProjectId>() {
             Ok(id) if !id.0.is_nil() => Ok(id),

@@ -17,6 +17,9 @@ pub enum Decision<E> {
     Refuse(&'static str),
 }
 
+/// Why a machine refuses what is about a stream without a beginning.
+pub const UNKNOWN_STREAM: &str = "unknown_stream";
+
 /// What must arrive, by its place in the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]

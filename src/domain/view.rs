@@ -2,6 +2,8 @@
 //!
 //! The shape is that of `--json` of `run`, `submit --wait` and `status`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::expand::Spec;
@@ -87,7 +89,7 @@ pub struct SubtaskView {
     /// The question about it that waits for an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<MessageId>,
-    /// The subtask of an earlier run, or plan, whose result this is.
+    /// The subtask of an earlier run, or plan, whose result this is; attempts, agent and times are those of there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_from: Option<SubtaskId>,
     pub attempt_log: Vec<AttemptView>,
@@ -117,11 +119,11 @@ pub struct AttemptView {
 }
 
 impl ProjectView {
-    /// Folds a project's stream, and those of its phases by number.
+    /// Folds a project's stream, and those of its phases by number: with those that something is kept from.
     pub fn fold(project_id: ProjectId, project: &[project::Event], phases: &[(u32, Vec<phase::Event>)]) -> Self {
         let mut state = project::Project::new(project_id);
         project.iter().for_each(|event| state.apply(event));
-        let views: Vec<_> = state
+        let mut views: Vec<_> = state
             .phases()
             .iter()
             .map(|known| match phases.iter().find(|(number, events)| *number == known.number && !events.is_empty()) {
@@ -129,6 +131,7 @@ impl ProjectView {
                 None => PhaseView::to_come(&state, known),
             })
             .collect();
+        tell_of_kept(&mut views, phases);
         Self {
             project_id,
             name: state.accepted().map(|accepted| accepted.name.clone()).unwrap_or_default(),
@@ -224,6 +227,36 @@ impl SubtaskView {
             result: None,
             error: newest.and_then(|attempt| attempt.error.clone()),
             attempt_log,
+        }
+    }
+}
+
+/// The phases that something is kept from in a phase with these events.
+pub fn kept_from(events: &[phase::Event]) -> BTreeSet<u32> {
+    let kept = events.iter().filter_map(|event| match event {
+        phase::Event::Kept { subtasks, .. } => Some(subtasks),
+        _ => None,
+    });
+    kept.flatten().map(|kept| kept.from.phase).collect()
+}
+
+/// What is kept was done in an earlier phase: who did it, how often it was tried, and when, stands in that one's stream.
+fn tell_of_kept(views: &mut [PhaseView], phases: &[(u32, Vec<phase::Event>)]) {
+    let all = views.iter_mut().flat_map(|phase| &mut phase.goals).flat_map(|goal| &mut goal.subtasks);
+    let kept: Vec<_> = all.filter_map(|subtask| Some((subtask.kept_from?, subtask))).collect();
+    let sources: BTreeSet<u32> = kept.iter().map(|(from, _)| from.phase).collect();
+    let sources = phases.iter().filter(|(number, _)| sources.contains(number));
+    let done: BTreeMap<SubtaskId, SubtaskView> = sources
+        .flat_map(|(number, events)| PhaseView::fold(*number, events).goals)
+        .flat_map(|goal| goal.subtasks)
+        .map(|subtask| (subtask.id, subtask))
+        .collect();
+    for (from, subtask) in kept {
+        if let Some(done) = done.get(&from) {
+            subtask.attempts = done.attempts;
+            subtask.attempt_log.clone_from(&done.attempt_log);
+            subtask.agent_id.clone_from(&done.agent_id);
+            (subtask.started_at, subtask.finished_at) = (done.started_at, done.finished_at);
         }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use uuid::Uuid;
 
 use super::commit::{Desk, Kept, PANICKED};
 use super::letter::{self, Aside, Letter, Opened};
@@ -27,7 +28,7 @@ use super::port::{StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use super::stop::Stop;
 use crate::broken::{self, Broken};
-use crate::domain::decision::Effect;
+use crate::domain::decision::{Effect, UNKNOWN_STREAM};
 use crate::domain::phase::Why;
 use crate::wire::address::{Address, PROJECT_KEY, TOLD_MANAGERS};
 use crate::wire::content::Alarm;
@@ -59,6 +60,7 @@ pub(crate) enum LaneError {
 /// One channel's worth of the protocol.
 pub(crate) struct Lane<R: Role> {
     desk: Desk<R>,
+    store_id: Uuid,
     publisher: Arc<dyn Publisher>,
     acker: Arc<dyn Acker>,
     held: VecDeque<Held>,
@@ -108,6 +110,7 @@ impl<R: Role> Lane<R> {
     ) -> Self {
         Self {
             desk: Desk::new(role, world, outages, consumer.acker()),
+            store_id: world.store_id,
             publisher: publisher.into(),
             acker: consumer.acker(),
             held: VecDeque::new(),
@@ -176,7 +179,9 @@ impl<R: Role> Lane<R> {
         }
         for (item, reason) in verdicts.refused {
             let (at, letter, _) = &work[item];
-            self.set_letter_aside(*at, letter, reason).await?;
+            if reason != UNKNOWN_STREAM || !is_alarm_of(self.store_id, letter) {
+                self.set_letter_aside(*at, letter, reason).await?;
+            }
         }
         for item in verdicts.panicked {
             let (at, letter, _) = &work[item];
@@ -322,7 +327,7 @@ impl<R: Role> Lane<R> {
             _ => stream,
         };
         let now = self.desk.now();
-        let alarm = Content::Alarm(Alarm { stream: phase, number: 0, not_before: now });
+        let alarm = Content::Alarm(Alarm { stream: phase, number: 0, not_before: now, store_id: None });
         let to = Address::dead(PROJECT_KEY);
         let sent = self.desk.role.pen().must_arrive(id, to, stream.project(), alarm, now);
         let body = sent.map_err(|error| StoreError::Unusable(format!("a letter can not be written: {error}")))?.body;
@@ -372,6 +377,12 @@ fn publish_later(publisher: Arc<dyn Publisher>, outgoing: Outgoing) -> Confirmat
             Err(_) => Confirmed::Unknown,
         }
     })
+}
+
+/// An alarm is sent when its stream is stored. So an unknown stream whose alarm came from this very store was forgotten
+/// since, and nobody misses the alarm; of one from elsewhere it is not known who is wrong, and it is kept.
+fn is_alarm_of(store: Uuid, letter: &Letter) -> bool {
+    matches!(&letter.envelope.content, Content::Alarm(alarm) if alarm.store_id == Some(store))
 }
 
 /// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened, or whose alarm

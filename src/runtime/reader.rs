@@ -1,12 +1,15 @@
 //! The read side: what the store knows of projects, folded from their streams when somebody asks. It never
 //! writes, and needs nothing but the store.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::port::{Payload, PayloadKind, Store, StoreError, Stored, Summary, SummaryQuery};
-use crate::domain::view::{ProjectView, SubtaskView};
+use crate::domain::view::{self, ProjectView, SubtaskView};
 use crate::domain::{phase, project};
 use crate::wire::{Counts, ProjectId, Raw, Status, StreamId, SubtaskId, SubtaskStatus, Timestamp};
 
@@ -33,12 +36,16 @@ pub async fn project(store: &dyn Store, id: ProjectId, results: bool) -> Result<
     if !events.iter().any(|event| matches!(event, project::Event::Accepted(_))) {
         return Ok(None);
     }
-    let mut phases = Vec::new();
-    for number in phases_of(id, &events) {
-        let stream = StreamId::Phase(id, number);
-        let events: Vec<phase::Event> = read(stream, &store.load_from_start(stream).await?)?;
-        phases.push((number, events));
+    let mut phases: BTreeMap<u32, Vec<phase::Event>> = BTreeMap::new();
+    let mut wanted = phases_of(id, &events);
+    while let Some(number) = wanted.pop() {
+        if let Entry::Vacant(place) = phases.entry(number) {
+            let stream = StreamId::Phase(id, number);
+            let events = place.insert(read(stream, &store.load_from_start(stream).await?)?);
+            wanted.extend(view::kept_from(events));
+        }
     }
+    let phases: Vec<_> = phases.into_iter().collect();
     let mut view = ProjectView::fold(id, &events, &phases);
     if results {
         fill_results(store, &mut view).await?;

@@ -2,8 +2,8 @@
 //!
 //! It does not go through the broker like everything else that changes a project, because there is nobody to ask:
 //! the stream that would remember the wish is what goes. It needs no owner either. A message about a stream that
-//! does not exist, a late result or an alarm say, is set aside among the dead letters by whoever gets it; an owner
-//! that has the stream in memory finds at its next commit that it is not there.
+//! does not exist, a late result say, is set aside among the dead letters by whoever gets it, and an alarm of this
+//! store's is acked; an owner that has the stream in memory finds at its next commit that it is not there.
 
 use super::port::{Removal, Store, StoreError, SummaryQuery};
 use super::reader::{self, Listed};

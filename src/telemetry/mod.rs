@@ -49,7 +49,7 @@ fn filter(configured: &str, verbosity: i8) -> Result<Targets, BadInput> {
     };
     // Of two directives for one library the later holds. An empty one, as after a last comma, would be taken for `error`.
     let quiet = if verbosity < 2 { QUIET } else { "" };
-    let all = quiet.split(',').chain(directives.split(',')).filter(|one| !one.is_empty());
+    let all = quiet.split(',').chain(directives.split(',')).map(str::trim).filter(|one| !one.is_empty());
     all.collect::<Vec<_>>().join(",").parse::<Targets>().map_err(|error| {
         BadInput::new(format!("`log.filter` is {}: {error}", quote(directives)))
             .or_else("a level, or levels by module: \"info,trireme=debug\"")
@@ -102,6 +102,8 @@ mod tests {
         for (configured, verbosity, expected) in [
             ("info", 0, "PT"),
             ("info,", 0, "PT"),
+            ("info, trireme=debug", 0, "PTt"),
+            (" error , trireme=debug , ", 0, "PTt"),
             ("trace", 0, "PTt"),
             ("info,lapin=error", 0, "LPT"),
             ("lapin=warn,error", 0, "LlP"),

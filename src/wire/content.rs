@@ -394,6 +394,9 @@ pub struct Alarm {
     pub stream: StreamId,
     pub number: u64,
     pub not_before: Timestamp,
+    /// The store that had the stream when this was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_id: Option<Uuid>,
 }
 
 /// Who is there?

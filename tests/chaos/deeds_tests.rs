@@ -109,7 +109,7 @@ fn servers_that_did_not_come_back_are_missed() {
 fn a_closing_that_nobody_noticed_is_missed() {
     let nobody = ["no connection was closed: the watcher was never cut off by it"];
     assert_eq!(missed(|evidence| evidence.faults.retain(|line| !is_of(line, "connections closed"))), nobody);
-    assert_eq!(missed(|evidence| drop(evidence.watched.pop())), nobody);
+    assert_eq!(missed(|evidence| _ = evidence.watched.pop()), nobody);
     for at_us in [9 * SECOND_US, 17 * SECOND_US] {
         let by_something_else = |evidence: &mut Evidence| {
             evidence.watched.pop();

@@ -6,7 +6,7 @@ use crate::call::Place;
 fn each_is_refused_in_one_line() {
     let place = Place::new();
     place.write("p.toml", "name = \"p\"").write("taken", "");
-    let lines: [&[&str]; 27] = [
+    let lines: [&[&str]; 32] = [
         &["submitt"],
         &["submit"],
         &["submit", "p.toml", "--wiat"],
@@ -19,6 +19,10 @@ fn each_is_refused_in_one_line() {
         &["submit", "p.toml", "--out", "made"],
         &["submit", "p.toml", "--wait", "--force"],
         &["submit", "p.toml", "--wait", "--out", "taken"],
+        &["run"],
+        &["run", "p.toml", "--name", "p", "--description", "d"],
+        &["run", "--name", "p"],
+        &["run", "--name", "p", "--description", " "],
         &["status"],
         &["list", "--limit", "0"],
         &["list", "--limit", "-1"],
@@ -30,6 +34,7 @@ fn each_is_refused_in_one_line() {
         &["list", "-v", "-q"],
         &["dead", "show"],
         &["dead", "drop"],
+        &["dead", "drop", "5b0c", "--all"],
         &["dead", "redrive"],
         &["dead", "redrive", "5b0c", "--all"],
         &["dead", "redrive", "--all", "--rate", "0"],
@@ -62,7 +67,7 @@ fn every_command_has_its_help() {
 }
 
 /// All of them, as the help lists them.
-fn commands(place: &Place) -> Vec<String> {
+pub fn commands(place: &Place) -> Vec<String> {
     let help = place.run(&["--help"]).stdout;
     let (_, list) = help.split_once("Commands:\n").expect("a list");
     let list = list.lines().take_while(|line| !line.is_empty());

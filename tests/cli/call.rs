@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use assert_cmd::Command;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Nothing here waits for anything but a refusal; ten seconds is what a silent broker gets.
@@ -78,7 +79,14 @@ impl Answer {
         assert_eq!(stdout, "", "{what}: data on standard output");
         assert!([1, 2, 3].contains(status), "{what}: exit status {status}: {stderr}");
         assert!(!stderr.contains("panicked") && !stderr.contains("backtrace"), "{what}: {stderr}");
-        let lines: Vec<&str> = stderr.lines().collect();
+        let mut lines: Vec<&str> = stderr.lines().collect();
+        let told = lines.pop_if(|last| last.starts_with('{'));
+        if let Some(told) = told {
+            let told: Value = serde_json::from_str(told).expect("JSON");
+            let text = |start: &str| lines.iter().find_map(|line| line.strip_prefix(start));
+            let expected = json!({ "error": text("error: "), "hint": text("hint: "), "exit_status": status });
+            assert_eq!(told, expected, "{what}");
+        }
         let is_form = match lines.as_slice() {
             [error] => error.starts_with("error: "),
             [error, hint] => error.starts_with("error: ") && hint.starts_with("hint: "),
@@ -89,7 +97,7 @@ impl Answer {
     }
 
     /// The data on standard output.
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> Value {
         assert_eq!(self.status, 0, "{}", self.stderr);
         serde_json::from_str(&self.stdout).expect("one JSON document")
     }

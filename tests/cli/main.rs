@@ -7,6 +7,7 @@ mod bad_places;
 mod bad_settings;
 mod bad_usage;
 mod call;
+mod json_failures;
 mod keeping;
 mod reading;
 mod running;

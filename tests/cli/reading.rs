@@ -242,15 +242,21 @@ async fn watching_what_has_ended_says_how() {
 }
 
 #[tokio::test]
-async fn a_project_is_found_by_a_beginning_that_is_its_own() {
+async fn a_project_is_found_by_a_beginning_or_an_end_that_is_its_own() {
     let place = Place::new();
     fill(place.path()).await;
-    assert_eq!(place.run(&["status", ENDED, "--json"]).json()["project_id"], ENDED);
+    for named in [ENDED, "0001", "4000-8000-000000000001", "AAAABBBB-0000-4000-8000-000000000001"] {
+        assert_eq!(place.run(&["status", named, "--json"]).json()["project_id"], ENDED, "{named}");
+    }
+    for command in ["result", "history", "check"] {
+        assert_eq!(place.run(&[command, "0001", "--json"]).status, 0, "{command}");
+    }
     let mut refusals = String::new();
     for arguments in [
         &["status", "aaaa"][..],
         &["status", "AAAABBBB-0000"],
         &["status", "bbbb"],
+        &["status", "001"],
         &["status", "aaa"],
         &["watch", "shop"],
         &["result", "0b5e1a6e-7b1c-4a53-9d8e-2f1c3a4b5c6d"],
@@ -273,8 +279,10 @@ async fn a_project_to_be_resumed_is_named_as_everywhere_else() {
     fill(place.path()).await;
     let resume = |id: &str| place.run(&["run", "--resume", id, "--store", "sqlite:trireme.db", "--json"]);
     // It has ended: it is reported as it is.
-    let reported = resume(&ENDED.to_uppercase());
-    assert_eq!(reported.status, 1, "{}", reported.stderr);
+    for named in [&ENDED.to_uppercase(), "0001"] {
+        let reported = resume(named);
+        assert_eq!(reported.status, 1, "{}", reported.stderr);
+    }
     let mut refusals = String::new();
     for id in ["aaaa", "bbbb", "aaa", "0b5e1a6e-7b1c-4a53-9d8e-2f1c3a4b5c6d"] {
         refusals += &resume(id).refusal(&format!("run --resume {id}"));

@@ -1,3 +1,4 @@
 //! The files of this repository that no compiler looks at.
 
 mod compose;
+mod profiles;

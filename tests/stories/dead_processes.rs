@@ -185,6 +185,8 @@ async fn shown_redriven_and_dropped(place: Place) {
 }
 
 const UNASKED_DROP: &str = "error: this drops a dead letter, and there is no terminal to ask on\nhint: give --yes\n";
+const UNASKED_DROP_ALL: &str =
+    "error: this drops all dead letters, and there is no terminal to ask on\nhint: give --yes\n";
 const UNASKED_REDRIVE: &str =
     "error: this redrives all dead letters, and there is no terminal to ask on\nhint: give --yes\n";
 
@@ -237,6 +239,18 @@ async fn not_taken_and_thousands(place: Place) {
         }
     }
     drop(skill);
+
+    // All of them are dropped when that is said twice, copies too.
+    for body in ["copy", "copy", "another"] {
+        publish(&transport, Address::dead("nobody"), body).await;
+    }
+    wait_for_letters(&place, 4);
+    let unasked = run(&place, &["dead", "drop", "--all"]);
+    assert_eq!((unasked.0, unasked.2.as_str()), (2, UNASKED_DROP_ALL));
+    wait_for_letters(&place, 4);
+    assert_eq!(place.json(&["dead", "drop", "--all", "--yes", "--json"]), json!({ "dropped": 4 }));
+    let nothing = run(&place, &["dead", "drop", "--all"]);
+    assert_eq!(nothing, (0, String::new(), "0 letters dropped\n".into()), "there is nothing to ask about");
     transport.close().await;
     place.leave().await;
 }

@@ -9,6 +9,7 @@ mod dead_processes;
 mod deleted;
 mod drain;
 mod executors;
+mod forgotten;
 mod kills;
 mod outages;
 mod place;

@@ -381,11 +381,9 @@ fn agents() -> impl Strategy<Value = Content> {
         presence().prop_map(Content::Heartbeat),
         presence().prop_map(Content::Pong),
         option::of(any::<u32>()).prop_map(|partition| Content::Ping(Ping { partition })),
-        (stream(), any::<u64>(), time()).prop_map(|(stream, number, not_before)| Content::Alarm(Alarm {
-            stream,
-            number,
-            not_before
-        })),
+        (stream(), any::<u64>(), time(), option::of(id())).prop_map(|(stream, number, not_before, store_id)| {
+            Content::Alarm(Alarm { stream, number, not_before, store_id })
+        }),
     ]
 }
 

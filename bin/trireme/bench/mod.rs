@@ -26,6 +26,8 @@ use crate::output::Output;
 use crew::Crew;
 use naive::Naive;
 
+/// What this program was built with: `dev`, `release` or `dist`.
+const PROFILE: &str = env!("TRIREME_PROFILE");
 /// The namespaces of benchmarks, and the database of each.
 const PREFIX: &str = "trireme_bench";
 /// The queues of the naive way: two skills that nobody performs.
@@ -186,7 +188,7 @@ async fn pairs(
         naive_per_s: median(|pair| pair.naive_per_s),
         ratio: median(|pair| pair.ratio),
         pairs,
-        profile: if cfg!(debug_assertions) { "dev" } else { "release" },
+        profile: PROFILE,
     })
 }
 
@@ -273,6 +275,14 @@ mod tests {
             task_id: ProjectId(Uuid::nil()),
         };
         codec::encode(&envelope).expect("an envelope").len()
+    }
+
+    #[test]
+    fn the_profile_is_that_of_the_build() {
+        // As in `target/debug/deps/trireme-1234`.
+        let program = std::env::current_exe().expect("a program");
+        let folder = program.ancestors().nth(2).and_then(|folder| folder.file_name()?.to_str()).expect("a folder");
+        assert_eq!(PROFILE, if folder == "debug" { "dev" } else { folder });
     }
 
     #[test]

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 use trireme::config::Settings;
-use trireme::runtime::dead::{DeadLetters, Named, Redriver};
+use trireme::runtime::dead::{DeadLetter, DeadLetters, Named, Redriver};
 use trireme::runtime::port::SystemClock;
 use trireme::transport::rabbit::RabbitTransport;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::show::count;
 use crate::{consent, wiring};
 
 #[derive(clap::Subcommand)]
@@ -25,6 +26,7 @@ Examples:
   trireme dead redrive 5b0c
   trireme dead redrive --skill Download --rate 10
   trireme dead drop 5b0c
+  trireme dead drop --all --yes
 
 Whoever looks holds the letters until it is done; somebody else who looks at that moment sees those that are left.")]
 pub enum Command {
@@ -34,7 +36,7 @@ pub enum Command {
     Show(ShowArguments),
     /// Send letters on their way again: for a command its subtask is retried, anything else goes where it once went
     Redrive(redrive::Arguments),
-    /// Forget a letter for ever
+    /// Forget a letter, or all of them, for ever
     Drop(DropArguments),
 }
 
@@ -54,12 +56,22 @@ pub struct ShowArguments {
 
 #[derive(clap::Args)]
 pub struct DropArguments {
-    /// The letter's id, or its beginning: 4 characters or more that no other letter's id begins with
-    #[arg(value_name = "ID")]
-    letter: String,
+    #[command(flatten)]
+    which: Dropped,
     /// Do not ask
     #[arg(long)]
     yes: bool,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Dropped {
+    /// The letter's id, or its beginning: 4 characters or more that no other letter's id begins with
+    #[arg(value_name = "ID")]
+    letter: Option<String>,
+    /// All letters that are there now
+    #[arg(long)]
+    all: bool,
 }
 
 pub async fn run(command: Command, settings: &Settings, output: &Output) -> Result<Status, Failure> {
@@ -84,7 +96,10 @@ async fn act(
             let named = letters.find(&arguments.letter).await?;
             shown::show(&named, output)
         }
-        Command::Drop(arguments) => drop_one(&mut letters, &arguments, output).await,
+        Command::Drop(DropArguments { which: Dropped { letter: Some(named), .. }, yes }) => {
+            drop_one(&mut letters, &named, yes, output).await
+        }
+        Command::Drop(DropArguments { yes, .. }) => drop_all(&mut letters, yes, output).await,
         Command::Redrive(arguments) => {
             let redriver = Redriver::connect(transport, namespace.clone(), Arc::new(SystemClock)).await?;
             redrive::run(arguments, &mut letters, &redriver, output).await
@@ -92,13 +107,13 @@ async fn act(
     }
 }
 
-async fn drop_one(letters: &mut DeadLetters, arguments: &DropArguments, output: &Output) -> Result<Status, Failure> {
-    if !arguments.yes {
+async fn drop_one(letters: &mut DeadLetters, named: &str, yes: bool, output: &Output) -> Result<Status, Failure> {
+    if !yes {
         consent::check_terminal("drops a dead letter")?;
     }
-    let named = letters.find(&arguments.letter).await?;
+    let named = letters.find(named).await?;
     let held = named.count() - named.left_alone;
-    if !arguments.yes && !consent::ask(format!("drop {} for ever?", shown::in_words(&named))).await? {
+    if !yes && !consent::ask(format!("drop {} for ever?", shown::in_words(&named))).await? {
         output.note("nothing was dropped");
         return Ok(Status::Done);
     }
@@ -112,6 +127,34 @@ async fn drop_one(letters: &mut DeadLetters, arguments: &DropArguments, output: 
     }
     say_left_alone(&named, output);
     Ok(Status::Done)
+}
+
+async fn drop_all(letters: &mut DeadLetters, yes: bool, output: &Output) -> Result<Status, Failure> {
+    let mut next = letters.next().await?;
+    if !yes && !are_meant(letters, next.as_ref(), "drop").await? {
+        output.note("nothing was dropped");
+        return Ok(Status::Done);
+    }
+    let mut dropped = 0;
+    while let Some(letter) = next {
+        letters.remove(&letter).await?;
+        dropped += letter.copies();
+        next = letters.next().await?;
+    }
+    if output.is_json() {
+        output.json(&json!({ "dropped": dropped }))?;
+    }
+    output.note(&format!("{} dropped", count(dropped, "letter")));
+    Ok(Status::Done)
+}
+
+/// Asks whether something is to be done to all of them: to the first, where there is one, and those behind it.
+async fn are_meant(letters: &DeadLetters, first: Option<&DeadLetter>, what: &str) -> Result<bool, Failure> {
+    if first.is_none() {
+        return Ok(true);
+    }
+    consent::check_terminal(&format!("{what}s all dead letters"))?;
+    consent::ask(format!("{what} {}?", count(letters.left() + 1, "dead letter"))).await
 }
 
 /// Of very many letters of one id some are left.

@@ -9,7 +9,6 @@ use trireme::domain::bad_input::quote;
 use trireme::runtime::dead::{DeadLetter, DeadLetters, NotRedriven, OnItsWay, Redriven, Redriver};
 use trireme::runtime::port::TransportError;
 
-use crate::consent;
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::show::count;
@@ -84,13 +83,9 @@ pub async fn run(
         }
         Which { .. } => {
             let first = letters.next().await?;
-            if first.is_some() && !arguments.yes {
-                consent::check_terminal("redrives all dead letters")?;
-                let all = count(letters.left() + 1, "dead letter");
-                if !consent::ask(format!("redrive {all}?")).await? {
-                    output.note("nothing was redriven");
-                    return Ok(Status::Done);
-                }
+            if !arguments.yes && !super::are_meant(letters, first.as_ref(), "redrive").await? {
+                output.note("nothing was redriven");
+                return Ok(Status::Done);
             }
             work.redrive_all(letters, first, |_| true).await?;
         }

@@ -81,7 +81,8 @@ impl<'a> Lines<'a> {
 
     fn failures(&mut self, view: &ProjectView, now: Timestamp) {
         let mut fresh = Vec::new();
-        for subtask in view.subtasks() {
+        // What is kept failed in an earlier phase, if ever.
+        for subtask in view.subtasks().filter(|subtask| subtask.kept_from.is_none()) {
             for attempt in subtask.attempt_log.iter().filter(|attempt| attempt.error.is_some()) {
                 if self.failures.insert((subtask.id, attempt.attempt)) {
                     let kind = attempt.kind.map_or("not handed over", FailureKind::as_str);

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::ValueHint;
+use clap::{ArgGroup, ValueHint};
 use trireme::config::{Given, Settings};
 use trireme::domain::view::ProjectView;
 use trireme::planner::{self, Library};
@@ -23,14 +23,16 @@ use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::progress::{self, Show};
 use crate::team::Team;
+use crate::wanted::Wanted;
 use crate::{files, process, show, wiring};
 use place::Place;
 use wish::Wish;
 
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(group = ArgGroup::new("what").args(["file", "name", "resume"]).required(true), after_help = "\
 Examples:
   trireme run examples/ecommerce.toml --out made
+  trireme run --name shop --description \"an e-commerce platform\" --out made
   trireme run examples/ecommerce.toml --store sqlite:shop.db
   trireme run --resume 0192d3c4 --store sqlite:shop.db
 
@@ -38,9 +40,8 @@ The same project `id` in the file is the same project: with --store an unfinishe
 one is reported as it is. The exit status is 0 when the project completed, 1 when it ended in ERROR or CANCELLED, and
 130 after Ctrl-C, which finishes what runs when there is a --store; a second one leaves at once.")]
 pub struct Arguments {
-    /// The project file, TOML or (when its name ends in .json) JSON; - reads TOML from standard input
-    #[arg(required_unless_present = "resume", conflicts_with = "resume", value_hint = ValueHint::FilePath)]
-    file: Option<PathBuf>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// At the end, write the files of all results to DIR/<goal>/<subtask>/<path>, and everything to DIR/report.json
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: Option<PathBuf>,
@@ -51,7 +52,7 @@ pub struct Arguments {
     /// its results are written
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Go on with a project that is in the store: its id, or its beginning
+    /// Go on with a project that is in the store: its id, or its beginning or end
     #[arg(long, value_name = "ID", requires = "store")]
     resume: Option<String>,
     /// How many subtasks run at once
@@ -84,16 +85,16 @@ pub async fn run(
     let stop = process::stop_on_signals()?;
     let library = Arc::new(Library::load(settings.playbooks.folder.as_deref())?);
     let planners = planner::planners_with(library.clone());
-    let new = match &arguments.file {
-        Some(path) => {
+    let new = match &arguments.resume {
+        None => {
             let file = tokio::select! {
                 biased;
                 () = stop.draining() => return Err(unread()),
-                file = wish::read(path) => file?,
+                file = wish::read(&arguments.wanted) => file?,
             };
-            Some(Wish::of_file(path, file, &library, &planners, settings)?)
+            Some(Wish::of_file(&arguments.wanted.place(), file, &library, &planners, settings)?)
         }
-        None => None,
+        Some(_) => None,
     };
     let offered = wiring::offered(settings, None)?;
     if let Some(dir) = &arguments.out {

@@ -103,10 +103,9 @@ fn command(
     output: &Output,
 ) -> String {
     let mut words: Vec<String> = vec!["trireme".into(), "run".into()];
-    match (resumed, &arguments.file) {
-        (Some(id), _) => words.extend(["--resume".into(), id.to_string()]),
-        (None, Some(file)) => words.push(file.display().to_string()),
-        (None, None) => {}
+    match resumed {
+        Some(id) => words.extend(["--resume".into(), id.to_string()]),
+        None => words.extend(arguments.wanted.words()),
     }
     words.extend(["--store".into(), url.to_owned()]);
     if let Some(dir) = &arguments.out {

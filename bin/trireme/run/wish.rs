@@ -1,7 +1,6 @@
 //! What `trireme run` is asked for: a new project, or one that is in the store. Everything that can be refused is
 //! refused here, before anything starts.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use trireme::config::{Performer, Settings};
@@ -9,7 +8,6 @@ use trireme::domain::BadInput;
 use trireme::domain::bad_input::quote;
 use trireme::domain::check::check;
 use trireme::domain::project::fingerprint;
-use trireme::planner::document::Format;
 use trireme::planner::{Known, Library, ProjectFile, preview};
 use trireme::runtime::port::{Planner, Store};
 use trireme::runtime::reader;
@@ -21,6 +19,7 @@ use uuid::Uuid;
 use crate::failure::Failure;
 use crate::reading::{self, Named};
 use crate::submit;
+use crate::wanted::Wanted;
 
 pub enum Wish {
     New { id: ProjectId, request: NewProject },
@@ -28,32 +27,31 @@ pub enum Wish {
 }
 
 impl Wish {
-    /// The new project that a file asks for.
+    /// The new project that a file, or a description, asks for; `place` names it.
     pub fn of_file(
-        path: &Path,
+        place: &str,
         file: ProjectFile,
         library: &Library,
         planners: &[Arc<dyn Planner>],
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let place = || quote(&path.display().to_string());
         let names = Known {
             playbooks: library.names().map(Into::into).collect(),
             skills: Some(settings.skills.keys().cloned().collect()),
         };
-        file.check_names(&names).map_err(|bad| bad.at(place()))?;
+        file.check_names(&names).map_err(|bad| bad.at(place))?;
         if file.policy.on_failure == OnFailure::Ask {
-            return Err(BadInput::new(format!("{}: `on_failure` is `ask`, and nobody can answer here", place()))
+            return Err(BadInput::new(format!("{place}: `on_failure` is `ask`, and nobody can answer here"))
                 .or_else("`trireme submit` gives the project to worker processes, which `trireme decide` answers")
                 .into());
         }
         let request = file.request();
         // What the playbook or the fallback adds is looked at too.
-        let goals = preview(planners, &request).map_err(|error| BadInput::new(error.message).at(place()))?;
-        check(&goals).map_err(|bad| bad.at(place()))?;
+        let goals = preview(planners, &request).map_err(|error| BadInput::new(error.message).at(place))?;
+        check(&goals).map_err(|bad| bad.at(place))?;
         let whole = ProjectFile { goals: Some(goals), ..file };
-        whole.check_names(&names).map_err(|bad| bad.at(place()))?;
-        check_performed(whole.goals.as_deref().unwrap_or_default(), settings).map_err(|bad| bad.at(place()))?;
+        whole.check_names(&names).map_err(|bad| bad.at(place))?;
+        check_performed(whole.goals.as_deref().unwrap_or_default(), settings).map_err(|bad| bad.at(place))?;
         Ok(Self::New { id: whole.id.unwrap_or_else(|| ProjectId(Uuid::now_v7())), request })
     }
 
@@ -82,13 +80,10 @@ impl Wish {
     }
 }
 
-/// A project file, or standard input. A pipe may keep whoever reads it for as long as it likes.
-pub async fn read(path: &Path) -> Result<ProjectFile, Failure> {
-    let path = path.to_owned();
-    let reading = tokio::task::spawn_blocking(move || match path == Path::new("-") {
-        true => ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml),
-        false => ProjectFile::read(&path),
-    });
+/// What is wanted, on a thread of its own: it may take its time.
+pub async fn read(wanted: &Wanted) -> Result<ProjectFile, Failure> {
+    let wanted = wanted.clone();
+    let reading = tokio::task::spawn_blocking(move || wanted.read());
     Ok(reading.await.map_err(|error| Failure::bug(error.to_string()))??)
 }
 

@@ -52,7 +52,7 @@ pub use input::{Accepted, Answer, AnswerBody, Context, DeadCommand, Input, Offer
 pub use keep::{instead_of, keep};
 pub use state::{Ended, Flight, Phase, Question, SNAPSHOT_FORMAT, Subtask, Unwanted};
 
-use super::decision::{Decision, Effect};
+use super::decision::{Decision, Effect, UNKNOWN_STREAM};
 use crate::wire::MessageId;
 use draft::Draft;
 
@@ -69,7 +69,7 @@ pub fn decide(phase: &mut Phase, cause: MessageId, input: &Input, context: &Cont
         (Input::Start(start), true, _) => sweep::on_start_again(&mut draft, start),
         (Input::Word(word), _, false) => words::on_word(&mut draft, word),
         (Input::Word(_), _, true) => Err(Decision::Nothing("the phase has ended")),
-        (_, false, _) => Err(Decision::Refuse("unknown_stream")),
+        (_, false, _) => Err(Decision::Refuse(UNKNOWN_STREAM)),
 
         (Input::Answer(answer), true, false) => answer::on_answer(&mut draft, answer),
         (Input::Accepted(accepted), true, false) => lease::on_accepted(&mut draft, accepted),

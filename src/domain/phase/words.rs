@@ -7,7 +7,7 @@ use super::dispatch::settle;
 use super::draft::Draft;
 use super::escalate::cancelled;
 use super::{Event, Word};
-use crate::domain::decision::{Decision, cut};
+use crate::domain::decision::{Decision, UNKNOWN_STREAM, cut};
 use crate::wire::Status;
 
 /// To a phase that is open, or of which nothing else is known yet.
@@ -30,7 +30,7 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
         }
         Word::Pause { project_version } => draft.record(Event::Paused { at, project_version: *project_version }),
         Word::Resume { project_version } => draft.record(Event::Resumed { at, project_version: *project_version }),
-        Word::CancelSubtask { .. } | Word::Decide { .. } if !is_open => return Err(Decision::Refuse("unknown_stream")),
+        Word::CancelSubtask { .. } | Word::Decide { .. } if !is_open => return Err(Decision::Refuse(UNKNOWN_STREAM)),
         Word::CancelSubtask { ordinal, reason } => {
             let Some(subtask) = draft.phase.subtask(*ordinal) else {
                 return Err(Decision::Refuse("unknown_subtask"));

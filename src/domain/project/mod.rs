@@ -53,7 +53,7 @@ pub use runs::{REPLANS_MAX, Retry};
 pub use state::{CancelAsked, Ended, PhaseState, Project};
 pub use words::{Cancel, Told, Word};
 
-use super::decision::{Decision, Effect};
+use super::decision::{Decision, Effect, UNKNOWN_STREAM};
 use crate::wire::MessageId;
 
 /// What an input means to a project. `cause` is the id of the message that brought it. The state is moved on by
@@ -82,7 +82,7 @@ pub fn decide(project: &mut Project, cause: MessageId, input: &Input, context: &
             | Input::Decide { .. },
             false,
             _,
-        ) => Err(Decision::Refuse("unknown_stream")),
+        ) => Err(Decision::Refuse(UNKNOWN_STREAM)),
 
         (Input::Report(report), true, false) => phases::on_report(&mut draft, report),
         (Input::Question(question), true, false) => questions::on_question(&mut draft, question),

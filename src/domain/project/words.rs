@@ -9,7 +9,7 @@ use super::alarm::{hand_over_again, set_alarm};
 use super::phases::{end, go_on};
 use super::questions::Answer;
 use super::{Draft, Event};
-use crate::domain::decision::{Decision, cut};
+use crate::domain::decision::{Decision, UNKNOWN_STREAM, cut};
 use crate::wire::{MessageId, Status, SubtaskId, Timestamp};
 
 /// How a project is cancelled when nobody says why.
@@ -132,7 +132,7 @@ fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> 
 /// Somebody cancels what nobody knows yet.
 pub(super) fn on_early_cancel(draft: &mut Draft<'_>, cancel: &Cancel) -> Result<(), Decision<Event>> {
     match (cancel.subtask, &draft.project.cancel) {
-        (Some(_), _) => Err(Decision::Refuse("unknown_stream")),
+        (Some(_), _) => Err(Decision::Refuse(UNKNOWN_STREAM)),
         (None, Some(_)) => Err(Decision::Nothing("it is cancelled already")),
         (None, None) => {
             let (at, cause) = (draft.context.now, draft.cause);

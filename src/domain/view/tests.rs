@@ -259,6 +259,30 @@ fn phases_to_come_are_shown_by_their_goals() {
 }
 
 #[test]
+fn what_is_kept_shows_who_did_it_and_when_in_the_phase_it_is_kept_from() {
+    let events = project_events();
+    let from = SubtaskId { phase: 1, ordinal: 0 };
+    let kept = phase::Event::Kept { at: at(20), subtasks: vec![phase::Kept { ordinal: 0, from, bytes: 4 }] };
+    let done = vec![sent(&[(0, 1)]), failed(0, 1, AGAIN), sent(&[(0, 2)]), completed(0, 2)];
+    let (former, latter) = ([opening(), done].concat(), [opening(), vec![kept]].concat());
+    assert_eq!(Vec::from_iter(kept_from(&latter)), [1]);
+    let show = |phases: &[(u32, Vec<phase::Event>)]| {
+        let view = ProjectView::fold(ProjectId(Uuid::nil()), &events, phases);
+        view.subtasks().find(|subtask| subtask.kept_from == Some(from)).cloned().expect("it is kept")
+    };
+    let shown = show(&[(1, former), (2, latter.clone())]);
+    assert_eq!((shown.status, shown.attempts, shown.error), (SubtaskStatus::Completed, 2, None));
+    assert_eq!(
+        (shown.agent_id.as_deref(), shown.started_at, shown.finished_at),
+        (Some("executor-0"), Some(at(2)), Some(at(3)))
+    );
+    let log: Vec<_> = shown.attempt_log.iter().map(|attempt| (attempt.attempt, attempt.kind)).collect();
+    assert_eq!(log, [(1, Some(FailureKind::Transient)), (2, None)]);
+    // Where that stream is gone nothing is made up.
+    assert_eq!(show(&[(2, latter)]).attempts, 0);
+}
+
+#[test]
 fn a_project_that_nobody_knows_is_idle_and_empty() {
     let view = ProjectView::fold(ProjectId(Uuid::nil()), &[], &[(1, opening())]);
     assert_eq!((view.status, view.phases.len(), view.submitted_at), (Status::Idle, 0, None));

@@ -242,7 +242,8 @@ impl CoordinatorRole {
             return Err(gone(MessageId(stream.project().0)));
         };
         let address = Address::phase_alarm(alarm.tier.tier(), opened.partition);
-        let content = Content::Alarm(Alarm { stream, number, not_before: alarm.not_before });
+        let content =
+            Content::Alarm(Alarm { stream, number, not_before: alarm.not_before, store_id: Some(self.world.store_id) });
         Ok((address, content, alarm.cause, None))
     }
 }

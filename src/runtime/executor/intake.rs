@@ -1,6 +1,7 @@
 //! Where commands of one skill come in, as many at once as its prefetch says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -63,28 +64,34 @@ async fn take(
             let (shop, offered, room) = (shop.clone(), channel.offered.clone(), room.clone());
             let publisher = channel.publisher.clone();
             let attempts = shop.attempts.clone();
-            attempts.spawn(async move { attend(&shop, offered, &room, &*publisher, task).await });
+            attempts.spawn(async move {
+                if let Some((task, place)) = admit(&shop, &room, &*publisher, task, None).await {
+                    work(&shop, &offered, task, place).await;
+                }
+            });
         }
     }
     Ok(())
 }
 
-/// Sees one command through: to another executor, or to its answer.
-async fn attend(
+/// A task and its room; none when it went to another executor, or was answered because no room came in time.
+pub(super) async fn admit(
     shop: &Arc<Shop>,
-    offered: OfferedSkill,
     room: &Arc<Semaphore>,
     publisher: &dyn Publisher,
     mut task: Task,
-) {
+    patience: Option<Duration>,
+) -> Option<(Task, Place)> {
     if pass_on(shop, publisher, &mut task).await {
-        return;
+        return None;
     }
-    let place = match place::wait(shop, room, &task, None).await {
-        Ok(place) => place,
-        Err(failure) => return refuse(shop, task, failure).await,
-    };
-    work(shop, &offered, task, place).await;
+    match place::wait(shop, room, &task, patience).await {
+        Ok(place) => Some((task, place)),
+        Err(failure) => {
+            refuse(shop, task, failure).await;
+            None
+        }
+    }
 }
 
 /// Performs a task that has room; a leased one when its owner knows who has it.

@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::attempt::refuse;
-use super::avoid::pass_on;
 use super::channel::Channel;
-use super::intake::work;
-use super::{OfferedSkill, Shop, place};
+use super::intake::{admit, work};
+use super::{OfferedSkill, Shop};
 use crate::runtime::port::Delivery;
 use crate::runtime::supervise::Ended;
 
@@ -69,18 +67,9 @@ async fn take(
 ) -> Result<bool, Ended> {
     let mut is_open = true;
     for delivery in deliveries {
-        for mut task in channel.take(delivery).await? {
+        for task in channel.take(delivery).await? {
             let publisher = channel.publisher.clone();
-            if pass_on(shop, &*publisher, &mut task).await {
-                continue;
-            }
-            let place = match place::wait(shop, room, &task, Some(PATIENCE)).await {
-                Ok(place) => place,
-                Err(failure) => {
-                    refuse(shop, task, failure).await;
-                    continue;
-                }
-            };
+            let Some((task, place)) = admit(shop, room, &*publisher, task, Some(PATIENCE)).await else { continue };
             // Before the ack: with it the broker would send the next.
             if is_open && !shop.room.is_free(room) {
                 is_open = false;

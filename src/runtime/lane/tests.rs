@@ -34,6 +34,7 @@ enum Input {
     Start,
     Dead,
     Refused,
+    Unknown,
 }
 
 const EFFECT: Effect = Effect::Execute { ordinal: 0, attempt: 1 };
@@ -48,6 +49,7 @@ impl Role for Panicking {
         let input = match (&letter.envelope.content, &letter.death) {
             (Content::Recover(_), None) => Input::Start,
             (Content::Recover(_), Some(_)) => Input::Dead,
+            (Content::Alarm(_), _) => Input::Unknown,
             _ => return Err(Unfit::Misdirected("not_for_this_test")),
         };
         let stream = StreamId::Phase(letter.envelope.task_id, 1);
@@ -86,6 +88,9 @@ impl Role for Panicking {
         _: Timestamp,
     ) -> Decision<Caused> {
         assert!(message.input != Input::Refused, "this machine has a bug");
+        if message.input == Input::Unknown {
+            return Decision::Refuse(UNKNOWN_STREAM);
+        }
         if state.contains(&message.cause) || message.input == Input::Dead {
             return Decision::Nothing("it is known");
         }
@@ -204,6 +209,15 @@ fn delivery(exchange: &str, body: bytes::Bytes) -> Delivery {
     }
 }
 
+/// An alarm of a stream that nobody knows.
+fn alarm(store_id: Option<Uuid>) -> bytes::Bytes {
+    let stream = StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1);
+    let alarm = Content::Alarm(Alarm { stream, number: 1, not_before: Timestamp(0), store_id });
+    let to = Address::phase_alarm(Tier::LONGEST, 0);
+    let sent = pen().must_arrive(MessageId(Uuid::nil()), to, stream.project(), alarm, Timestamp(0));
+    sent.expect("small").body
+}
+
 /// A dead letter, as those get it who are told.
 fn as_told(letter: &Outgoing) -> Letter {
     let properties = letter.properties.clone();
@@ -239,11 +253,7 @@ async fn one_that_has_no_message_ends_its_phase_by_the_managers() {
 /// Whoever published it, and by whatever key: it lies there, and set aside again it might come straight back.
 #[tokio::test(start_paused = true)]
 async fn what_came_through_the_exchange_of_the_dead_is_not_set_aside_again() {
-    let stream = StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1);
-    let alarm = Content::Alarm(Alarm { stream, number: 1, not_before: Timestamp(0) });
-    let to = Address::phase_alarm(Tier::LONGEST, 0);
-    let sent = pen().must_arrive(MessageId(Uuid::nil()), to, stream.project(), alarm, Timestamp(0)).expect("small");
-    for body in [sent.body, bytes::Bytes::from_static(b"garbage")] {
+    for body in [alarm(None), bytes::Bytes::from_static(b"garbage")] {
         for key in ["told.0", TOLD_MANAGERS, "project"] {
             let through = |exchange| Delivery { key: key.into(), ..delivery(exchange, body.clone()) };
             assert_eq!(published_for(through("lane.alarms"), false).await.len(), 1, "{key} {body:?}");
@@ -266,4 +276,13 @@ async fn what_somebody_else_may_have_by_now_is_not_decided() {
     assert!(matches!(ended, Err(LaneError::Transport(TransportError::Closed(_)))), "{ended:?}");
     let stored = world.store.load(&[stream]).await.expect("a store");
     assert!(consumer.acked().is_empty() && stored.iter().all(|stored| stored.version == 0), "{stored:?}");
+}
+
+/// Of another store, or of none that is named, it may be this process that is in the wrong place.
+#[tokio::test(start_paused = true)]
+async fn an_alarm_of_a_stream_that_this_store_has_forgotten_is_acked_in_silence() {
+    for (store_id, letters) in [(Some(world().store_id), 0), (Some(Uuid::max()), 1), (None, 1)] {
+        let sent = published_for(delivery("lane.alarms", alarm(store_id)), false).await;
+        assert_eq!(sent.len(), letters, "{store_id:?}");
+    }
 }

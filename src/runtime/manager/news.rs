@@ -2,6 +2,7 @@
 //! alerts.
 
 use super::role::{Heard, ManagerRole};
+use crate::domain::decision::UNKNOWN_STREAM;
 use crate::domain::duration;
 use crate::domain::project::{Event, Input, Project};
 use crate::runtime::port::Outgoing;
@@ -84,7 +85,7 @@ impl ManagerRole {
             | Input::Decide { .. }
             | Input::Recover => {
                 let why = match why? {
-                    "unknown_stream" => "nobody knows the project",
+                    UNKNOWN_STREAM => "nobody knows the project",
                     why => why,
                 };
                 let content = completion(id, state).unwrap_or_else(|| unknown(id, now));

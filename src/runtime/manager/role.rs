@@ -122,7 +122,12 @@ impl Role for ManagerRole {
             Effect::Tell { number } => word(project, state, number).ok_or_else(gone)?,
             Effect::Alarm { number } => {
                 let alarm = state.alarms().numbered(number).ok_or_else(gone)?;
-                let content = Content::Alarm(Alarm { stream, number, not_before: alarm.not_before });
+                let content = Content::Alarm(Alarm {
+                    stream,
+                    number,
+                    not_before: alarm.not_before,
+                    store_id: Some(self.world.store_id),
+                });
                 (Address::project_alarm(alarm.tier.tier()), content, alarm.cause)
             }
             Effect::Execute { .. } | Effect::Report | Effect::Ask { .. } => return Err(gone()),

@@ -9,11 +9,18 @@ pub fn unwritten(error: Error) -> StoreError {
     meaning(&error)
 }
 
+const LOCKED: &str = "another process has it locked";
+
+/// Whether another process has it for a moment.
+pub fn is_lock(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unreachable(why) if why == LOCKED)
+}
+
 pub fn meaning(error: &Error) -> StoreError {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
-            StoreError::Unreachable("another process has it locked".into())
+            StoreError::Unreachable(LOCKED.into())
         }
         Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory | ErrorCode::CannotOpen) => {
             StoreError::Unreachable(text)

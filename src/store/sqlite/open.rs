@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::error::meaning;
+use super::error::{is_lock, meaning};
 use super::{SqliteOptions, Synchronous};
 use crate::runtime::port::StoreError;
 use crate::store::migrations::{SQLITE, Schema, judge, runner, too_old};
@@ -48,12 +48,12 @@ pub fn reader(path: &Path, options: SqliteOptions) -> Result<Connection, StoreEr
 }
 
 /// SQLite waits for another process's write by itself, but not in every state: not while one changes the journal mode,
-/// or mends a file that another left behind.
+/// or mends a file that another left behind. What else is wrong, a full disk say, is not over in a moment.
 fn patiently<T>(options: SqliteOptions, mut open: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let until = Instant::now() + options.busy_timeout;
     loop {
         match open() {
-            Err(StoreError::Unreachable(_)) if Instant::now() < until => std::thread::sleep(BUSY_PAUSE),
+            Err(error) if is_lock(&error) && Instant::now() < until => std::thread::sleep(BUSY_PAUSE),
             opened => return opened,
         }
     }
@@ -162,4 +162,34 @@ fn schema(connection: &Connection, path: &Path) -> Result<Schema, StoreError> {
         _ => connection.query_row(newest, [], |row| row.get(0)).map_err(refused)?,
     };
     judge(found, SQLITE)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Error, ffi};
+
+    use super::*;
+
+    /// How often opening is tried that goes wrong in this way, and what comes of it at last.
+    fn tries(code: std::ffi::c_int) -> (u32, StoreError) {
+        let (mut tries, options) = (0, SqliteOptions { busy_timeout: 3 * BUSY_PAUSE, ..SqliteOptions::default() });
+        let opened = patiently::<()>(options, || {
+            tries += 1;
+            Err(refused(&Error::SqliteFailure(ffi::Error::new(code), None), Path::new("file.db")))
+        });
+        (tries, opened.expect_err("it goes wrong every time"))
+    }
+
+    #[test]
+    fn only_a_lock_is_waited_for() {
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_LOCKED, ffi::SQLITE_BUSY_RECOVERY] {
+            let (tries, error) = tries(code);
+            assert!(tries > 1 && matches!(error, StoreError::Unreachable(_)), "{code}: {tries} tries, {error}");
+        }
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR, ffi::SQLITE_NOMEM, ffi::SQLITE_CANTOPEN, ffi::SQLITE_CORRUPT]
+        {
+            let (tries, error) = tries(code);
+            assert_eq!(tries, 1, "{code}: {error}");
+        }
+    }
 }

@@ -187,7 +187,8 @@ async fn ctrl_c_keeps_what_ran_and_says_how_to_go_on() {
     let done = running.end().await;
     assert_eq!(done.status, Some(130), "{}", done.stderr);
     assert_eq!(done.stdout, "");
-    let command = done.complaint().split("it goes on with: trireme ").nth(1).expect("a command").trim();
+    let command = done.complaint().split("it goes on with: trireme ").nth(1).expect("a command");
+    let command = command.lines().next().expect("a line");
     assert_eq!(command, format!("run --resume {ID} --store sqlite:kept.db --slots 2 --json"));
     let words: Vec<&str> = command.split(' ').collect();
     let resumed = home.run(&words).await;
@@ -256,6 +257,24 @@ async fn what_can_not_be_run_is_refused_before_anything_starts() {
     assert_eq!(resumed.status, Some(2));
     assert_eq!(resumed.stderr, "error: there is no store `none.db`\n");
     assert!(!exists(&home.path("none.db")));
+}
+
+#[tokio::test]
+async fn a_name_and_a_description_are_run_without_a_file() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("books")).expect("a folder");
+    let book = "match = { any = [\"widgets\"] }\n[[goals]]\nname = \"g\"\n[[goals.subtasks]]\nname = \"s\"\n";
+    home.write("books/own.toml", &format!("{book}skill = \"noop\"\n"));
+    let home = home.with("TRIREME_PLAYBOOKS__FOLDER", "books");
+    let words = ["run", "--name", "shop", "--description", "two widgets", "--json"];
+    let view = home.run(&words).await.json();
+    assert_eq!((&view["name"], &view["status"]), (&"shop".into(), &"COMPLETED".into()), "{view}");
+    assert_eq!(view["phases"][0]["goals"][0]["name"], "g");
+
+    home.write("books/own.toml", &format!("{book}skill = \"elsewhere\"\n"));
+    let refused = home.run(&words[..5]).await;
+    let complaint = "error: `--description`: goal `g`: subtask `s`: skill `elsewhere` is external";
+    assert!(refused.complaint().starts_with(complaint), "{}", refused.stderr);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{place, place_with, recorded, stands};
 use crate::place::{Place, Shared, Worker, on_every_broker};
-use crate::status::has_ended;
+use crate::status::{has_ended, subtasks};
 
 /// `fragile` fails as often as the file says; everything else works. Each says that it ran.
 pub const WORK: &str = r#"
@@ -44,8 +44,13 @@ pub fn ran(place: &Place) -> [usize; 5] {
     NAMES.map(|name| ran.iter().filter(|other| *other == name).count())
 }
 
-/// Every one of them is completed.
+/// Every one of them is completed, and says who did it and when, also what is kept from an earlier phase.
 pub fn all_completed(status: &serde_json::Value) {
+    for subtask in subtasks(status) {
+        let is_told = ["agent_id", "started_at", "finished_at"].iter().all(|&key| subtask[key].is_string());
+        let attempts = subtask["attempt_log"].as_array().expect("a list").len();
+        assert!(is_told && attempts > 0 && subtask["attempts"] == attempts, "{subtask}");
+    }
     assert_eq!(
         (&status["status"], stands(status)),
         (&"COMPLETED".into(), NAMES.map(|name| (name, "COMPLETED")).into())
