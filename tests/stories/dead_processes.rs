@@ -102,6 +102,12 @@ async fn shown_redriven_and_dropped(place: Place) {
         publish(&transport, Address::results("p.0"), alarm(id)).await;
     }
     let letters = wait_for_letters(&place, 4);
+    // Its project has heard of it, and goes on by itself.
+    let (status, _, error) = run(&place, &["dead", "redrive", "--skill", "noop"]);
+    assert!(status == 1 && error.contains("stays: its project is open (BUSY)"), "{status}: {error}");
+    let project = id.as_str().expect("an id");
+    assert_eq!(run(&place, &["cancel", project]).0, 0);
+    assert_eq!(run(&place, &["watch", project]).0, 1, "it was cancelled");
     drop(workers);
 
     // The command says whose it was and what killed it.

@@ -102,7 +102,7 @@ async fn act(
         Command::Drop(DropArguments { yes, .. }) => drop_all(&mut letters, yes, output).await,
         Command::Redrive(arguments) => {
             let redriver = Redriver::connect(transport, namespace.clone(), Arc::new(SystemClock)).await?;
-            redrive::run(arguments, &mut letters, &redriver, output).await
+            redrive::run(arguments, &mut letters, &redriver, settings, output).await
         }
     }
 }

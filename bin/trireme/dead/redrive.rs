@@ -1,16 +1,21 @@
 //! `trireme dead redrive`: letters on their way again, one after the other.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use trireme::config::Settings;
 use trireme::domain::bad_input::quote;
-use trireme::runtime::dead::{DeadLetter, DeadLetters, NotRedriven, OnItsWay, Redriven, Redriver};
-use trireme::runtime::port::TransportError;
+use trireme::runtime::dead::{DeadLetter, DeadLetters, NotRedriven, OnItsWay, Redriven, Redriver, retried};
+use trireme::runtime::port::{Store, TransportError};
+use trireme::runtime::reader;
+use trireme::wire::SubtaskStatus;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::reading;
 use crate::show::count;
 
 /// The letters a second that can be asked for: more than a broker confirms one by one, and one in a quarter of an hour.
@@ -23,7 +28,8 @@ const LISTED_MAX: usize = 1_000;
 #[derive(clap::Args)]
 #[command(after_help = "\
 A letter goes when the broker has confirmed what was sent for it. One that nobody takes stays where it is, and the exit \
-status is 1. What could not be handled once may come straight back: nothing is changed in it.")]
+status is 1. So does the command of a subtask that was completed, or whose project is open: that goes on by itself. What \
+could not be handled once may come straight back: nothing is changed in it.")]
 pub struct Arguments {
     #[command(flatten)]
     which: Which,
@@ -58,10 +64,13 @@ pub async fn run(
     arguments: Arguments,
     letters: &mut DeadLetters,
     redriver: &Redriver,
+    settings: &Settings,
     output: &Output,
 ) -> Result<Status, Failure> {
     let mut work = Work {
         redriver,
+        settings,
+        store: None,
         output,
         pace: arguments.rate.map(pace),
         on_their_way: VecDeque::new(),
@@ -96,6 +105,9 @@ pub async fn run(
 
 struct Work<'a> {
     redriver: &'a Redriver,
+    settings: &'a Settings,
+    /// Opened for the first command: nothing else needs it.
+    store: Option<Arc<dyn Store>>,
     output: &'a Output,
     pace: Option<Interval>,
     on_their_way: VecDeque<OnItsWay>,
@@ -154,12 +166,44 @@ impl Work<'_> {
 
     /// Sends a letter, and waits for others when many are on their way. At a pace there is time to wait for each.
     async fn redrive(&mut self, letters: &DeadLetters, letter: DeadLetter) -> Result<(), Failure> {
+        if let Some(why) = self.pointless(&letter).await? {
+            self.refused(&letter, &NotRedriven::Pointless(why));
+            return Ok(());
+        }
         if let Some(pace) = &mut self.pace {
             pace.tick().await;
         }
         let sent = self.redriver.send(letter).await.map_err(|error| self.broken(error))?;
         self.on_their_way.push_back(sent);
         self.arrive(letters, if self.pace.is_some() { 0 } else { ON_THEIR_WAY_MAX }).await
+    }
+
+    /// Why nothing would come of retrying what a dead command was for. What is open goes on by itself, and what was
+    /// completed would be done once more.
+    async fn pointless(&mut self, letter: &DeadLetter) -> Result<Option<String>, Failure> {
+        let Some(subtasks) = retried(letter) else { return Ok(None) };
+        let store = match &self.store {
+            Some(store) => store,
+            None => self.store.insert(reading::open(self.settings).await?),
+        };
+        for (id, subtask) in subtasks {
+            let why = match reader::project(&**store, id, false).await? {
+                None => Some("the store knows no such project".to_owned()),
+                Some(view) if !view.status.is_ended() => Some(format!("its project is open ({})", view.status)),
+                Some(view) => {
+                    let found = view.subtasks().find(|known| known.id == subtask);
+                    match found.map(|known| known.status) {
+                        None => Some(format!("subtask {subtask} is of an earlier run")),
+                        Some(SubtaskStatus::Completed) => Some(format!("subtask {subtask} was completed")),
+                        Some(_) => None,
+                    }
+                }
+            };
+            if let Some(why) = why {
+                return Ok(Some(format!("{why}; project {id}")));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits until no more than `most` are on their way.

@@ -10,7 +10,7 @@ mod redrive;
 
 pub use letter::{DeadLetter, Facts};
 pub use named::{Named, NotFound};
-pub use redrive::{NotRedriven, OnItsWay, Redriven, Redriver};
+pub use redrive::{NotRedriven, OnItsWay, Redriven, Redriver, retried};
 
 use super::port::{Browser, Transport, TransportError};
 use crate::wire::address::{Namespace, Queue};

@@ -52,6 +52,8 @@ pub enum NotRedriven {
     Full,
     #[error("the broker did not confirm it")]
     Unconfirmed,
+    #[error("{0}")]
+    Pointless(String),
     #[error("the retry can not be written: {0}")]
     Unsendable(#[from] EncodeError),
 }
@@ -154,6 +156,11 @@ impl OnItsWay {
         }
         Ok((letter, outcome))
     }
+}
+
+/// What is retried for a letter: the subtasks of its commands, when it has nothing else in it.
+pub fn retried(letter: &DeadLetter) -> Option<Vec<(ProjectId, SubtaskId)>> {
+    Some(commands(letter)?.into_iter().map(|(envelope, subtask)| (envelope.task_id, subtask)).collect())
 }
 
 /// The commands of a letter that has nothing else in it.
