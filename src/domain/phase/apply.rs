@@ -76,7 +76,7 @@ impl Phase {
                     self.due.remove(&(until, *ordinal));
                 }
                 if let Some(question) = self.questions.get_mut(ordinal) {
-                    question.cause = *cause;
+                    (question.cause, question.version) = (*cause, self.version);
                 }
             }
             Event::Decided { ordinal, answer, .. } => self.answer(*ordinal, *answer),
@@ -261,7 +261,7 @@ impl Phase {
     fn question(&mut self, ordinal: u32, cause: MessageId) {
         self.set_status(ordinal, SubtaskStatus::Waiting);
         let attempt = self.subtasks[ordinal as usize].attempt;
-        self.questions.insert(ordinal, Question { cause, attempt });
+        self.questions.insert(ordinal, Question { cause, attempt, version: self.version });
     }
 
     fn answer(&mut self, ordinal: u32, answer: Answered) {

@@ -14,7 +14,7 @@ use crate::domain::ready::Ready;
 use crate::wire::{AgentId, Counts, FailureKind, MessageId, Policy, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// The format of a stored [`Phase`]; snapshots of another are ignored.
-pub const SNAPSHOT_FORMAT: u32 = 3;
+pub const SNAPSHOT_FORMAT: u32 = 4;
 /// So many agents are named to be avoided.
 const AVOIDED_MAX: usize = 8;
 
@@ -126,6 +126,8 @@ impl Flight {
 pub struct Question {
     pub cause: MessageId,
     pub attempt: u32,
+    /// The phase's version when it was asked, the last time.
+    pub version: u64,
 }
 
 /// A command that is not wanted any more.
@@ -282,6 +284,11 @@ impl Phase {
 
     pub fn is_paused(&self) -> bool {
         self.paused.is_some()
+    }
+
+    /// Whether a person has cancelled this subtask, whatever has become of it since.
+    pub fn is_cancelled_by_hand(&self, ordinal: u32) -> bool {
+        self.by_hand.contains(&ordinal)
     }
 
     pub fn policy(&self) -> Policy {

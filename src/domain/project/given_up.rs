@@ -49,7 +49,7 @@ fn go_on_without(draft: &mut Draft<'_>, phase: u32, error: String) {
         OnFailure::Replan => replan(draft, phase, &Dossier::default(), error),
         OnFailure::Ask => {
             // A question of the manager's own: it has the id of what made it ask.
-            draft.record(Event::Asked { at, question: draft.cause, phase, subtask: None, error });
+            draft.record(Event::Asked { at, question: draft.cause, phase, subtask: None, error, asking: None });
             set_alarm(draft, false);
         }
     }

@@ -155,6 +155,18 @@ fn a_question_of_another_attempt_is_another_question() {
 }
 
 #[test]
+fn of_two_questions_about_a_subtask_the_newer_has_the_higher_version() {
+    let asked = |bench: &Bench| bench.phase.questions()[&0].version;
+    let (mut bench, _) = asking();
+    let first = asked(&bench);
+    bench.give(Input::Recover);
+    let second = asked(&bench);
+    bench.word(Word::CancelSubtask { ordinal: 0, reason: None });
+    assert!(first < second && second < asked(&bench), "{first} {second} {}", asked(&bench));
+    assert!(bench.phase.is_cancelled_by_hand(0) && !bench.phase.is_cancelled_by_hand(2));
+}
+
+#[test]
 fn a_refused_question_is_asked_again_by_the_alarm() {
     let (mut bench, question) = asking();
     let refused = Refusal { effect: Effect::Ask { ordinal: 0, attempt: 1 }, id: question, why: Why::Returned };
