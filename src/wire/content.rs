@@ -195,7 +195,7 @@ pub struct Former {
     /// A subtask of it that is done again all the same, with everything that depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redo: Option<u32>,
-    /// What was cancelled in it stays cancelled.
+    /// What a person has cancelled in it stays cancelled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed_only: bool,
 }

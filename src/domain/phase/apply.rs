@@ -267,6 +267,7 @@ impl Phase {
     fn answer(&mut self, ordinal: u32, answer: Answered) {
         match answer {
             Answered::Retry => {
+                self.by_hand.remove(&ordinal);
                 self.take_its_turn(ordinal);
                 let subtask = &mut self.subtasks[ordinal as usize];
                 (subtask.failures, subtask.crashes, subtask.postponed) = (0, 0, 0);

@@ -58,7 +58,7 @@ pub struct Phase {
     pub(super) failed_count: u32,
     /// Where results are that were made in another phase.
     pub(super) kept: BTreeMap<u32, SubtaskId>,
-    /// What a person has cancelled, one by one.
+    /// What a person has cancelled, one by one, and has not wanted again since.
     pub(super) by_hand: BTreeSet<u32>,
     /// Commands that were given up and may be run all the same.
     pub(super) unwanted: BTreeMap<MessageId, Unwanted>,
@@ -286,7 +286,7 @@ impl Phase {
         self.paused.is_some()
     }
 
-    /// Whether a person has cancelled this subtask, whatever has become of it since.
+    /// Whether a person has cancelled this subtask, and has not said since that it is to be tried again.
     pub fn is_cancelled_by_hand(&self, ordinal: u32) -> bool {
         self.by_hand.contains(&ordinal)
     }

@@ -55,9 +55,9 @@ fn go_on_without(draft: &mut Draft<'_>, phase: u32, error: String) {
     }
 }
 
-/// Somebody has said that it is to be tried again.
+/// Somebody has said that it is to be tried again: not what he, or another, had cancelled in it.
 pub(super) fn try_again(draft: &mut Draft<'_>, phase: u32) {
-    add_phase(draft, phase, Added::Decided, None, false);
+    add_phase(draft, phase, Added::Decided, None, true);
     go_on(draft);
 }
 

@@ -98,7 +98,8 @@ pub(super) fn replan(draft: &mut Draft<'_>, phase: u32, dossier: &Dossier, error
             for (replaces, goal) in replacements {
                 draft.record(Event::GoalReplanned { at, replaces, goal });
             }
-            add_phase(draft, phase, Added::Replan, None, false);
+            // What a person has cancelled is not started again, however it is planned.
+            add_phase(draft, phase, Added::Replan, None, true);
             go_on(draft);
         }
     }

@@ -60,7 +60,7 @@ fn a_phase_that_was_given_up_is_asked_about_by_the_project_itself() {
     let again = bench.give(decide_on(70, Answer::Retry));
     assert_eq!(again.effects, [Effect::StartPhase { phase: 3 }]);
     let former = bench.project.phase(3).expect("it").former.expect("a former");
-    assert_eq!((former.phase, former.redo, former.failed_only), (1, None, false));
+    assert_eq!((former.phase, former.redo, former.failed_only), (1, None, true), "what was cancelled stays so");
     bench.complete(3);
     bench.complete(2);
     assert_eq!(bench.ended(), (Status::Completed, None));
