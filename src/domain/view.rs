@@ -125,7 +125,7 @@ impl ProjectView {
             .phases()
             .iter()
             .map(|known| match phases.iter().find(|(number, events)| *number == known.number && !events.is_empty()) {
-                Some((number, events)) => PhaseView::fold(*number, events).known_as(known),
+                Some((number, events)) => PhaseView::known_as(known, *number, events),
                 None => PhaseView::to_come(&state, known),
             })
             .collect();
@@ -163,21 +163,31 @@ impl PhaseView {
     }
 
     /// What its project has given up is over, whatever its own stream says.
-    fn known_as(self, known: &project::PhaseState) -> Self {
-        match known.status.is_ended() && !self.status.is_ended() {
-            true => Self { status: known.status, error: known.error.clone(), ..self },
-            false => self,
+    fn known_as(known: &project::PhaseState, number: u32, events: &[phase::Event]) -> Self {
+        let is_over = known.status.is_ended();
+        let view = Self::fold_until(number, events, is_over);
+        match is_over && !view.status.is_ended() {
+            true => Self { status: known.status, error: known.error.clone(), ..view },
+            false => view,
         }
     }
 
     /// Folds a phase's stream.
     pub fn fold(number: u32, events: &[phase::Event]) -> Self {
+        Self::fold_until(number, events, false)
+    }
+
+    /// The same; where the phase is over nothing waits in it.
+    fn fold_until(number: u32, events: &[phase::Event], is_over: bool) -> Self {
         let mut state = phase::Phase::default();
         let mut logs: Vec<Vec<AttemptView>> = Vec::new();
         for event in events {
             state.apply(event);
             logs.resize_with(state.counts().total as usize, Vec::new);
             log(&mut logs, event);
+        }
+        if is_over || state.ended().is_some() {
+            state.lay_down();
         }
         let mut goals: Vec<GoalView> = state.opened().map_or_else(Vec::new, |opened| {
             let goal = |name: &String| GoalView { name: name.clone(), status: Status::Idle, subtasks: Vec::new() };

@@ -19,14 +19,15 @@ const OTHER_PROJECTS: [&str; 2] =
 /// One that was asked three times about one subtask: by a phase that did not say when, before a cancel, and after it.
 const ASKED_AGAIN: &str = include_str!("histories/project-4.jsonl");
 const PHASES: [&str; 2] = [include_str!("histories/phase-1.jsonl"), include_str!("histories/phase-2.jsonl")];
-/// Phases of other projects: retries and leases, words and questions, one that failed, the one in its place, and one that
-/// came to nothing.
-const OTHERS: [&str; 5] = [
+/// Phases of other projects: retries and leases, words and questions, one that failed, the one in its place, one that came
+/// to nothing, and one that laid down what was left when it failed.
+const OTHERS: [&str; 6] = [
     include_str!("histories/retries.jsonl"),
     include_str!("histories/words.jsonl"),
     include_str!("histories/failed.jsonl"),
     include_str!("histories/renewed.jsonl"),
     include_str!("histories/handed-on.jsonl"),
+    include_str!("histories/laid-down.jsonl"),
 ];
 const VIEW: &str = include_str!("histories/view.json");
 

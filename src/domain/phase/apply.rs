@@ -111,7 +111,10 @@ impl Phase {
                 self.unwanted.remove(command);
             }
             Event::AlarmSet { alarm, .. } => self.alarms.set(*alarm),
-            Event::Ended { at, cause, status, error } => {
+            Event::Ended { at, cause, status, error, laid_down } => {
+                if *laid_down {
+                    self.lay_down();
+                }
                 let error = error.clone();
                 self.ended = Some(Ended { at: *at, cause: *cause, status: *status, error });
             }
