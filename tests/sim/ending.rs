@@ -37,8 +37,7 @@ pub fn endings(planned: &PlannedProject, said: Said, is_excused: bool) -> Vec<St
     let (doom, on_failure) = (&planned.doom, planned.policy.on_failure);
     let has_deadline = planned.request.deadline_ms.is_some();
     let mut endings = vec![by_plan(planned)];
-    // Of a run that its deadline ended the phase is cancelled, and stays so when only what failed is run again.
-    if said.cancel || has_deadline && said.retry_failed {
+    if said.cancel {
         endings.push(Cancelled);
     }
     if has_deadline || is_excused || said.fail {

@@ -227,3 +227,28 @@ fn what_a_person_has_cancelled_is_not_planned_anew() {
     assert_eq!(reported(1, 1, "finish").current(), Some(3));
     assert_eq!(reported(1, 3, "cancel").current(), Some(3));
 }
+
+#[test]
+fn what_a_deadline_has_stopped_counts_as_failed() {
+    let failed_only = || Input::Retry(Retry { failed_only: true, ..retry() });
+    let mut bench = Bench::new();
+    bench.give(request_with(|request| {
+        request.request.deadline_ms = Some(60_000);
+        request.plan = Ok(goals(&[1, 2]));
+    }));
+    bench.now = NOON.plus_ms(60_000);
+    bench.alarm();
+    let closed = Counts { total: 2, completed: 1, cancelled: 1, ..Counts::default() };
+    bench.give(Input::Report(PhaseReport { counts: closed, ..report_of(1, Status::Cancelled) }));
+    assert_eq!(bench.ended(), (Status::Error, Some("the deadline of 1m passed")));
+    bench.give(failed_only());
+    assert_eq!((numbers(&bench), bench.current()), (vec![3, 2], Some(3)));
+    assert!(bench.project.phase(3).expect("it").former.expect("a former").failed_only, "but for what was cancelled");
+    // A person ends the second run: that is no failure.
+    bench.give(cancel());
+    let closed = Counts { total: 2, completed: 1, cancelled: 1, ..Counts::default() };
+    let cancelled = PhaseReport { run: 2, counts: closed, ..report_of(3, Status::Cancelled) };
+    bench.give(Input::Report(cancelled));
+    bench.give(failed_only());
+    assert_eq!((bench.ended().0, bench.project.run()), (Status::Cancelled, 3), "it ends as it was");
+}
