@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::expand::Spec;
 use super::{phase, project};
-use crate::wire::{Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskStatus, Timestamp};
+use crate::wire::{
+    Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskPlan, SubtaskStatus, Timestamp,
+};
 
 /// A project, whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,6 +66,28 @@ pub struct PhaseView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub goals: Vec<GoalView>,
+    /// What its goals say of their subtasks, as long as it has not begun.
+    #[serde(skip)]
+    pub to_come: Vec<ToCome>,
+}
+
+/// A subtask of the plan, or its copies, in a phase that has not begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToCome {
+    pub name: String,
+    /// How many copies there will be; they are numbered then.
+    pub repeat: Option<u32>,
+}
+
+impl ToCome {
+    /// Whether it, or one of its copies, will have this name.
+    pub fn is_called(&self, name: &str) -> bool {
+        let copy = || name.strip_prefix(&*self.name)?.strip_prefix(' ')?.parse::<u32>().ok();
+        match self.repeat {
+            None => self.name == name,
+            Some(copies) => self.name == name || copy().is_some_and(|copy| (1..=copies).contains(&copy)),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -151,6 +175,7 @@ impl ProjectView {
 impl PhaseView {
     /// A phase that no coordinator has taken yet.
     fn to_come(project: &project::Project, phase: &project::PhaseState) -> Self {
+        let to_come = |planned: &SubtaskPlan| ToCome { name: planned.name.clone(), repeat: planned.repeat };
         let goal = |name: &str| GoalView { name: name.to_owned(), status: phase.status, subtasks: Vec::new() };
         Self {
             phase: phase.number,
@@ -159,6 +184,11 @@ impl PhaseView {
             counts: phase.counts,
             error: phase.error.clone(),
             goals: project.goals_of(phase).map(|planned| goal(&planned.goal_name)).collect(),
+            to_come: project
+                .goals_of(phase)
+                .flat_map(|planned| planned.subtasks.iter().flatten())
+                .map(to_come)
+                .collect(),
         }
     }
 
@@ -209,6 +239,7 @@ impl PhaseView {
             counts: state.counts(),
             error: state.ended().and_then(|ended| ended.error.clone()),
             goals,
+            to_come: Vec::new(),
         }
     }
 }

@@ -161,6 +161,10 @@ async fn one_subtask_is_cancelled_and_the_rest_follows_the_policy() {
     gate.began().await;
     assert!(refused(&home, &["cancel", ID, "--subtask", "heldd"]).await.contains("did you mean `held`?"));
     assert!(refused(&home, &["cancel", ID, "--subtask", "9.9"]).await.contains("has no subtask `9.9`"));
+    for later in ["last", "2.0"] {
+        let complaint = refused(&home, &["cancel", ID, "--subtask", later]).await;
+        assert!(complaint.contains(&format!("subtask `{later}` is of phase 2, which has not begun")), "{complaint}");
+    }
     assert_eq!(effect(&home, &["cancel", ID, "--subtask", "held"]).await, "cancelled");
     gate.let_one_end().await;
     let done = running.end().await;
