@@ -187,6 +187,12 @@ async fn a_project_that_asks_waits_for_the_answer() {
     assert!(asked.contains(&format!("`trireme decide {ID} --retry | --skip | --fail`")), "{asked}");
     let view = status(&home).await;
     assert_eq!((&view["status"], &view["waiting_for"][0]["name"]), (&"WAITING".into(), &"fails".into()));
+    // In one process nobody could answer it.
+    let resumed = refused(&home, &["run", "--resume", ID, "--store", "sqlite:trireme.db"]).await;
+    assert!(
+        resumed.contains(&format!("project `{ID}`: `on_failure` is `ask`, and nobody can answer here")),
+        "{resumed}"
+    );
     let usage = home.run(&["decide", ID]).await;
     assert_eq!(usage.status, Some(2), "{}", usage.stderr);
     assert!(refused(&home, &["decide", ID, "--skip", "--subtask", "beside"]).await.contains("asks nothing about"));
