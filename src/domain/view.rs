@@ -101,6 +101,7 @@ pub struct GoalView {
 pub struct SubtaskView {
     pub id: SubtaskId,
     pub name: String,
+    /// The one that was planned; the log says where an attempt ran on another.
     pub skill: String,
     pub status: SubtaskStatus,
     /// How often it was handed out.
@@ -129,6 +130,9 @@ pub struct SubtaskView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AttemptView {
     pub attempt: u32,
+    /// The skill that it ran on, where that is not the subtask's own: its fallback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skill: Option<String>,
     /// When it was handed to its skill's queue, as long as it has not ended.
     #[serde(skip)]
     pub handed_over_at: Option<Timestamp>,
@@ -214,7 +218,7 @@ impl PhaseView {
         for event in events {
             state.apply(event);
             logs.resize_with(state.counts().total as usize, Vec::new);
-            log(&mut logs, event);
+            log(&mut logs, event, &state);
         }
         if is_over || state.ended().is_some() {
             state.lay_down();
@@ -252,7 +256,7 @@ impl SubtaskView {
         Self {
             id: SubtaskId { phase, ordinal },
             name: spec.name_of(ordinal),
-            skill: known.map_or(&*spec.skill, |_| state.terms(ordinal).skill).to_owned(),
+            skill: spec.skill.clone(),
             status: known.map_or(SubtaskStatus::Idle, |subtask| subtask.status),
             attempts: known.map_or(0, |subtask| subtask.attempt),
             next_attempt_at: state.waits_until(ordinal),
@@ -269,12 +273,14 @@ impl SubtaskView {
     }
 }
 
-/// Writes down what an event says of attempts.
-fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
+/// Writes down what an event says of attempts. `state` is that of after it.
+fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event, state: &phase::Phase) {
     let mut ended = |ordinal: u32, view: AttemptView| {
         if let Some(log) = logs.get_mut(ordinal as usize) {
-            log.retain(|attempt| attempt.attempt != view.attempt);
-            log.push(view);
+            // Its skill is known since it was dispatched.
+            let known = log.iter().position(|attempt| attempt.attempt == view.attempt).map(|at| log.remove(at));
+            let skill = known.and_then(|known| known.skill).or(view.skill);
+            log.push(AttemptView { skill, ..view });
         }
     };
     match event {
@@ -284,6 +290,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                     ordinal,
                     AttemptView {
                         attempt,
+                        skill: state.other_skill(ordinal).map(Into::into),
                         handed_over_at: Some(*at),
                         agent_id: None,
                         kind: None,
@@ -299,6 +306,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    skill: None,
                     handed_over_at: None,
                     agent_id: Some(agent.clone()),
                     kind: None,
@@ -313,6 +321,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    skill: None,
                     handed_over_at: None,
                     agent_id: agent.clone(),
                     kind: Some(*kind),
@@ -327,6 +336,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    skill: None,
                     handed_over_at: None,
                     agent_id: None,
                     kind: None,
@@ -341,6 +351,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    skill: None,
                     handed_over_at: Some(*at),
                     agent_id: Some(agent.clone()),
                     kind: None,

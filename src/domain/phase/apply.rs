@@ -59,6 +59,7 @@ impl Phase {
             Event::Failed { at, ordinal, attempt, agent, kind, error, outcome, .. } => {
                 let attempt = FailedAttempt {
                     attempt: *attempt,
+                    skill: self.other_skill(*ordinal).map(Into::into),
                     agent_id: agent.clone(),
                     kind: *kind,
                     error: error[..error.floor_char_boundary(ERROR_BYTES_MAX)].to_owned(),

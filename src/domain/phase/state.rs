@@ -263,6 +263,11 @@ impl Phase {
         self.spec(ordinal).terms(self.subtasks[ordinal as usize].fell_back)
     }
 
+    /// The skill of its next attempt, or the current one, where that is not its own: its fallback's.
+    pub fn other_skill(&self, ordinal: u32) -> Option<&str> {
+        Some(self.terms(ordinal).skill).filter(|skill| *skill != self.spec(ordinal).skill)
+    }
+
     /// When a subtask that waits for a time may go on.
     pub fn waits_until(&self, ordinal: u32) -> Option<Timestamp> {
         self.waits.get(&ordinal).copied()
