@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use trireme::config::Settings;
 use trireme::domain::bad_input::quote;
 use trireme::domain::nearest;
-use trireme::domain::view::{ProjectView, SubtaskView};
+use trireme::domain::view::{PhaseView, ProjectView, SubtaskView};
 use trireme::runtime::port::{Store, StoreError};
 use trireme::runtime::reader::{self, Listed};
 use trireme::store;
-use trireme::wire::{ProjectId, SubtaskId};
+use trireme::wire::{ProjectId, Status as ProjectStatus, SubtaskId};
 
 use crate::failure::Failure;
 
@@ -112,6 +112,10 @@ pub fn subtask<'a>(view: &'a ProjectView, named: &str) -> Result<&'a SubtaskView
         (Some(subtask), Some(_)) if Some(subtask.id) == id => Ok(subtask),
         (Some(first), Some(second)) => Err(Failure::usage(format!("two subtasks have the name {}", quote(named)))
             .hint(format!("name it by its id: `{}` or `{}`", first.id, second.id))),
+        (None, _) if let Some(phase) = to_come(view, named, id) => {
+            Err(Failure::usage(format!("subtask {} is of phase {phase}, which has not begun", quote(named)))
+                .hint(format!("`trireme status {}` shows how far it is", view.project_id)))
+        }
         (None, _) => {
             let failure = Failure::usage(format!("the project has no subtask {}", quote(named)));
             let names: Vec<&str> = view.subtasks().map(|subtask| subtask.name.as_str()).collect();
@@ -121,4 +125,13 @@ pub fn subtask<'a>(view: &'a ProjectView, named: &str) -> Result<&'a SubtaskView
             })
         }
     }
+}
+
+/// The phase that has not begun which will have this subtask: by its name in the plan, or by the phase in its id.
+fn to_come(view: &ProjectView, named: &str, id: Option<SubtaskId>) -> Option<u32> {
+    let is_its = |phase: &&PhaseView| {
+        let is_by_id = id.is_some_and(|id| id.phase == phase.phase) && phase.status == ProjectStatus::Idle;
+        is_by_id || phase.to_come.iter().any(|subtask| subtask.is_called(named))
+    };
+    view.phases.iter().find(is_its).map(|phase| phase.phase)
 }

@@ -32,6 +32,7 @@ pub struct FailedSubtask {
     pub subtask_id: SubtaskId,
     pub name: String,
     pub goal_name: String,
+    /// The one that was planned.
     pub skill: String,
     pub attempts: Vec<FailedAttempt>,
 }
@@ -40,6 +41,9 @@ pub struct FailedSubtask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedAttempt {
     pub attempt: u32,
+    /// What it ran on, where that is not the subtask's own skill: its fallback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skill: Option<String>,
     #[serde(default)]
     pub agent_id: Option<String>,
     pub kind: FailureKind,

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::expand::Spec;
 use super::{phase, project};
-use crate::wire::{Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskStatus, Timestamp};
+use crate::wire::{
+    Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskPlan, SubtaskStatus, Timestamp,
+};
 
 /// A project, whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -66,6 +68,28 @@ pub struct PhaseView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub goals: Vec<GoalView>,
+    /// What its goals say of their subtasks, as long as it has not begun.
+    #[serde(skip)]
+    pub to_come: Vec<ToCome>,
+}
+
+/// A subtask of the plan, or its copies, in a phase that has not begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToCome {
+    pub name: String,
+    /// How many copies there will be; they are numbered then.
+    pub repeat: Option<u32>,
+}
+
+impl ToCome {
+    /// Whether it, or one of its copies, will have this name.
+    pub fn is_called(&self, name: &str) -> bool {
+        let copy = || name.strip_prefix(&*self.name)?.strip_prefix(' ')?.parse::<u32>().ok();
+        match self.repeat {
+            None => self.name == name,
+            Some(copies) => self.name == name || copy().is_some_and(|copy| (1..=copies).contains(&copy)),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -79,6 +103,7 @@ pub struct GoalView {
 pub struct SubtaskView {
     pub id: SubtaskId,
     pub name: String,
+    /// The one that was planned; the log says where an attempt ran on another.
     pub skill: String,
     pub status: SubtaskStatus,
     /// How often it was handed out.
@@ -107,6 +132,9 @@ pub struct SubtaskView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AttemptView {
     pub attempt: u32,
+    /// The skill that it ran on, where that is not the subtask's own: its fallback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skill: Option<String>,
     /// When it was handed to its skill's queue, as long as it has not ended.
     #[serde(skip)]
     pub handed_over_at: Option<Timestamp>,
@@ -127,7 +155,7 @@ impl ProjectView {
             .phases()
             .iter()
             .map(|known| match phases.iter().find(|(number, events)| *number == known.number && !events.is_empty()) {
-                Some((number, events)) => PhaseView::fold(*number, events).known_as(known),
+                Some((number, events)) => PhaseView::known_as(known, *number, events),
                 None => PhaseView::to_come(&state, known),
             })
             .collect();
@@ -154,6 +182,7 @@ impl ProjectView {
 impl PhaseView {
     /// A phase that no coordinator has taken yet.
     fn to_come(project: &project::Project, phase: &project::PhaseState) -> Self {
+        let to_come = |planned: &SubtaskPlan| ToCome { name: planned.name.clone(), repeat: planned.repeat };
         let goal = |name: &str| GoalView { name: name.to_owned(), status: phase.status, subtasks: Vec::new() };
         Self {
             phase: phase.number,
@@ -162,25 +191,40 @@ impl PhaseView {
             counts: phase.counts,
             error: phase.error.clone(),
             goals: project.goals_of(phase).map(|planned| goal(&planned.goal_name)).collect(),
+            to_come: project
+                .goals_of(phase)
+                .flat_map(|planned| planned.subtasks.iter().flatten())
+                .map(to_come)
+                .collect(),
         }
     }
 
     /// What its project has given up is over, whatever its own stream says.
-    fn known_as(self, known: &project::PhaseState) -> Self {
-        match known.status.is_ended() && !self.status.is_ended() {
-            true => Self { status: known.status, error: known.error.clone(), ..self },
-            false => self,
+    fn known_as(known: &project::PhaseState, number: u32, events: &[phase::Event]) -> Self {
+        let is_over = known.status.is_ended();
+        let view = Self::fold_until(number, events, is_over);
+        match is_over && !view.status.is_ended() {
+            true => Self { status: known.status, error: known.error.clone(), ..view },
+            false => view,
         }
     }
 
     /// Folds a phase's stream.
     pub fn fold(number: u32, events: &[phase::Event]) -> Self {
+        Self::fold_until(number, events, false)
+    }
+
+    /// The same; where the phase is over nothing waits in it.
+    fn fold_until(number: u32, events: &[phase::Event], is_over: bool) -> Self {
         let mut state = phase::Phase::default();
         let mut logs: Vec<Vec<AttemptView>> = Vec::new();
         for event in events {
             state.apply(event);
             logs.resize_with(state.counts().total as usize, Vec::new);
-            log(&mut logs, event);
+            log(&mut logs, event, &state);
+        }
+        if is_over || state.ended().is_some() {
+            state.lay_down();
         }
         let mut goals: Vec<GoalView> = state.opened().map_or_else(Vec::new, |opened| {
             let goal = |name: &String| GoalView { name: name.clone(), status: Status::Idle, subtasks: Vec::new() };
@@ -202,6 +246,7 @@ impl PhaseView {
             counts: state.counts(),
             error: state.ended().and_then(|ended| ended.error.clone()),
             goals,
+            to_come: Vec::new(),
         }
     }
 }
@@ -214,7 +259,7 @@ impl SubtaskView {
         Self {
             id: SubtaskId { phase, ordinal },
             name: spec.name_of(ordinal),
-            skill: known.map_or(&*spec.skill, |_| state.terms(ordinal).skill).to_owned(),
+            skill: spec.skill.clone(),
             status: known.map_or(SubtaskStatus::Idle, |subtask| subtask.status),
             attempts: known.map_or(0, |subtask| subtask.attempt),
             next_attempt_at: state.waits_until(ordinal),
@@ -261,12 +306,14 @@ fn tell_of_kept(views: &mut [PhaseView], phases: &[(u32, Vec<phase::Event>)]) {
     }
 }
 
-/// Writes down what an event says of attempts.
-fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
+/// Writes down what an event says of attempts. `state` is that of after it.
+fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event, state: &phase::Phase) {
     let mut ended = |ordinal: u32, view: AttemptView| {
         if let Some(log) = logs.get_mut(ordinal as usize) {
-            log.retain(|attempt| attempt.attempt != view.attempt);
-            log.push(view);
+            // Its skill is known since it was dispatched.
+            let known = log.iter().position(|attempt| attempt.attempt == view.attempt).map(|at| log.remove(at));
+            let skill = known.and_then(|known| known.skill).or(view.skill);
+            log.push(AttemptView { skill, ..view });
         }
     };
     match event {
@@ -276,6 +323,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                     ordinal,
                     AttemptView {
                         attempt,
+                        skill: state.other_skill(ordinal).map(Into::into),
                         handed_over_at: Some(*at),
                         agent_id: None,
                         kind: None,
@@ -291,6 +339,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    skill: None,
                     handed_over_at: None,
                     agent_id: Some(agent.clone()),
                     kind: None,
@@ -305,6 +354,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    skill: None,
                     handed_over_at: None,
                     agent_id: agent.clone(),
                     kind: Some(*kind),
@@ -319,6 +369,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    skill: None,
                     handed_over_at: None,
                     agent_id: None,
                     kind: None,
@@ -333,6 +384,7 @@ fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event) {
                 *ordinal,
                 AttemptView {
                     attempt: *attempt,
+                    skill: None,
                     handed_over_at: Some(*at),
                     agent_id: Some(agent.clone()),
                     kind: None,

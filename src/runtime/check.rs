@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::port::{CHUNK_BYTES_MAX, EventChunk, Page, PayloadKind, Snapshot, Store, StoreError, Summary, SummaryQuery};
-use crate::domain::audit::{PhaseAudit, PhaseEnd, ProjectAudit, Row, Violation};
+use crate::domain::audit::{PhaseAudit, PhaseEnd, ProjectAudit, Row, Violation, an_open_question_is_asked};
 use crate::domain::phase::{self, Phase, SNAPSHOT_FORMAT};
 use crate::domain::project;
 use crate::wire::{ProjectId, Raw, StreamId};
@@ -46,13 +46,23 @@ pub async fn project(
         StreamId::Project(_) => None,
     });
     let numbers: BTreeSet<u32> = started.chain(told).collect();
-    let mut ends = BTreeMap::new();
+    let (mut ends, mut asked) = (BTreeMap::new(), BTreeMap::new());
     for number in numbers {
         let audit = phase(store, StreamId::Phase(id, number), checked, seen).await?;
-        ends.extend(PhaseEnd::of(audit.state()).map(|end| (number, end)));
+        let end = PhaseEnd::of(audit.state());
+        if end.is_some_and(|end| !end.has_ended) && !audit.is_lost() {
+            asked.insert(number, audit.state().questions().keys().copied().collect::<BTreeSet<u32>>());
+        }
+        ends.extend(end.map(|end| (number, end)));
         checked.violations.extend(audit.violations());
     }
     audit.phases(&ends);
+    if !audit.is_lost() && an_open_question_is_asked(audit.state(), &asked).is_err() {
+        // It may have been answered meanwhile.
+        let before = audit.state().clone();
+        fold_on(store, &mut audit, checked, seen).await?;
+        audit.questions(&before, &asked);
+    }
     checked.projects += 1;
     checked.violations.extend(audit.violations());
     Ok(true)

@@ -93,6 +93,8 @@ impl Listed {
             counts if counts.total == 0 => sum(&mut phases.iter()),
             counts => counts,
         };
+        // A phase that was given up may not have heard of it; it starts nothing for all that.
+        let counts = if own.status.is_ended() { counts.laid_down() } else { counts };
         Self {
             project_id: own.stream.project(),
             name: own.name,
@@ -300,5 +302,11 @@ mod tests {
         ] {
             assert_eq!(Listed::lead(&rows).map(|listed| listed.counts.total), Some(total), "{rows:?}");
         }
+        // A phase that was given up, and has not heard of it: nothing waits there.
+        let waits = Counts { total: 3, waiting: 1, ready: 1, completed: 1, ..Counts::default() };
+        let phase = Summary { counts: waits, ..phase(1, Status::Busy, 0, 0) };
+        let counts = |status| Listed::lead(&[own(status, 0), phase.clone()]).map(|listed| listed.counts);
+        let still = Counts { total: 3, idle: 2, completed: 1, ..Counts::default() };
+        assert_eq!((counts(Status::Busy), counts(Status::Error)), (Some(waits), Some(still)));
     }
 }

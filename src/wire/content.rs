@@ -195,7 +195,7 @@ pub struct Former {
     /// A subtask of it that is done again all the same, with everything that depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redo: Option<u32>,
-    /// What was cancelled in it stays cancelled.
+    /// What a person has cancelled in it stays cancelled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed_only: bool,
 }
@@ -321,6 +321,19 @@ pub struct ProjectStatusUpdate {
     /// The subtask that this is a question about: what is to become of it? The message's id is the question's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asks: Option<SubtaskId>,
+    /// When that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asking: Option<Asking>,
+}
+
+/// When a phase asked a question: its questions may come in any order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asking {
+    /// The phase's version then: of two questions about one subtask the higher one is the newer.
+    pub version: u64,
+    /// It had heard by then that the subtask is cancelled.
+    #[serde(default)]
+    pub after_cancel: bool,
 }
 
 /// A manager tells the requester that its project ended, or how it stands when it is asked for again.

@@ -164,6 +164,11 @@ impl Counts {
         }
     }
 
+    /// The same when nothing is started any more: what was ready, or waited, is idle.
+    pub fn laid_down(&self) -> Self {
+        Self { idle: self.idle + self.ready + self.waiting, ready: 0, waiting: 0, ..*self }
+    }
+
     /// The invariant: all but `total` add up to it.
     pub fn add_up(&self) -> bool {
         let others = [

@@ -37,8 +37,7 @@ pub fn endings(planned: &PlannedProject, said: Said, is_excused: bool) -> Vec<St
     let (doom, on_failure) = (&planned.doom, planned.policy.on_failure);
     let has_deadline = planned.request.deadline_ms.is_some();
     let mut endings = vec![by_plan(planned)];
-    // Of a run that its deadline ended the phase is cancelled, and stays so when only what failed is run again.
-    if said.cancel || has_deadline && said.retry_failed {
+    if said.cancel {
         endings.push(Cancelled);
     }
     if has_deadline || is_excused || said.fail {
@@ -47,7 +46,7 @@ pub fn endings(planned: &PlannedProject, said: Said, is_excused: bool) -> Vec<St
     if said.cancel_subtask && matches!(on_failure, OnFailure::Fail | OnFailure::Replan) {
         endings.push(Error);
     }
-    // Then what was cancelled is left out, or planned again with the rest of its phase.
+    // Then what was cancelled is left out of the phase that is run again, or planned anew after something else has failed.
     let is_left_out = said.cancel_subtask && (said.retry_failed || on_failure == OnFailure::Replan);
     // Goals that were planned anew stay so, and the next run has all its attempts at planning again.
     let is_cured = on_failure == OnFailure::Replan && said.retry && !doom.incurable;

@@ -26,6 +26,7 @@ pub fn everything_is_out(watch: &mut Watch, sim: &Sim, out: &Out) -> Verdict {
             words_are_out(watch, out, project, stream, phase)?;
             if let Some(phase) = phase.filter(|phase| phase.is_open()) {
                 questions_are_out(watch, out, project, stream, phase)?;
+                open_questions_are_asked(watch, out, project, stream, phase)?;
             }
         }
         for (&stream, phase) in phases.iter().filter(|(_, phase)| phase.is_awake()) {
@@ -131,6 +132,29 @@ fn questions_are_out(
         let is_out = is_known || is_under_way || out.is_held(stream) || phase.state.waits_until(ordinal).is_some();
         watch.rule("every_question_is_out", is_out, || {
             format!("{} ordinal {ordinal}: its question {question:?} is lost", brief(stream))
+        })?;
+    }
+    Ok(())
+}
+
+/// Every question that waits for an answer is asked by its phase, or a newer one about the same subtask is under way: any
+/// other could be answered for ever, and nothing would come of it.
+fn open_questions_are_asked(
+    watch: &mut Watch,
+    out: &Out,
+    project: &FollowedProject,
+    stream: StreamId,
+    phase: &FollowedPhase,
+) -> Verdict {
+    for (question, open) in project.state.open_questions() {
+        let Some(subtask) = open.subtask.as_ref().map(|asked| asked.id) else { continue };
+        let asks = phase.state.question_id(subtask.ordinal);
+        let is_under_way = asks.is_some_and(|asks| {
+            let is_sent = out.question_is_out(asks) && !project.knows(asks);
+            is_sent || out.is_held(stream) || phase.state.waits_until(subtask.ordinal).is_some()
+        });
+        watch.rule("an_open_question_is_asked", asks == Some(question) || is_under_way, || {
+            format!("{} waits for an answer to {question:?} about {subtask}, and is asked {asks:?}", brief(stream))
         })?;
     }
     Ok(())

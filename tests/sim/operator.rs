@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use trireme::domain::project::{Answer, Project};
+use trireme::domain::project::{Answer, Open, Project};
 use trireme::runtime::World;
 use trireme::runtime::client::Client;
 use trireme::wire::content::Control;
@@ -63,13 +63,16 @@ pub struct Operator<'a> {
     client: Client,
     projects: &'a [PlannedProject],
     said: Mutex<BTreeMap<ProjectId, Said>>,
+    /// They name the subtask that they answer about, as people do, and not the question.
+    names_subtasks: bool,
 }
 
 impl<'a> Operator<'a> {
     pub async fn come(sim: &'a Sim, terms: &Terms, projects: &'a [PlannedProject]) -> Self {
         let World { transport, clock, .. } = terms.calm_world("operator");
         let client = Client::connect(&*transport, clock).await.expect("a broker");
-        Self { sim, client, projects, said: Mutex::default() }
+        let names_subtasks = sim.seed.is_multiple_of(2);
+        Self { sim, client, projects, said: Mutex::default(), names_subtasks }
     }
 
     /// What was said of a project.
@@ -130,12 +133,12 @@ impl<'a> Operator<'a> {
         let about = Control::about(project);
         let control = match word {
             Sight::SaidCancelSubtask | Sight::SaidRetrySubtask => {
-                Control { subtask_id: Some(self.some_subtask(project)?), ..about }
+                let asked = self.asked_about(project).filter(|_| self.sim.draw(|random| random.percent(70)));
+                Control { subtask_id: Some(asked.or_else(|| self.some_subtask(project))?), ..about }
             }
             Sight::SaidRetryFailed => Control { failed_only: true, ..about },
             Sight::SaidDecide => {
-                let asked: Option<Vec<MessageId>> =
-                    self.with(project, |state| state.open_questions().map(|(id, _)| id).collect());
+                let asked = self.with(project, |state| answerable(state, self.names_subtasks));
                 let question = self.pick(&asked.unwrap_or_default())?;
                 let answer =
                     self.sim.draw(|random| random.pick(&[Answer::Retry, Answer::Skip, Answer::Skip, Answer::Fail]));
@@ -144,6 +147,14 @@ impl<'a> Operator<'a> {
             _ => about,
         };
         Some((word, control))
+    }
+
+    /// One that somebody is asked about.
+    fn asked_about(&self, project: ProjectId) -> Option<SubtaskId> {
+        let about = |open: &Open| open.subtask.as_ref().map(|asked| asked.id);
+        let asked: Option<Vec<SubtaskId>> =
+            self.with(project, |state| state.open_questions().filter_map(|(_, open)| about(open)).collect());
+        self.pick(&asked?)
     }
 
     /// Of the newest phase that has any.
@@ -181,6 +192,15 @@ impl<'a> Operator<'a> {
             self.sim.step("operator", format!("{}: {}{of} {answer:?}", word.name(), brief(StreamId::Project(project))));
         }
     }
+}
+
+/// The questions that can be answered. Where a subtask is named, only one about each: whoever names it does not say which
+/// of two.
+fn answerable(state: &Project, names_subtasks: bool) -> Vec<MessageId> {
+    let about = |open: &Open| open.subtask.as_ref().map(|asked| asked.id);
+    let is_only = |open: &Open| state.open_questions().filter(|(_, other)| about(other) == about(open)).count() == 1;
+    let open = state.open_questions().filter(|(_, open)| !names_subtasks || is_only(open));
+    open.map(|(id, _)| id).collect()
 }
 
 fn is_asking(state: &Project) -> bool {

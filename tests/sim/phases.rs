@@ -31,6 +31,8 @@ pub struct FollowedPhase {
     pub report_waits: bool,
     /// A person has cancelled some subtask of it.
     pub was_cancelled_by_hand: bool,
+    /// The names of those, but for what the person has said otherwise of since.
+    pub cancelled: BTreeSet<String>,
     /// Something failed for good, and the phase with it.
     is_failing: bool,
     /// When the last decision was made after which ready work has to be out.
@@ -107,12 +109,14 @@ impl FollowedPhase {
             }
             Event::SubtaskCancelled { ordinal, then, .. } => {
                 self.was_cancelled_by_hand = true;
+                self.cancelled.insert(self.state.spec(*ordinal).name_of(*ordinal));
                 self.is_failing |= *then == Then::Fail;
                 self.passed_over.extend((*then == Then::Run).then_some(*ordinal));
                 self.on_word(watch, stream, *ordinal, *then != Then::Ask)?;
             }
             Event::Decided { ordinal, answer, .. } => {
                 self.is_failing |= *answer == Answered::Fail;
+                self.cancelled.remove(&self.state.spec(*ordinal).name_of(*ordinal));
                 self.on_word(watch, stream, *ordinal, *answer != Answered::Retry)?;
             }
             Event::Cancelled { .. } | Event::Paused { .. } if self.state.opened().is_none() => {

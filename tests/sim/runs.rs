@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use trireme::domain::project::{Event, Project};
+use trireme::domain::project::{Added, Event, Project};
 use trireme::wire::{MessageId, ProjectId, Status, StreamId};
 
 use crate::sights::Sight;
@@ -20,6 +20,8 @@ pub struct FollowedProject {
     ended_run: u32,
     /// Questions that have come to it.
     asked: BTreeSet<MessageId>,
+    /// Phases that a person wants whole, what was cancelled before included.
+    wanted_whole: BTreeSet<u32>,
 }
 
 impl FollowedProject {
@@ -34,6 +36,18 @@ impl FollowedProject {
     /// Whether a question has come to it.
     pub fn knows(&self, question: MessageId) -> bool {
         self.asked.contains(&question)
+    }
+
+    /// The phases, by number, whose places a phase takes one after the other, as far back as nobody has said that all of
+    /// it is to be run again.
+    pub fn instead_of(&self, mut phase: u32) -> Vec<u32> {
+        let mut before = Vec::new();
+        while let Some(former) = self.state.phase(phase).filter(|_| !self.wanted_whole.contains(&phase)) {
+            let Some(former) = former.former else { break };
+            phase = former.phase;
+            before.push(phase);
+        }
+        before
     }
 
     pub fn apply(&mut self, watch: &mut Watch, stream: StreamId, event: &Event, sim: &Sim) -> Verdict {
@@ -59,6 +73,9 @@ impl FollowedProject {
             Event::Asked { question, .. } => {
                 self.asked.insert(*question);
                 sim.see(Sight::Asked);
+            }
+            Event::PhaseAdded { phase, why: Added::Retry, former, .. } if !former.failed_only => {
+                self.wanted_whole.insert(*phase);
             }
             Event::GoalReplanned { .. } => sim.see(Sight::PlannedAnew),
             Event::RunStarted { .. } => sim.see(Sight::ProjectRunAgain),

@@ -16,15 +16,18 @@ const PROJECT: &str = include_str!("histories/project.jsonl");
 /// anew.
 const OTHER_PROJECTS: [&str; 2] =
     [include_str!("histories/project-2.jsonl"), include_str!("histories/project-3.jsonl")];
+/// One that was asked three times about one subtask: by a phase that did not say when, before a cancel, and after it.
+const ASKED_AGAIN: &str = include_str!("histories/project-4.jsonl");
 const PHASES: [&str; 2] = [include_str!("histories/phase-1.jsonl"), include_str!("histories/phase-2.jsonl")];
-/// Phases of other projects: retries and leases, words and questions, one that failed, the one in its place, and one that
-/// came to nothing.
-const OTHERS: [&str; 5] = [
+/// Phases of other projects: retries and leases, words and questions, one that failed, the one in its place, one that came
+/// to nothing, and one that laid down what was left when it failed.
+const OTHERS: [&str; 6] = [
     include_str!("histories/retries.jsonl"),
     include_str!("histories/words.jsonl"),
     include_str!("histories/failed.jsonl"),
     include_str!("histories/renewed.jsonl"),
     include_str!("histories/handed-on.jsonl"),
+    include_str!("histories/laid-down.jsonl"),
 ];
 const VIEW: &str = include_str!("histories/view.json");
 
@@ -133,6 +136,7 @@ fn a_recorded_event_is_written_as_it_was() {
     }
     check::<project::Event>(PROJECT);
     OTHER_PROJECTS.into_iter().for_each(check::<project::Event>);
+    check::<project::Event>(ASKED_AGAIN);
     PHASES.into_iter().chain(OTHERS).for_each(check::<phase::Event>);
 }
 
@@ -177,6 +181,21 @@ fn runs_words_and_replans_fold_to_what_they_meant() {
     assert_eq!((numbers(replanned.phases()), replanned.status()), (vec![2], Status::Completed));
     let goals: Vec<_> = replanned.goals_of(&replanned.phases()[0]).map(|goal| goal.goal_name.as_str()).collect();
     assert_eq!(goals, ["Goal 0, otherwise"]);
+}
+
+#[test]
+fn of_what_was_asked_about_one_subtask_the_newest_is_open() {
+    let mut project = Project::new(id());
+    let open: Vec<String> = events(ASKED_AGAIN)
+        .iter()
+        .map(|event| {
+            project.apply(event);
+            assert!(project.alarm().is_none() || project.check().is_ok());
+            let ids = project.open_questions().map(|(id, _)| id.0.to_string()[34..].to_owned());
+            ids.collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    assert_eq!(open, ["", "", "", "", "46", "47", "", "48"]);
 }
 
 #[test]

@@ -284,9 +284,10 @@ fn answer() -> impl Strategy<Value = Content> {
 }
 
 fn report() -> impl Strategy<Value = Content> {
-    let asks = option::of(subtask_id());
+    let asking = (any::<u64>(), any::<bool>()).prop_map(|(version, after_cancel)| Asking { version, after_cancel });
+    let asks = (option::of(subtask_id()), option::of(asking));
     let update = (project(), any::<[u32; 2]>(), status(), counts(), some_raw(), option::of(text()), some_raw(), asks)
-        .prop_map(|(project_id, [run, phase], status, counts, outputs, error_message, dossier, asks)| {
+        .prop_map(|(project_id, [run, phase], status, counts, outputs, error_message, dossier, (asks, asking))| {
             Content::ProjectStatusUpdate(ProjectStatusUpdate {
                 project_id,
                 run,
@@ -297,6 +298,7 @@ fn report() -> impl Strategy<Value = Content> {
                 error_message,
                 dossier,
                 asks,
+                asking,
             })
         });
     let completion = (project(), status(), text(), counts(), time(), option::of(time()), option::of(text())).prop_map(

@@ -51,6 +51,7 @@ fn view(results: &[(&str, &str, Value)]) -> ProjectView {
             counts: Counts::default(),
             error: None,
             goals: goals.collect(),
+            to_come: Vec::new(),
         }],
     }
 }

@@ -24,7 +24,8 @@ pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
     }
     let mut handed_over: BTreeMap<&str, usize> = BTreeMap::new();
     for subtask in busy(view) {
-        *handed_over.entry(&subtask.skill).or_default() += 1;
+        let skill = subtask.attempt_log.last().and_then(|attempt| attempt.skill.as_ref()).unwrap_or(&subtask.skill);
+        *handed_over.entry(skill).or_default() += 1;
     }
     if let Some(executors) = picture.executors {
         let lacking = |(skill, count): (&&str, &usize)| lack(executors, skill, *count);

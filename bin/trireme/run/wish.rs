@@ -13,7 +13,7 @@ use trireme::runtime::port::{Planner, Store};
 use trireme::runtime::reader;
 use trireme::wire::content::NewProject;
 use trireme::wire::policy::OnFailure;
-use trireme::wire::{GoalPlan, ProjectId};
+use trireme::wire::{GoalPlan, Policy, ProjectId};
 use uuid::Uuid;
 
 use crate::failure::Failure;
@@ -41,9 +41,7 @@ impl Wish {
         };
         file.check_names(&names).map_err(|bad| bad.at(place))?;
         if file.policy.on_failure == OnFailure::Ask {
-            return Err(BadInput::new(format!("{place}: `on_failure` is `ask`, and nobody can answer here"))
-                .or_else("`trireme submit` gives the project to worker processes, which `trireme decide` answers")
-                .into());
+            return Err(nobody_answers().at(place).into());
         }
         let request = file.request();
         // What the playbook or the fallback adds is looked at too.
@@ -73,11 +71,22 @@ impl Wish {
         match (self, known) {
             (Self::New { .. }, None) => Ok(false),
             (Self::New { request, .. }, Some(accepted)) if accepted.fingerprint == fingerprint(request) => Ok(true),
-            (Self::Resume { .. }, Some(_)) => Ok(true),
+            (Self::Resume { id }, Some(accepted)) => match Policy::read(&accepted.policy) {
+                Ok(policy) if policy.on_failure == OnFailure::Ask => {
+                    Err(nobody_answers().at(format!("project `{id}`")).into())
+                }
+                _ => Ok(true),
+            },
             (Self::New { id, .. }, Some(accepted)) => Err(submit::taken(*id, &accepted.name)),
             (Self::Resume { id }, None) => Err(reading::unknown(&id.to_string())),
         }
     }
+}
+
+/// Here is no broker through which an answer could come.
+fn nobody_answers() -> BadInput {
+    BadInput::new("`on_failure` is `ask`, and nobody can answer here")
+        .or_else("worker processes on a broker see such a project through, and `trireme decide` answers")
 }
 
 /// What is wanted, on a thread of its own: it may take its time.

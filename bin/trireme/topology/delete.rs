@@ -118,7 +118,10 @@ async fn of_projects(settings: &Settings, skills: &mut BTreeSet<String>) -> Resu
     reader::pages(&*store, None, async |page| {
         for listed in page {
             let view = reader::project(&*store, listed.project_id, false).await?;
-            skills.extend(view.iter().flat_map(|view| view.subtasks()).map(|subtask| subtask.skill.clone()));
+            for subtask in view.iter().flat_map(|view| view.subtasks()) {
+                skills.insert(subtask.skill.clone());
+                skills.extend(subtask.attempt_log.iter().filter_map(|attempt| attempt.skill.clone()));
+            }
         }
         Ok(())
     })

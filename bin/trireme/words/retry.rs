@@ -14,7 +14,7 @@ use crate::{reading, show};
 #[command(after_help = "\
 Examples:
   trireme retry 0197a3c1                     all that was not completed, once more
-  trireme retry 0197a3c1 --failed --wait     what failed, and what was skipped because of it
+  trireme retry 0197a3c1 --failed --wait     what failed, was skipped, or was stopped by that or by the deadline
   trireme retry 0197a3c1 --subtask 1.3       that subtask and all that depends on it, although it was completed
   trireme retry 0197a3c1 --stuck             no new run: everything that may have got lost is sent anew
 
@@ -26,7 +26,7 @@ pub struct Arguments {
     /// This subtask, what depends on it, and all that was not completed: its id, as in 1.3, or its name
     #[arg(long, value_name = "SUBTASK", group = "which")]
     subtask: Option<String>,
-    /// Only what failed or was skipped: what was cancelled stays cancelled
+    /// Only what failed, was skipped, or was stopped by a failure or the deadline: what was cancelled by hand stays so
     #[arg(long, group = "which")]
     failed: bool,
     /// For an open project that does not go on: send anew what may have got lost
@@ -52,7 +52,10 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
         Ok(heard) => heard,
         Err(failure) => {
             asker.close().await;
-            return Err(failure);
+            return Err(match arguments.failed && failure.status == Status::Negative {
+                true => failure.hint(format!("`trireme retry {id}` also runs what was cancelled by hand")),
+                false => failure,
+            });
         }
     };
     let ended = match (heard, arguments.wait) {

@@ -16,6 +16,7 @@
 //! | `the_summary_is_the_fold`, `the_snapshot_is_the_fold` | what is read instead of the stream says the same |
 //! | `an_ended_project_has_no_open_phase` | and every phase has a project |
 //! | `a_completed_phase_was_reported_so` | what a project knows of its phase is what the phase ended with |
+//! | `an_open_question_is_asked` | what a project waits for an answer to is asked by its phase |
 //!
 //! Beside them stand the rules of [`Phase::check`](super::phase::Phase::check) and
 //! [`Project::check`](super::project::Project::check), under their own names.
@@ -29,7 +30,10 @@ pub use phase::{
     PhaseAudit, an_attempt_is_current_once, an_outcome_is_recorded_once, dependencies_come_first,
     only_the_current_attempt_counts,
 };
-pub use project::{PhaseEnd, ProjectAudit, a_completed_phase_was_reported_so, an_ended_project_has_no_open_phase};
+pub use project::{
+    PhaseEnd, ProjectAudit, a_completed_phase_was_reported_so, an_ended_project_has_no_open_phase,
+    an_open_question_is_asked,
+};
 
 use crate::domain::phase::Phase;
 use crate::domain::project::Project;

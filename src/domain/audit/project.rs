@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::phase::differ;
 use super::{Found, Row, Violation};
 use crate::domain::phase::Phase;
-use crate::domain::project::{Event, PhaseState, Project};
-use crate::wire::{Counts, ProjectId, Status, StreamId};
+use crate::domain::project::{Event, Open, PhaseState, Project};
+use crate::wire::{Counts, MessageId, ProjectId, Status, StreamId, SubtaskId};
 
 /// What a phase's stream says about its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,20 @@ pub fn a_completed_phase_was_reported_so(project: &Project, phases: &BTreeMap<u3
         phases.get(&phase.number) != Some(&end)
     };
     completed.into_iter().find(fits).map_or(Ok(()), |phase| Err(phase.number))
+}
+
+/// The open question about a subtask that its phase asks nothing about, although it is open. `asked` has the subtasks
+/// that an open phase asks about, by the phase's number. Under which id it asks is not looked at: a newer question may be
+/// under way.
+pub fn an_open_question_is_asked(
+    project: &Project,
+    asked: &BTreeMap<u32, BTreeSet<u32>>,
+) -> Result<(), (MessageId, SubtaskId)> {
+    let about = |(id, open): (MessageId, &Open)| Some((id, open.subtask.as_ref()?.id));
+    let is_unasked = |&(_, subtask): &(MessageId, SubtaskId)| {
+        asked.get(&subtask.phase).is_some_and(|asked| !asked.contains(&subtask.ordinal))
+    };
+    project.open_questions().filter_map(about).find(is_unasked).map_or(Ok(()), Err)
 }
 
 /// Folds a project's stream, and looks at every event.
@@ -132,6 +146,17 @@ impl ProjectAudit {
         let is_known = self.state.accepted().is_some() || phases.is_empty();
         self.found.rule("a_phase_has_a_project", version, is_known, || {
             format!("nobody has accepted the project of the phases {:?}", phases.keys())
+        });
+    }
+
+    /// What its open phases ask about, as their streams say. The project's own was read before and after them, and
+    /// `before` is how it stood before: a question that was open both times was open all the time.
+    pub fn questions(&mut self, before: &Project, asked: &BTreeMap<u32, BTreeSet<u32>>) {
+        let unasked = an_open_question_is_asked(before, asked).err();
+        let still = unasked.filter(|(question, _)| self.state.open_questions().any(|(id, _)| id == *question));
+        self.found.rule("an_open_question_is_asked", self.state.version(), still.is_none(), || {
+            let subtask = still.map(|(_, subtask)| subtask.to_string()).unwrap_or_default();
+            format!("it waits for an answer about subtask {subtask}, and its phase asks nothing about it")
         });
     }
 

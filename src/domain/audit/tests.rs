@@ -1,6 +1,6 @@
 //! Streams as they are stored, good ones and such as no machine should ever write: each rule bites.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -244,4 +244,43 @@ fn a_project_ends_once_and_with_its_phases() {
     let mut other = project_of(&events);
     other.summary(None);
     assert_eq!(rules(&other.violations()), ["the_summary_is_the_fold"]);
+}
+
+#[test]
+fn an_open_question_is_one_that_its_phase_asks() {
+    let asked = json!({ "Asked": {
+        "at": NOON, "question": id(), "phase": 1, "subtask": { "id": "1.0", "name": "a" }, "error": "permanent: no",
+    }});
+    let decided = json!({ "Decided": { "at": NOON, "cause": id(), "question": id(), "answer": "retry" } });
+    let cancelled = json!({ "Told": {
+        "at": NOON, "cause": id(), "number": 1, "phase": 1, "word": { "word": "cancel", "subtask": "1.0", "reason": "" },
+    }});
+    let open = [accepted(), vec![asked]].concat();
+    let phase = audit(
+        &[
+            opened(json!({ "on_failure": "ask" })),
+            vec![failed(
+                0,
+                1,
+                json!({
+                    "next": "ask", "budget": "failures", "cause": id(),
+                }),
+            )],
+        ]
+        .concat(),
+    );
+    let of_phase: BTreeSet<u32> = phase.state().questions().keys().copied().collect();
+    let found = |later: &[Value], asked: BTreeMap<u32, BTreeSet<u32>>| {
+        let before = project_of(&open).state().clone();
+        let mut audit = project_of(&[open.clone(), later.to_vec()].concat());
+        audit.questions(&before, &asked);
+        rules(&audit.violations())
+    };
+    assert_eq!(found(&[], [(1, of_phase)].into()), [""; 0]);
+    assert_eq!(found(&[], [(1, [2].into())].into()), ["an_open_question_is_asked"]);
+    assert_eq!(found(&[], [].into()), [""; 0], "it has ended, and its report is under way");
+    // It was answered, or is not wanted any more, while the phase was read.
+    for later in [decided, cancelled] {
+        assert_eq!(found(&[later], [(1, [].into())].into()), [""; 0]);
+    }
 }

@@ -59,6 +59,7 @@ impl Phase {
             Event::Failed { at, ordinal, attempt, agent, kind, error, outcome, .. } => {
                 let attempt = FailedAttempt {
                     attempt: *attempt,
+                    skill: self.other_skill(*ordinal).map(Into::into),
                     agent_id: agent.clone(),
                     kind: *kind,
                     error: error[..error.floor_char_boundary(ERROR_BYTES_MAX)].to_owned(),
@@ -76,7 +77,7 @@ impl Phase {
                     self.due.remove(&(until, *ordinal));
                 }
                 if let Some(question) = self.questions.get_mut(ordinal) {
-                    question.cause = *cause;
+                    (question.cause, question.version) = (*cause, self.version);
                 }
             }
             Event::Decided { ordinal, answer, .. } => self.answer(*ordinal, *answer),
@@ -111,7 +112,10 @@ impl Phase {
                 self.unwanted.remove(command);
             }
             Event::AlarmSet { alarm, .. } => self.alarms.set(*alarm),
-            Event::Ended { at, cause, status, error } => {
+            Event::Ended { at, cause, status, error, laid_down } => {
+                if *laid_down {
+                    self.lay_down();
+                }
                 let error = error.clone();
                 self.ended = Some(Ended { at: *at, cause: *cause, status: *status, error });
             }
@@ -261,12 +265,13 @@ impl Phase {
     fn question(&mut self, ordinal: u32, cause: MessageId) {
         self.set_status(ordinal, SubtaskStatus::Waiting);
         let attempt = self.subtasks[ordinal as usize].attempt;
-        self.questions.insert(ordinal, Question { cause, attempt });
+        self.questions.insert(ordinal, Question { cause, attempt, version: self.version });
     }
 
     fn answer(&mut self, ordinal: u32, answer: Answered) {
         match answer {
             Answered::Retry => {
+                self.by_hand.remove(&ordinal);
                 self.take_its_turn(ordinal);
                 let subtask = &mut self.subtasks[ordinal as usize];
                 (subtask.failures, subtask.crashes, subtask.postponed) = (0, 0, 0);

@@ -24,7 +24,8 @@ pub(super) fn settle(draft: &mut Draft<'_>, alarm_came_back: bool) {
         cancel_running(draft);
     }
     if let Some((status, error)) = draft.phase.verdict() {
-        draft.record(Event::Ended { at: draft.context.now, cause: draft.cause, status, error });
+        let (at, cause) = (draft.context.now, draft.cause);
+        draft.record(Event::Ended { at, cause, status, error, laid_down: true });
     }
     set_alarm(draft, alarm_came_back);
 }

@@ -77,7 +77,7 @@ impl Phase {
             subtask_id: id(ordinal),
             name: self.spec(ordinal).name_of(ordinal),
             goal_name: opened.goals.get(self.spec(ordinal).goal as usize).cloned().unwrap_or_default(),
-            skill: self.terms(ordinal).skill.to_owned(),
+            skill: self.spec(ordinal).skill.clone(),
             attempts: self.notes.get(&ordinal).cloned().unwrap_or_default(),
         };
         let goals: Vec<u32> = ordinals.iter().map(|&ordinal| self.spec(ordinal).goal).collect();

@@ -168,6 +168,9 @@ pub enum Event {
         cause: MessageId,
         status: Status,
         error: Option<String>,
+        /// What was ready, or waited, is idle from now on. In streams of before it stayed as it was.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        laid_down: bool,
     },
     /// The report could not be sent.
     ReportRefused {

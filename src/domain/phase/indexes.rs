@@ -119,6 +119,14 @@ impl Phase {
         }
     }
 
+    /// Nothing is started here any more: what was ready, or waited, is idle.
+    pub fn lay_down(&mut self) {
+        let is_over = |status| matches!(status, SubtaskStatus::Ready | SubtaskStatus::Waiting);
+        let ordinals = (0u32..).zip(&self.subtasks).filter(|(_, subtask)| is_over(subtask.status));
+        let over: Vec<u32> = ordinals.map(|(ordinal, _)| ordinal).collect();
+        over.into_iter().for_each(|ordinal| self.set_status(ordinal, SubtaskStatus::Idle));
+    }
+
     /// Everything that has not ended is cancelled, at once: its indexes are emptied and not searched.
     pub(super) fn cancel_all(&mut self) {
         let flying: Vec<u32> = self.flights.keys().copied().collect();

@@ -25,17 +25,20 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> (Vec<Kept>, Vec<u32>
         for ordinal in spec.span().ordinals() {
             let name = spec.name_of(ordinal);
             let same = known.get(&name).copied().filter(|&other| is_same(old, other, spec, ordinal));
-            let status = same.and_then(|other| old.subtask(other)).map(|subtask| subtask.status);
-            match (same, status) {
-                (Some(other), Some(SubtaskStatus::Completed)) if depends_on_kept && redone != Some(other) => {
+            let status = |other: u32| old.subtask(other).map(|subtask| subtask.status);
+            match same.filter(|&other| status(other) == Some(SubtaskStatus::Completed)) {
+                Some(other) if depends_on_kept && redone != Some(other) => {
                     let from = old.kept_from(other).unwrap_or_else(|| own(old, other));
                     kept.push(Kept { ordinal, from, bytes: old.subtasks[other as usize].bytes });
-                }
-                (Some(other), Some(SubtaskStatus::Cancelled)) if former.failed_only && old.by_hand.contains(&other) => {
-                    left_out.push(ordinal);
-                    all = false;
+                    continue;
                 }
                 _ => all = false,
+            }
+            // Planned otherwise under its name it is what was cancelled all the same.
+            let is_cancelled =
+                |other: u32| old.is_cancelled_by_hand(other) && !status(other).is_some_and(is_passed_over);
+            if former.failed_only && known.get(&name).is_some_and(|&other| is_cancelled(other)) {
+                left_out.push(ordinal);
             }
         }
         is_whole[at] = all;
@@ -48,6 +51,11 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> (Vec<Kept>, Vec<u32>
 pub fn instead_of(old: &Phase) -> Option<u32> {
     let opened = old.opened().filter(|_| old.specs.is_empty())?;
     opened.former.map(|former| former.phase).filter(|&former| former < opened.phase)
+}
+
+/// A person who was asked what is to become of it has said that it failed, or goes without a result.
+fn is_passed_over(status: SubtaskStatus) -> bool {
+    matches!(status, SubtaskStatus::Error | SubtaskStatus::Skipped)
 }
 
 fn own(old: &Phase, ordinal: u32) -> SubtaskId {

@@ -36,7 +36,10 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
         return Ok(());
     }
     match start.plan.as_ref().map_err(Clone::clone).and_then(|specs| checked(specs)) {
-        Err(error) => draft.record(Event::Ended { at, cause, status: Status::Error, error: Some(cut(&error)) }),
+        Err(error) => {
+            let (status, error) = (Status::Error, Some(cut(&error)));
+            draft.record(Event::Ended { at, cause, status, error, laid_down: true });
+        }
         Ok(specs) => {
             for chunk in specs.chunks(SPECS_PER_EVENT) {
                 draft.record(Event::SubtasksAdded { specs: chunk.to_vec() });

@@ -14,7 +14,7 @@ use crate::domain::ready::Ready;
 use crate::wire::{AgentId, Counts, FailureKind, MessageId, Policy, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// The format of a stored [`Phase`]; snapshots of another are ignored.
-pub const SNAPSHOT_FORMAT: u32 = 3;
+pub const SNAPSHOT_FORMAT: u32 = 4;
 /// So many agents are named to be avoided.
 const AVOIDED_MAX: usize = 8;
 
@@ -58,7 +58,7 @@ pub struct Phase {
     pub(super) failed_count: u32,
     /// Where results are that were made in another phase.
     pub(super) kept: BTreeMap<u32, SubtaskId>,
-    /// What a person has cancelled, one by one.
+    /// What a person has cancelled, one by one, and has not wanted again since.
     pub(super) by_hand: BTreeSet<u32>,
     /// Commands that were given up and may be run all the same.
     pub(super) unwanted: BTreeMap<MessageId, Unwanted>,
@@ -126,6 +126,8 @@ impl Flight {
 pub struct Question {
     pub cause: MessageId,
     pub attempt: u32,
+    /// The phase's version when it was asked, the last time.
+    pub version: u64,
 }
 
 /// A command that is not wanted any more.
@@ -261,6 +263,11 @@ impl Phase {
         self.spec(ordinal).terms(self.subtasks[ordinal as usize].fell_back)
     }
 
+    /// The skill of its next attempt, or the current one, where that is not its own: its fallback's.
+    pub fn other_skill(&self, ordinal: u32) -> Option<&str> {
+        Some(self.terms(ordinal).skill).filter(|skill| *skill != self.spec(ordinal).skill)
+    }
+
     /// When a subtask that waits for a time may go on.
     pub fn waits_until(&self, ordinal: u32) -> Option<Timestamp> {
         self.waits.get(&ordinal).copied()
@@ -282,6 +289,11 @@ impl Phase {
 
     pub fn is_paused(&self) -> bool {
         self.paused.is_some()
+    }
+
+    /// Whether a person has cancelled this subtask, and has not said since that it is to be tried again.
+    pub fn is_cancelled_by_hand(&self, ordinal: u32) -> bool {
+        self.by_hand.contains(&ordinal)
     }
 
     pub fn policy(&self) -> Policy {

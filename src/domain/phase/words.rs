@@ -60,7 +60,7 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
 pub(super) fn end_cancelled(draft: &mut Draft<'_>) {
     let (at, cause) = (draft.context.now, draft.cause);
     let error = draft.phase.cancelled.as_ref().and_then(|cancelled| cancelled.reason.clone());
-    draft.record(Event::Ended { at, cause, status: Status::Cancelled, error });
+    draft.record(Event::Ended { at, cause, status: Status::Cancelled, error, laid_down: true });
     super::dispatch::set_alarm(draft, false);
 }
 

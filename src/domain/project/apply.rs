@@ -2,7 +2,7 @@
 
 use super::questions::Open;
 use super::state::{CancelAsked, Ended, PhaseState, Project};
-use super::words::Told;
+use super::words::{Told, Word};
 use super::{Accepted, Added, Event};
 use crate::wire::content::Former;
 use crate::wire::{Status, Timestamp};
@@ -73,6 +73,9 @@ impl Project {
             Event::Told { cause, number, phase, word, .. } => {
                 self.heard.insert(*cause);
                 self.told_last = self.told_last.max(*number);
+                if let Word::Cancel { subtask: Some(subtask), .. } = word {
+                    self.stop_asking(*subtask);
+                }
                 // Of what contradicts each other the newest counts.
                 self.told.retain(|_, told| told.phase != *phase || !word.outdates(&told.word));
                 let is_farewell = self.current != Some(*phase);
@@ -89,10 +92,10 @@ impl Project {
             Event::Recovered { cause, .. } => {
                 self.heard.insert(*cause);
             }
-            Event::Asked { at, question, phase, subtask, error } => {
-                let open =
-                    Open { at: *at, phase: *phase, subtask: subtask.clone(), error: error.clone(), answer: None };
-                self.questions.insert(*question, open);
+            Event::Asked { at, question, phase, subtask, error, asking } => {
+                let (subtask, error) = (subtask.clone(), error.clone());
+                let (asking, answer, is_over) = (*asking, None, false);
+                self.ask(*question, Open { at: *at, phase: *phase, subtask, error, asking, answer, is_over });
             }
             Event::Decided { cause, question, answer, .. } => {
                 self.heard.insert(*cause);

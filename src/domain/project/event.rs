@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::questions::{Answer, AskedSubtask};
 use super::words::Word;
 use crate::domain::alarm::CurrentAlarm;
-use crate::wire::content::{Former, PlaybookRef};
+use crate::wire::content::{Asking, Former, PlaybookRef};
 use crate::wire::{Counts, GoalPlan, MessageId, Raw, Status, Timestamp};
 
 /// One event of the stream `project/<id>`.
@@ -52,6 +52,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subtask: Option<AskedSubtask>,
         error: String,
+        /// When its phase asked; one of before does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asking: Option<Asking>,
     },
     /// Somebody said.
     Decided { at: Timestamp, cause: MessageId, question: MessageId, answer: Answer },

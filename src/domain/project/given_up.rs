@@ -49,15 +49,15 @@ fn go_on_without(draft: &mut Draft<'_>, phase: u32, error: String) {
         OnFailure::Replan => replan(draft, phase, &Dossier::default(), error),
         OnFailure::Ask => {
             // A question of the manager's own: it has the id of what made it ask.
-            draft.record(Event::Asked { at, question: draft.cause, phase, subtask: None, error });
+            draft.record(Event::Asked { at, question: draft.cause, phase, subtask: None, error, asking: None });
             set_alarm(draft, false);
         }
     }
 }
 
-/// Somebody has said that it is to be tried again.
+/// Somebody has said that it is to be tried again: not what he, or another, had cancelled in it.
 pub(super) fn try_again(draft: &mut Draft<'_>, phase: u32) {
-    add_phase(draft, phase, Added::Decided, None, false);
+    add_phase(draft, phase, Added::Decided, None, true);
     go_on(draft);
 }
 

@@ -34,7 +34,11 @@ pub(super) fn on_report(draft: &mut Draft<'_>, report: &PhaseReport) -> Result<(
     match status {
         Status::Error if is_replanned => {
             let error = error.unwrap_or_else(|| format!("phase {phase} failed"));
-            replan(draft, phase, &report.dossier, error);
+            match counts.failed == 0 && counts.cancelled > 0 {
+                // Nothing has failed in it: a person has cancelled what it can not go on without.
+                true => end(draft, status, Some(cut(&format!("{error} (what a person cancels is not planned anew)")))),
+                false => replan(draft, phase, &report.dossier, error),
+            }
         }
         Status::Error | Status::Cancelled if draft.project.cancel.is_none() => end(draft, status, error),
         _ => go_on(draft),

@@ -2,6 +2,10 @@
 //!
 //! A phase asks about a subtask that failed for good; the answer goes down to it. The project itself asks about a
 //! phase that was given up. An answer names its question: a second one, or one to another question, changes nothing.
+//!
+//! A phase has one question about a subtask at a time, under a new id each time that it asks, and none about what is
+//! cancelled; it says when it asked. So a newer question takes the place of those before it, in whatever order they come,
+//! and what is told to be cancelled is not asked about any more, unless its phase asks when it has heard of that.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +13,9 @@ use super::alarm::set_alarm;
 use super::given_up::try_again;
 use super::phases::{end, go_on};
 use super::words::{Word, tell};
-use super::{Draft, Event};
+use super::{Draft, Event, Project};
 use crate::domain::decision::{Decision, cut};
+use crate::wire::content::Asking;
 use crate::wire::{MessageId, Status, SubtaskId, Timestamp};
 
 /// What is to become of it.
@@ -55,6 +60,8 @@ pub struct Question {
     pub subtask: AskedSubtask,
     /// How it failed.
     pub error: String,
+    /// When its phase asked; coordinators of before do not say.
+    pub asking: Option<Asking>,
 }
 
 /// A question of this run's current phase.
@@ -65,7 +72,41 @@ pub struct Open {
     /// None: it is about the phase, which was given up.
     pub subtask: Option<AskedSubtask>,
     pub error: String,
+    pub asking: Option<Asking>,
     pub answer: Option<Answer>,
+    /// Its phase does not ask this any more: the subtask is cancelled, or it has asked anew.
+    pub is_over: bool,
+}
+
+impl Open {
+    /// Whether it is about this subtask.
+    pub fn is_about(&self, subtask: SubtaskId) -> bool {
+        self.subtask.as_ref().is_some_and(|asked| asked.id == subtask)
+    }
+
+    /// Whether its phase asked this later. Of those that do not say the one that comes later is the newer.
+    fn is_newer_than(&self, asking: Option<Asking>) -> bool {
+        matches!((self.asking, asking), (Some(own), Some(other)) if own.version > other.version)
+    }
+}
+
+impl Project {
+    /// A phase has asked about a subtask: what it asked of it before is over.
+    pub(super) fn ask(&mut self, question: MessageId, open: Open) {
+        if let Some(subtask) = open.subtask.as_ref().map(|asked| asked.id) {
+            self.stop_asking(subtask);
+            if open.asking.is_some_and(|asking| asking.after_cancel) {
+                // It has heard it.
+                self.told.retain(|_, told| told.again_at.is_some() || !told.word.cancels(subtask));
+            }
+        }
+        self.questions.insert(question, open);
+    }
+
+    /// Nothing that was asked about a subtask so far is worth an answer any more.
+    pub(super) fn stop_asking(&mut self, subtask: SubtaskId) {
+        self.questions.values_mut().filter(|open| open.is_about(subtask)).for_each(|open| open.is_over = true);
+    }
 }
 
 pub(super) fn on_question(draft: &mut Draft<'_>, question: &Question) -> Result<(), Decision<Event>> {
@@ -79,8 +120,18 @@ pub(super) fn on_question(draft: &mut Draft<'_>, question: &Question) -> Result<
     if draft.project.questions.contains_key(&question.id) {
         return Err(Decision::Nothing("it was asked before"));
     }
-    let (at, subtask) = (draft.context.now, Some(question.subtask.clone()));
-    draft.record(Event::Asked { at, question: question.id, phase, subtask, error: cut(&question.error) });
+    let (subtask, asking) = (question.subtask.id, question.asking);
+    let mut known = draft.project.questions.values().filter(|open| open.is_about(subtask));
+    if known.any(|open| open.is_newer_than(asking)) {
+        return Err(Decision::Nothing("a newer question about the subtask is known"));
+    }
+    let is_before_cancel = asking.is_some_and(|asking| !asking.after_cancel);
+    if is_before_cancel && draft.project.told.values().any(|told| told.word.cancels(subtask)) {
+        return Err(Decision::Nothing("the subtask is being cancelled"));
+    }
+    let (at, error) = (draft.context.now, cut(&question.error));
+    let subtask = Some(question.subtask.clone());
+    draft.record(Event::Asked { at, question: question.id, phase, subtask, error, asking });
     set_alarm(draft, false);
     Ok(())
 }
@@ -89,6 +140,7 @@ pub(super) fn on_decide(draft: &mut Draft<'_>, question: MessageId, answer: Answ
     let open = match draft.project.questions.get(&question) {
         None => return Err(Decision::Nothing("nobody has asked that, or it is over")),
         Some(open) if open.answer.is_some() => return Err(Decision::Nothing("that was answered before")),
+        Some(open) if open.is_over => return Err(Decision::Nothing("nobody asks that any more")),
         Some(open) => open.clone(),
     };
     let (at, cause) = (draft.context.now, draft.cause);

@@ -19,7 +19,7 @@ pub const REPLANS_MAX: u32 = 2;
 pub struct Retry {
     /// This subtask is done again, whatever came of it, and all that depends on it.
     pub subtask: Option<SubtaskId>,
-    /// What was cancelled stays cancelled.
+    /// What a person has cancelled stays cancelled.
     pub failed_only: bool,
     /// The agent to be told of the end.
     pub requester: String,
@@ -39,8 +39,10 @@ pub(super) fn on_retry(draft: &mut Draft<'_>, retry: &Retry) -> Result<(), Decis
             (false, _) => return Err(Decision::Nothing("another phase has taken the place of the subtask's")),
         }
     }
-    let again: Vec<u32> =
-        project.phases().iter().filter(|phase| runs_again(phase, retry)).map(|phase| phase.number).collect();
+    // Only its deadline cancels the phase of a project that ends in ERROR.
+    let is_late = project.ended().is_some_and(|ended| ended.status == Status::Error);
+    let again = project.phases().iter().filter(|phase| runs_again(phase, retry, is_late));
+    let again: Vec<u32> = again.map(|phase| phase.number).collect();
     let is_left = |phase: &PhaseState| phase.started_by.is_none() && !phase.is_skipped;
     if again.is_empty() && !project.phases().iter().any(is_left) {
         return Err(Decision::Nothing(match retry.failed_only {
@@ -60,8 +62,8 @@ pub(super) fn on_retry(draft: &mut Draft<'_>, retry: &Retry) -> Result<(), Decis
     Ok(())
 }
 
-/// Whether a phase that has begun gets another in its place.
-fn runs_again(phase: &PhaseState, retry: &Retry) -> bool {
+/// Whether a phase that has begun gets another in its place. `is_late`: the deadline has ended what was cancelled.
+fn runs_again(phase: &PhaseState, retry: &Retry, is_late: bool) -> bool {
     if phase.started_by.is_none() {
         return false;
     }
@@ -70,7 +72,7 @@ fn runs_again(phase: &PhaseState, retry: &Retry) -> bool {
         Some(subtask) => subtask.phase == phase.number || !phase.is_done(),
         None if retry.failed_only => {
             let has_failed = phase.counts.failed > 0 || phase.counts.skipped > 0;
-            has_failed || phase.status == Status::Error
+            has_failed || phase.status == Status::Error || (is_late && phase.status == Status::Cancelled)
         }
         None => !is_whole,
     }
@@ -98,7 +100,8 @@ pub(super) fn replan(draft: &mut Draft<'_>, phase: u32, dossier: &Dossier, error
             for (replaces, goal) in replacements {
                 draft.record(Event::GoalReplanned { at, replaces, goal });
             }
-            add_phase(draft, phase, Added::Replan, None, false);
+            // What a person has cancelled is not started again, however it is planned.
+            add_phase(draft, phase, Added::Replan, None, true);
             go_on(draft);
         }
     }

@@ -8,7 +8,7 @@ use super::words::Told;
 use crate::domain::alarm::{Alarms, CurrentAlarm};
 use crate::domain::decision::{Effect, effect_id};
 use crate::wire::content::Former;
-use crate::wire::{Counts, GoalPlan, MessageId, Policy, ProjectId, Status, Timestamp};
+use crate::wire::{Counts, GoalPlan, MessageId, Policy, ProjectId, Status, SubtaskId, Timestamp};
 
 /// The fold of a project's stream.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -199,9 +199,10 @@ impl Project {
         self.cancel.as_ref()
     }
 
-    /// The questions that nobody has answered.
+    /// The questions that are asked, and that nobody has answered.
     pub fn open_questions(&self) -> impl Iterator<Item = (MessageId, &Open)> {
-        self.questions.iter().filter(|(_, open)| open.answer.is_none()).map(|(&id, open)| (id, open))
+        let open = self.questions.iter().filter(|(_, open)| open.answer.is_none() && !open.is_over);
+        open.map(|(&id, open)| (id, open))
     }
 
     /// What the current phase was told, and may not have heard.
@@ -248,6 +249,8 @@ impl Project {
             && (self.is_paused() || self.open_questions().any(|(_, open)| open.subtask.is_none()));
         let is_current = |told: &Told| Some(told.phase) == self.current || told.is_farewell;
         let numbers: BTreeSet<u32> = all().map(|phase| phase.number).collect();
+        let asked: Vec<SubtaskId> =
+            self.open_questions().filter_map(|(_, open)| Some(open.subtask.as_ref()?.id)).collect();
         let rules = [
             (self.counts().add_up(), "counts_add_up"),
             (out <= 1 && (out == 1) == self.current.is_some(), "at_most_one_phase_is_out"),
@@ -256,6 +259,7 @@ impl Project {
             (!is_open || self.alarm().is_some(), "an_open_stream_has_an_alarm"),
             (self.told.values().all(is_current), "only_the_current_phase_is_told"),
             (self.ended.is_none() || self.open_questions().next().is_none(), "an_ended_project_asks_nothing"),
+            (asked.iter().collect::<BTreeSet<_>>().len() == asked.len(), "a_subtask_is_asked_about_once"),
             (numbers.len() == all().count(), "no_two_phases_have_one_number"),
             (self.superseded.iter().all(|phase| phase.status != Status::Busy), "what_is_superseded_is_not_out"),
         ];

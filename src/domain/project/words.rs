@@ -34,6 +34,11 @@ pub enum Word {
 }
 
 impl Word {
+    /// Whether it cancels just this subtask.
+    pub(super) fn cancels(&self, subtask: SubtaskId) -> bool {
+        matches!(self, Self::Cancel { subtask: Some(cancelled), .. } if *cancelled == subtask)
+    }
+
     /// Whether `older` means nothing any more, now that this was said.
     pub(super) fn outdates(&self, older: &Self) -> bool {
         match (self, older) {
@@ -120,8 +125,7 @@ fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> 
     if draft.project.cancel.is_some() {
         return Err(Decision::Nothing("the project is being cancelled already"));
     }
-    let is_told = |told: &Told| matches!(told.word, Word::Cancel { subtask: Some(other), .. } if other == subtask);
-    if draft.project.told.values().any(is_told) {
+    if draft.project.told.values().any(|told| told.word.cancels(subtask)) {
         return Err(Decision::Nothing("the subtask is being cancelled already"));
     }
     tell(draft, Word::Cancel { subtask: Some(subtask), reason });

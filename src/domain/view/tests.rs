@@ -100,7 +100,7 @@ const EXHAUSTED: &str = r#"{"next":"exhausted","budget":"failures"}"#;
 const WAIT: &str = r#"{"next":"wait","until":"2025-11-22T09:00:00Z"}"#;
 
 fn ended(status: Status) -> phase::Event {
-    phase::Event::Ended { at: at(9), cause: CAUSE, status, error: None }
+    phase::Event::Ended { at: at(9), cause: CAUSE, status, error: None, laid_down: true }
 }
 
 /// The statuses of phase and goals after these events.
@@ -158,10 +158,9 @@ fn when_a_phase_has_failed_what_was_begun_has_failed_and_the_rest_never_began() 
 fn a_phase_without_a_plan_has_its_goals_and_its_error() {
     let error = Some("nobody has the skill".to_owned());
     let opened = opening().remove(0);
-    let view = PhaseView::fold(
-        2,
-        &[opened, phase::Event::Ended { at: at(1), cause: CAUSE, status: Status::Error, error: error.clone() }],
-    );
+    let (at, cause, status) = (at(1), CAUSE, Status::Error);
+    let ended = phase::Event::Ended { at, cause, status, error: error.clone(), laid_down: true };
+    let view = PhaseView::fold(2, &[opened, ended]);
     assert_eq!((view.status, view.error, view.goals.len()), (Status::Error, error, 4));
     assert!(view.goals.iter().all(|goal| goal.status == Status::Error && goal.subtasks.is_empty()));
 }
@@ -244,6 +243,13 @@ fn phases_to_come_are_shown_by_their_goals() {
     assert_eq!(shown(&view), ["1 1 BUSY 1", "2 4 IDLE 4", "3 9 IDLE 1"], "the first was handed over, and not taken");
     assert_eq!((view.status, view.submitted_at, view.finished_at), (Status::Busy, Some(at(0)), None));
     assert_eq!(view.phases[2].goals[0].name, "Late");
+    let late = |name: &str| view.phases[2].to_come.iter().any(|subtask| subtask.is_called(name));
+    assert_eq!(["e", "d", "e 1"].map(late), [true, false, false]);
+    let copies = ToCome { name: "e".into(), repeat: Some(2) };
+    assert_eq!(
+        ["e", "e 1", "e 2", "e 3", "e 0", "e1"].map(|name| copies.is_called(name)),
+        [true, true, true, false, false, false]
+    );
 
     let counts = Counts { total: 1, completed: 1, ..Counts::default() };
     events.push(project::Event::PhaseReported { at: at(5), phase: 1, status: Status::Completed, counts, error: None });
@@ -280,6 +286,34 @@ fn what_is_kept_shows_who_did_it_and_when_in_the_phase_it_is_kept_from() {
     assert_eq!(log, [(1, Some(FailureKind::Transient)), (2, None)]);
     // Where that stream is gone nothing is made up.
     assert_eq!(show(&[(2, latter)]).attempts, 0);
+}
+
+#[test]
+fn nothing_waits_in_a_phase_that_is_over() {
+    // `a` waits for its next attempt, `c` has failed for good, and the rest depends on them.
+    let open = [opening(), vec![sent(&[(0, 1), (2, 1)]), failed(0, 1, WAIT), failed(2, 1, EXHAUSTED)]].concat();
+    let shown = |view: &ProjectView| {
+        let a = view.subtasks().next().expect("`a`");
+        assert!(view.counts.add_up());
+        (a.status, a.next_attempt_at.is_some(), view.counts.waiting, view.counts.idle)
+    };
+    let view = |project: &[project::Event], phase: &[phase::Event]| {
+        ProjectView::fold(ProjectId(Uuid::nil()), project, &[(2, phase.to_vec())])
+    };
+    let waits = view(&project_events(), &open);
+    assert_eq!(shown(&waits), (SubtaskStatus::Waiting, true, 1, 3));
+    // A stream of before does not say that it was laid down; it is shown so all the same.
+    for laid_down in [true, false] {
+        let ended = phase::Event::Ended { at: at(9), cause: CAUSE, status: Status::Error, error: None, laid_down };
+        let view = view(&project_events(), &[open.clone(), vec![ended]].concat());
+        assert_eq!(shown(&view), (SubtaskStatus::Idle, false, 0, 4));
+        assert_eq!(view.phases[1].goals[0].status, Status::Error);
+    }
+    // And so is one that its project has given up, whatever its own stream says.
+    let (phase, status, counts) = (2, Status::Error, Counts::default());
+    let given_up = project::Event::PhaseReported { at: at(5), phase, status, counts, error: None };
+    let view = view(&[project_events(), vec![given_up]].concat(), &open);
+    assert_eq!(shown(&view), (SubtaskStatus::Idle, false, 0, 4));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::runtime::port::{Outgoing, Payload, PayloadKind, Snapshot, StoreError,
 use crate::runtime::presence::Post;
 use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::Address;
-use crate::wire::content::{Alarm, ProjectStatusUpdate};
+use crate::wire::content::{Alarm, Asking, ProjectStatusUpdate};
 use crate::wire::{Content, MessageId, ProjectId, Status, StreamId, SubtaskId, Timestamp};
 
 use super::results::{DepsError, Results};
@@ -232,6 +232,7 @@ impl CoordinatorRole {
             status: Status::Waiting,
             dossier: state.dossier(Some(ordinal)).map(|dossier| dossier.to_raw()),
             asks: Some(SubtaskId { phase: opened.phase, ordinal }),
+            asking: Some(Asking { version: question.version, after_cancel: state.is_cancelled_by_hand(ordinal) }),
             ..status_update(opened, state)
         };
         Ok((Address::reports(), Content::ProjectStatusUpdate(update), question.cause, None))
@@ -288,6 +289,7 @@ pub(super) fn status_update(opened: &phase::Opened, state: &Phase) -> ProjectSta
         error_message: state.ended().and_then(|ended| ended.error.clone()),
         dossier: None,
         asks: None,
+        asking: None,
     }
 }
 

@@ -105,7 +105,7 @@ fn question(id: MessageId, update: &ProjectStatusUpdate, subtask: SubtaskId) -> 
     };
     let name = failed.map_or_else(|| subtask.to_string(), |failed| failed.name);
     let subtask = AskedSubtask { id: subtask, name };
-    Ok(Input::Question(Box::new(Question { id, run: update.run, subtask, error })))
+    Ok(Input::Question(Box::new(Question { id, run: update.run, subtask, error, asking: update.asking })))
 }
 
 fn dead(phase: u32, what: &str, death: Option<&Death>) -> Input {

@@ -161,6 +161,10 @@ async fn one_subtask_is_cancelled_and_the_rest_follows_the_policy() {
     gate.began().await;
     assert!(refused(&home, &["cancel", ID, "--subtask", "heldd"]).await.contains("did you mean `held`?"));
     assert!(refused(&home, &["cancel", ID, "--subtask", "9.9"]).await.contains("has no subtask `9.9`"));
+    for later in ["last", "2.0"] {
+        let complaint = refused(&home, &["cancel", ID, "--subtask", later]).await;
+        assert!(complaint.contains(&format!("subtask `{later}` is of phase 2, which has not begun")), "{complaint}");
+    }
     assert_eq!(effect(&home, &["cancel", ID, "--subtask", "held"]).await, "cancelled");
     gate.let_one_end().await;
     let done = running.end().await;
@@ -183,6 +187,12 @@ async fn a_project_that_asks_waits_for_the_answer() {
     assert!(asked.contains(&format!("`trireme decide {ID} --retry | --skip | --fail`")), "{asked}");
     let view = status(&home).await;
     assert_eq!((&view["status"], &view["waiting_for"][0]["name"]), (&"WAITING".into(), &"fails".into()));
+    // In one process nobody could answer it.
+    let resumed = refused(&home, &["run", "--resume", ID, "--store", "sqlite:trireme.db"]).await;
+    assert!(
+        resumed.contains(&format!("project `{ID}`: `on_failure` is `ask`, and nobody can answer here")),
+        "{resumed}"
+    );
     let usage = home.run(&["decide", ID]).await;
     assert_eq!(usage.status, Some(2), "{}", usage.stderr);
     assert!(refused(&home, &["decide", ID, "--skip", "--subtask", "beside"]).await.contains("asks nothing about"));

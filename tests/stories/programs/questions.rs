@@ -69,3 +69,48 @@ async fn answered(place: Place) {
     }
     place.leave().await;
 }
+
+/// Three that fail for good, and nothing depends on them.
+const THREE: &str = r#"
+name = "Three"
+policy = { on_failure = "ask" }
+[[goals]]
+name = "g"
+subtasks = [{ name = "one", skill = "once" }, { name = "two", skill = "once" }, { name = "three", skill = "once" }]
+"#;
+
+/// Waits until exactly these are asked about, none of them by one of those questions; gives the questions.
+fn asked_about(place: &Place, id: &str, names: &[&str], not: &[Value]) -> Vec<Value> {
+    let open = |status: &Value| status["waiting_for"].as_array().cloned().unwrap_or_default();
+    let is_so = |status: &Value| {
+        let open = open(status);
+        let mut asked: Vec<&str> = open.iter().filter_map(|question| question["name"].as_str()).collect();
+        asked.sort_unstable();
+        asked == names && !open.iter().any(|question| not.contains(&question["question"]))
+    };
+    open(&place.wait(id, is_so)).into_iter().map(|question| question["question"].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_anew_or_cancelled_does_not_stay_open() {
+    on_every_broker(async |url| closed(place(url, Shared::SqliteFile, "ask", "exit 1").await).await).await;
+}
+
+async fn closed(place: Place) {
+    let _team = team(&place);
+    let id = place.submit(THREE);
+    let first = asked_about(&place, &id, &["one", "three", "two"], &[]);
+    place.run(&["retry", &id, "--stuck"]);
+    asked_about(&place, &id, &["one", "three", "two"], &first);
+    place.run(&["decide", &id, "--skip", "--subtask", "one"]);
+    place.run(&["cancel", &id, "--subtask", "two"]);
+    asked_about(&place, &id, &["three"], &[]);
+    place.run(&["check", &id]);
+    // It is the only one: there is no need to name it.
+    place.run(&["decide", &id, "--skip"]);
+    let status = place.wait(&id, has_ended);
+    let wanted = [("one", "SKIPPED"), ("two", "CANCELLED"), ("three", "SKIPPED")];
+    assert_eq!((&status["status"], stands(&status)), (&"COMPLETED".into(), wanted.into()), "{status}");
+    place.run(&["check", &id]);
+    place.leave().await;
+}

@@ -33,7 +33,7 @@ fn a_charged_failure_is_tried_again_at_once_up_to_max_attempts() {
         assert_eq!(last.effects, [Effect::Report], "{kind}");
         let error = format!("subtask `a` failed: {kind}: out of order");
         assert_eq!(bench.ended(), (Status::Error, Some(error.as_str())));
-        assert_eq!(bench.shows(), "E3 R0");
+        assert_eq!(bench.shows(), "E3 I0");
     }
 }
 
@@ -57,10 +57,10 @@ fn a_failing_phase_starts_nothing_new_and_ends_with_its_last_running_subtask() {
     assert_eq!(bench.phase.ended(), None);
     let last = bench.fail(3, FailureKind::Released);
     assert_eq!(last.effects, [Effect::Report]);
-    assert_eq!(bench.shows(), "E1 C1 R1 W1 R0");
+    assert_eq!(bench.shows(), "E1 C1 I1 I1 I0");
     assert_eq!(bench.ended(), (Status::Error, Some("subtask `bad` failed: permanent: out of order")));
     let counts = bench.phase.counts();
-    assert_eq!((counts.failed, counts.completed, counts.ready, counts.waiting, counts.total), (1, 1, 2, 1, 5));
+    assert_eq!((counts.failed, counts.completed, counts.ready, counts.waiting, counts.idle), (1, 1, 0, 0, 3));
 }
 
 #[test]

@@ -85,6 +85,10 @@ fn what_was_cancelled_is_left_out_where_only_failures_are_done_again() {
     let again = renewed(&old, failed_only, plan());
     assert_eq!(again.shows(), "X0 S0 B1 C0");
     assert_eq!(renewed(&again, failed_only, plan()).shows(), "X0 S0 B1 C0", "and again");
+    // Planned otherwise it is what was cancelled all the same.
+    let mut otherwise = plan();
+    otherwise[0].input = Raw::parse(r#"{"x":1}"#).ok();
+    assert_eq!(renewed(&old, failed_only, otherwise).shows(), "X0 S0 B1 C0");
     // What was cancelled because the phase failed is done again.
     let mut old = Bench::under("fail cancel", "a; b");
     old.fail(0, FailureKind::Permanent);

@@ -8,7 +8,7 @@ fn fail_finishes_what_runs_or_cancels_it() {
     assert_eq!(bench.fail(0, FailureKind::Permanent).effects, []);
     assert_eq!(bench.shows(), "E1 B1 I0");
     bench.complete(1);
-    assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Error, "E1 C1 R0"));
+    assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Error, "E1 C1 I0"));
 
     let mut bench = Bench::under("fail cancel", "bad; running; next: running");
     let command = bench.command(1);
@@ -23,6 +23,27 @@ fn fail_finishes_what_runs_or_cancels_it() {
     assert!(bench.phase.unwanted().is_empty());
     assert!(bench.alarm().is_nothing());
     assert_eq!(bench.shows(), "E1 X1 I0");
+}
+
+#[test]
+fn when_a_phase_has_ended_nothing_waits() {
+    // One waits for its next attempt, one for an answer; one is ready, and not let out.
+    let mut bench = Bench::under("ask", "bad; waits; asked; ready");
+    let failure = Failure { retry_after_ms: Some(10_000), ..Failure::new(FailureKind::Transient, "busy") };
+    bench.give(bench.answer(1, AnswerBody::Failed(failure)));
+    bench.fail(0, FailureKind::Permanent);
+    bench.fail(2, FailureKind::Permanent);
+    bench.give(Input::Recover);
+    bench.word(Word::Pause { project_version: 9 });
+    bench.complete(3);
+    bench.word(Word::Resume { project_version: 10 });
+    assert_eq!(bench.shows(), "W1 W1 W1 C2");
+    let question = bench.phase.question_id(0).expect("a question");
+    bench.word(decide(question, Answered::Fail));
+    assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Error, "E1 I1 I1 C2"));
+    let counts = bench.phase.counts();
+    assert_eq!((counts.waiting, counts.ready, counts.idle, counts.add_up()), (0, 0, 2, true));
+    assert_eq!((bench.phase.waits_until(1), bench.phase.question_id(2)), (None, None));
 }
 
 #[test]
@@ -152,6 +173,18 @@ fn a_question_of_another_attempt_is_another_question() {
     assert_ne!(first, second);
     assert!(bench.word(decide(first, Answered::Fail)).is_nothing());
     assert!(!bench.word(decide(second, Answered::Skip)).is_nothing());
+}
+
+#[test]
+fn of_two_questions_about_a_subtask_the_newer_has_the_higher_version() {
+    let asked = |bench: &Bench| bench.phase.questions()[&0].version;
+    let (mut bench, _) = asking();
+    let first = asked(&bench);
+    bench.give(Input::Recover);
+    let second = asked(&bench);
+    bench.word(Word::CancelSubtask { ordinal: 0, reason: None });
+    assert!(first < second && second < asked(&bench), "{first} {second} {}", asked(&bench));
+    assert!(bench.phase.is_cancelled_by_hand(0) && !bench.phase.is_cancelled_by_hand(2));
 }
 
 #[test]

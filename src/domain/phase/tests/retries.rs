@@ -93,8 +93,15 @@ fn a_fallback_has_attempts_of_its_own_and_no_fallback() {
         assert_eq!(bench.ended_status(), None);
         bench.fail(0, FailureKind::Transient);
         assert_eq!(bench.ended().0, Status::Error, "{after:?}");
-        let attempts = bench.phase.dossier(None).expect("a dossier").failed[0].attempts.len();
-        assert_eq!(attempts as u32, own + 2, "every attempt is on the record");
+        let failed = bench.phase.dossier(None).expect("a dossier").failed.remove(0);
+        assert_eq!(failed.skill, "main", "as it was planned");
+        let skills: Vec<_> = failed.attempts.iter().map(|attempt| attempt.skill.as_deref()).collect();
+        let expected = [vec![None; own as usize], vec![Some("spare"); 2]].concat();
+        assert_eq!(skills, expected, "every attempt is on the record, with what it ran on");
+        let view = crate::domain::view::PhaseView::fold(2, &bench.events);
+        let shown = &view.goals[0].subtasks[0];
+        let skills: Vec<_> = shown.attempt_log.iter().map(|attempt| attempt.skill.as_deref()).collect();
+        assert_eq!((shown.skill.as_str(), skills), ("main", expected));
     }
 }
 

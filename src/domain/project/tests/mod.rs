@@ -243,7 +243,8 @@ fn subtask(phase: u32, ordinal: u32) -> SubtaskId {
 
 fn question(id: u128, phase: u32, ordinal: u32) -> Input {
     let subtask = AskedSubtask { id: subtask(phase, ordinal), name: format!("work {ordinal}") };
-    Input::Question(Box::new(Question { id: cause(id), run: 1, subtask, error: "permanent: no way".into() }))
+    let error = "permanent: no way".into();
+    Input::Question(Box::new(Question { id: cause(id), run: 1, subtask, error, asking: None }))
 }
 
 fn decide_on(question: u128, answer: Answer) -> Input {

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::content::Asking;
 use crate::wire::policy::OnFailure;
 
 fn inputs() -> impl Strategy<Value = Vec<(u64, Input)>> {
@@ -20,7 +21,11 @@ fn inputs() -> impl Strategy<Value = Vec<(u64, Input)>> {
         3 => Just(Input::Pause),
         3 => Just(Input::Resume),
         2 => (0u128..3, 1u32..5).prop_map(|(id, phase)| question(700 + id, phase, 0)),
-        2 => (0u128..3, proptest::sample::select(Answer::ALL.to_vec())).prop_map(|(id, answer)| decide_on(700 + id, answer)),
+        1 => (0u128..3, 0u64..9, proptest::bool::ANY).prop_map(|(id, version, after_cancel)| {
+            let Input::Question(question) = question(703 + id, 1, 0) else { unreachable!("it is one") };
+            Input::Question(Box::new(Question { asking: Some(Asking { version, after_cancel }), ..*question }))
+        }),
+        2 => (0u128..6, proptest::sample::select(Answer::ALL.to_vec())).prop_map(|(id, answer)| decide_on(700 + id, answer)),
         2 => proptest::bool::ANY.prop_map(|failed_only| Input::Retry(Retry { failed_only, ..retry() })),
         1 => Just(request(Ok(goals(&[1, 2])))),
         1 => Just(request_with(|request| request.fingerprint = "other".into())),

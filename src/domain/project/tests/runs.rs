@@ -162,7 +162,8 @@ fn the_goal_that_failed_is_planned_anew_twice_a_run() {
     assert_eq!((replaces.as_str(), goal.goal_name.as_str(), goal.priority), ("Goal 1", "Goal 1, otherwise", 1));
     assert_eq!(step.effects, [Effect::StartPhase { phase: 3 }]);
     let phase = bench.project.phase(3).expect("it");
-    assert_eq!(phase.former.expect("a former").phase, 1);
+    let former = phase.former.expect("a former");
+    assert_eq!((former.phase, former.failed_only), (1, true), "what a person has cancelled there is left out");
     let names: Vec<_> = bench.project.goals_of(phase).map(|goal| goal.goal_name.as_str()).collect();
     assert_eq!(names, ["Goal 0", "Goal 1, otherwise"], "in the place of the old one");
     let report = fails_at(&bench, 3, "Goal 0");
@@ -204,4 +205,50 @@ fn a_paused_project_is_planned_anew_and_goes_on_when_it_is_resumed() {
     let report = fails_at(&bench, 1, "Goal 0");
     assert_eq!(bench.give(report).effects, []);
     assert_eq!(bench.give(Input::Resume).effects, [Effect::StartPhase { phase: 2 }]);
+}
+
+#[test]
+fn what_a_person_has_cancelled_is_not_planned_anew() {
+    // By what has failed in the phase, and what was cancelled: how the project goes on.
+    let reported = |failed, cancelled, running: &str| {
+        let policy = format!(r#"{{"on_failure":"replan","running":"{running}"}}"#);
+        let mut bench = open_with(&policy, &[1, 2]);
+        bench.replan = |goal, _| Ok(goal.clone());
+        let counts = Counts { total: 4, idle: 4 - failed - cancelled, failed, cancelled, ..Counts::default() };
+        let report =
+            PhaseReport { counts, error: Some("subtask `a` was cancelled".into()), ..report_of(1, Status::Error) };
+        bench.give(Input::Report(report));
+        bench
+    };
+    let bench = reported(0, 1, "finish");
+    let error = "subtask `a` was cancelled (what a person cancels is not planned anew)";
+    assert_eq!((bench.ended(), numbers(&bench)), ((Status::Error, Some(error)), vec![1, 2]));
+    // Something has failed beside it; or what ran was cancelled because of that.
+    assert_eq!(reported(1, 1, "finish").current(), Some(3));
+    assert_eq!(reported(1, 3, "cancel").current(), Some(3));
+}
+
+#[test]
+fn what_a_deadline_has_stopped_counts_as_failed() {
+    let failed_only = || Input::Retry(Retry { failed_only: true, ..retry() });
+    let mut bench = Bench::new();
+    bench.give(request_with(|request| {
+        request.request.deadline_ms = Some(60_000);
+        request.plan = Ok(goals(&[1, 2]));
+    }));
+    bench.now = NOON.plus_ms(60_000);
+    bench.alarm();
+    let closed = Counts { total: 2, completed: 1, cancelled: 1, ..Counts::default() };
+    bench.give(Input::Report(PhaseReport { counts: closed, ..report_of(1, Status::Cancelled) }));
+    assert_eq!(bench.ended(), (Status::Error, Some("the deadline of 1m passed")));
+    bench.give(failed_only());
+    assert_eq!((numbers(&bench), bench.current()), (vec![3, 2], Some(3)));
+    assert!(bench.project.phase(3).expect("it").former.expect("a former").failed_only, "but for what was cancelled");
+    // A person ends the second run: that is no failure.
+    bench.give(cancel());
+    let closed = Counts { total: 2, completed: 1, cancelled: 1, ..Counts::default() };
+    let cancelled = PhaseReport { run: 2, counts: closed, ..report_of(3, Status::Cancelled) };
+    bench.give(Input::Report(cancelled));
+    bench.give(failed_only());
+    assert_eq!((bench.ended().0, bench.project.run()), (Status::Cancelled, 3), "it ends as it was");
 }
