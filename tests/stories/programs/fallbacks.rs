@@ -56,8 +56,11 @@ async fn asked(place: Place) {
     assert_eq!(logs[1], [first, first, second, ("second", "")], "the other has two of its own");
     assert_eq!(logs[2], [first, ("second", "")]);
     assert_eq!(logs[3], [first, first, second, second], "and no more");
-    for (at, by) in ["frail", "spare", "spare"].into_iter().enumerate() {
-        assert_eq!((&statuses[at]["status"], &subtasks(&statuses[at])[0]["skill"]), (&"COMPLETED".into(), &by.into()));
+    for (at, (planned, by)) in [("frail", "frail"), ("frail", "spare"), ("hasty", "spare")].into_iter().enumerate() {
+        let subtask = subtasks(&statuses[at])[0];
+        assert_eq!((&statuses[at]["status"], &subtask["skill"]), (&"COMPLETED".into(), &planned.into()));
+        let last = subtask["attempt_log"].as_array().and_then(|log| log.last()).expect("an attempt");
+        assert_eq!(last["skill"].as_str().unwrap_or(planned), by, "{last}");
         let result = place.json(&["result", &ids[at], "--json"]);
         assert!(result.to_string().contains(&format!("\"by {by}\"")), "{result}");
     }
