@@ -88,6 +88,8 @@ pub enum Act {
 
 #[derive(Debug)]
 pub struct Fault {
+    /// It has a bug.
+    Panic,
     pub name: &'static str,
     pub point: Point,
     pub act: Act,
@@ -107,7 +109,7 @@ impl Fault {
     }
 }
 
-pub const FAULTS: [Fault; 49] = [
+pub const FAULTS: [Fault; 51] = [
     fault("crash before the take", Point::Take, Act::Crash, 20),
     fault("crash before the decision", Point::Load, Act::Crash, 60),
     fault("crash before the commit", Point::BeforeAppend, Act::Crash, 60),
@@ -160,6 +162,8 @@ pub const FAULTS: [Fault; 49] = [
 ];
 
 /// Out of this many passes.
+    fault("planner panics at a project", Point::PlanProject, Act::Panic, 200),
+    fault("planner panics at a goal", Point::Plan, Act::Panic, 60),
 const PASSES: u64 = 10_000;
 
 /// The weather of a seed.
