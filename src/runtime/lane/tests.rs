@@ -1,5 +1,5 @@
 //! A decision that panics, about a message or about a refused publish: its letter is kept and told, its delivery acked,
-//! and the lane goes on.
+//! and the lane goes on. And what becomes of what can not be read.
 
 mod ports;
 
@@ -312,4 +312,26 @@ async fn a_role_may_know_better_than_to_set_aside_what_panicked() {
         (alarm.address.exchange, alarm.properties.message_id),
         (Exchange::Later, Some(MessageId(Uuid::from_u128(99))))
     );
+}
+
+/// So that it is found by its id, and sent again under it; of several nothing is known.
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_read_keeps_what_stood_beside_it() {
+    let properties = Properties {
+        message_id: Some(MessageId(Uuid::from_u128(5))),
+        project: Some(ProjectId(Uuid::from_u128(1))),
+        sender: Some("peer".into()),
+        ..Properties::default()
+    };
+    for (body, is_kept) in [("garbage", true), ("[{}]", true), ("[{}, {}]", false)] {
+        let beside = properties.clone();
+        let bad =
+            Delivery { properties: beside, ..delivery("lane.results", bytes::Bytes::from_static(body.as_bytes())) };
+        let sent = published_for(bad, false).await;
+        let [letter] = sent.as_slice() else { panic!("{sent:?}") };
+        let known = if is_kept { properties.clone() } else { Properties::default() };
+        let Properties { reason, origin, set_aside_at, .. } = letter.properties.clone();
+        assert!(reason.is_some() && origin.as_deref() == Some("lane.results"), "{letter:?}");
+        assert_eq!(letter.properties, Properties { reason, origin, set_aside_at, persistent: true, ..known }, "{body}");
+    }
 }
