@@ -148,7 +148,8 @@ const CONTRADICTIONS: [&str; 5] = [
 
 #[test]
 fn it_bites_acks_before_confirms() {
-    bites(Broken::AcksBeforeConfirms, &LOSSES);
+    // A request that is acked before anybody knows its project is missed at the end.
+    bites(Broken::AcksBeforeConfirms, &[&LOSSES[..], &["every_project_ends"]].concat());
 }
 
 #[test]
