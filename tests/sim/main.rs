@@ -141,7 +141,7 @@ const LOSSES: [&str; 4] = ["something_is_out", "its_alarm_is_out", "every_attemp
 const CONTRADICTIONS: [&str; 5] = [
     "an_outcome_is_recorded_once",
     "only_the_current_attempt_counts",
-    "no_attempt_is_current_twice",
+    "an_attempt_is_current_once",
     "streams_can_be_folded",
     "the_phase's_own_rules",
 ];
