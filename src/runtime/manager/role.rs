@@ -225,7 +225,8 @@ fn word(project: ProjectId, state: &Project, number: u32) -> Option<(Address, Co
     let versioned = Control { project_version: Some(told.version), ..control.clone() };
     let content = match &told.word {
         Word::Cancel { subtask, reason } => {
-            Content::Cancel(Control { subtask_id: *subtask, reason: Some(reason.clone()), ..versioned })
+            let reason = (!reason.is_empty()).then(|| reason.clone());
+            Content::Cancel(Control { subtask_id: *subtask, reason, ..versioned })
         }
         Word::Pause => Content::Pause(versioned),
         Word::Resume => Content::Resume(versioned),
