@@ -380,7 +380,6 @@ fn publish_later(publisher: Arc<dyn Publisher>, outgoing: Outgoing) -> Confirmat
 /// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened, or whose alarm
 /// panicked, which nothing else would wake.
 fn told(letter: &Letter, reason: &str) -> Option<String> {
-    use crate::wire::Content;
     let is_news = match &letter.envelope.content {
         Content::StartProjectPhase(_) => true,
         Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)) && reason == PANICKED,
