@@ -1,6 +1,6 @@
 //! `trireme submit`: asks the managers for a project.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ArgGroup;
