@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a layer imports only from lower ones, and nothing from beside it.
-const LAYERS: [(&str, u8); 12] = [
+const LAYERS: [(&str, u8); 11] = [
     ("wire", 0),
     ("broken", 0),
     ("domain", 1),
@@ -15,8 +15,7 @@ const LAYERS: [(&str, u8); 12] = [
     ("runner", 3),
     ("telemetry", 4),
     ("config", 5),
-    ("dashboard", 6),
-    ("bin", 7),
+    ("bin", 6),
 ];
 
 /// A word that only files under some paths may have in their code.

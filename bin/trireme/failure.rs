@@ -14,7 +14,7 @@ use trireme::runtime::port::{StoreError, TransportError};
 pub enum Status {
     /// Done, or answered.
     Done = 0,
-    /// The project ended in ERROR or CANCELLED; nobody answered.
+    /// The answer is no: the project ended in ERROR or CANCELLED, nobody answered, something is not well.
     Negative = 1,
     /// Bad usage, input or settings; an unknown id.
     Usage = 2,
@@ -116,9 +116,7 @@ impl From<ClientError> for Failure {
             ClientError::NoQueue => {
                 Self::unreachable(error.to_string()).hint("start a worker, or run `trireme topology declare`")
             }
-            ClientError::Unknown => {
-                Self::unreachable(error.to_string()).hint("submit it again with the same --id: it stays one project")
-            }
+            ClientError::Unknown => Self::unreachable(error.to_string()),
         }
     }
 }

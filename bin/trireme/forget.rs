@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde::Serialize;
 use trireme::config::Settings;
 use trireme::domain::bad_input::{cut, quote};
-use trireme::planner::duration;
 use trireme::runtime::port::{Clock, Removal, Store, SystemClock};
 use trireme::runtime::reader::Listed;
 use trireme::runtime::retention::{self, Forgotten};
@@ -118,7 +117,7 @@ pub async fn prune(arguments: PruneArguments, settings: &Settings, output: &Outp
     let store = reading::open(settings).await?;
     let old = retention::ended_before(&*store, before, arguments.status).await?;
     if old.is_empty() {
-        output.note(&format!("no project ended longer ago than {}", duration::print(arguments.older_than)));
+        output.note(&format!("no project ended longer ago than {}", usage::print_age(arguments.older_than)));
     } else if !arguments.dry_run && !arguments.yes {
         list(&old, output);
         if !confirm("removes projects", format!("forget {} for good?", count(old.len(), "project"))).await? {

@@ -86,14 +86,22 @@ fn head(view: &ProjectView, waits: &[String]) -> String {
     for wait in waits {
         table.add_row(["waiting".into(), wait.clone()]);
     }
-    let of_phases = view.phases.iter().filter_map(|phase| phase.error.as_ref());
-    // The project mostly repeats what its last phase said.
-    let mut errors: Vec<&String> = view.error.iter().chain(of_phases).collect();
-    errors.dedup();
-    for error in errors {
+    let of_phases = view.phases.iter().filter_map(|phase| phase.error.as_deref());
+    for error in errors(view.error.as_deref(), of_phases) {
         table.add_row(["error".into(), one_line(error)]);
     }
     table.trim_fmt()
+}
+
+/// What went wrong, each once: a project mostly repeats what its last phase said, and may say more of it.
+fn errors<'a>(of_project: Option<&'a str>, of_phases: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut errors: Vec<&str> = of_project.into_iter().collect();
+    for error in of_phases {
+        if !errors.iter().any(|said| said.starts_with(error)) {
+            errors.push(error);
+        }
+    }
+    errors
 }
 
 fn subtasks(shown: &[(&GoalView, &SubtaskView)]) -> String {
@@ -157,4 +165,19 @@ pub fn table() -> Table {
 
 pub fn time(at: Option<Timestamp>) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_is_said_once() {
+        let of_phases = ["`a` failed", "`b` failed", "`b` failed"];
+        let shown = |of_project| errors(of_project, of_phases.into_iter());
+        assert_eq!(shown(None), ["`a` failed", "`b` failed"]);
+        assert_eq!(shown(Some("`b` failed")), ["`b` failed", "`a` failed"]);
+        let replanned = "`b` failed (it was planned anew 2 times)";
+        assert_eq!(shown(Some(replanned)), [replanned, "`a` failed"]);
+    }
 }

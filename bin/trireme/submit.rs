@@ -1,6 +1,7 @@
 //! `trireme submit`: asks the managers for a project.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ArgGroup;
 use serde_json::json;
@@ -8,7 +9,7 @@ use trireme::config::Settings;
 use trireme::domain::bad_input::quote;
 use trireme::domain::project::fingerprint;
 use trireme::planner::{Known, Library, ProjectFile};
-use trireme::runtime::client::Client;
+use trireme::runtime::client::{Client, ClientError};
 use trireme::runtime::port::{Store, StoreError};
 use trireme::runtime::reader;
 use trireme::store;
@@ -78,26 +79,79 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
         check_free(&**store, id, &request).await?;
     }
     let mut asker = Asker::connect(settings).await?;
-    asker.client.submit(id, request.clone()).await?;
-    let store = match (arguments.wait, store) {
-        (true, Some(store)) => Some(store),
-        (true, None) => Some(reading::open_soon(settings).await?),
-        (false, _) => None,
+    if let Err(error) = asker.client.submit(id, request.clone()).await {
+        return Err(not_confirmed(id, error));
+    }
+    let submitted = Submitted { id, request, settings, output };
+    let told = match arguments.wait {
+        true => submitted.see_through(store, &mut asker, &arguments).await,
+        false => submitted.tell(),
     };
-    let status = match store {
-        Some(store) => {
-            output.note(&format!("submitted project {id}"));
-            progress::unless_interrupted(id, wait(&*store, &mut asker, id, &request, output)).await?;
-            show::ending(&*store, id, arguments.out.as_deref(), arguments.force, output).await?
-        }
-        None if output.is_json() => output.json(&json!({ "project_id": id })).map(|()| Status::Done)?,
-        None => {
-            output.line(&id.to_string());
-            Status::Done
-        }
-    };
+    let status = told.map_err(|failure| naming(id, failure, &watching(id)))?;
     asker.close().await;
     Ok(status)
+}
+
+/// A request that the broker has. Nothing that goes wrong from here on makes it undone.
+struct Submitted<'a> {
+    id: ProjectId,
+    request: NewProject,
+    settings: &'a Settings,
+    output: &'a Output,
+}
+
+impl Submitted<'_> {
+    fn tell(&self) -> Result<Status, Failure> {
+        match self.output.is_json() {
+            true => self.output.json(&json!({ "project_id": self.id }))?,
+            false => self.output.line(&self.id.to_string()),
+        }
+        self.output.unwritten().map_or(Ok(Status::Done), Err)
+    }
+
+    async fn see_through(
+        &self,
+        store: Option<Arc<dyn Store>>,
+        asker: &mut Asker,
+        arguments: &Arguments,
+    ) -> Result<Status, Failure> {
+        let Self { id, request, settings, output } = self;
+        output.note(&format!("submitted project {id}"));
+        let soon = async {
+            match store {
+                Some(store) => Ok(store),
+                None => reading::open_soon(settings).await,
+            }
+        };
+        let store = progress::unless_interrupted(*id, soon).await?;
+        progress::unless_interrupted(*id, wait(&*store, asker, *id, request, output)).await?;
+        let status = show::ending(&*store, *id, arguments.out.as_deref(), arguments.force, output).await?;
+        output.unwritten().map_or(Ok(status), Err)
+    }
+}
+
+/// Why it is not known to be with the broker. Where it may be there all the same, its id says how to make sure.
+fn not_confirmed(id: ProjectId, error: ClientError) -> Failure {
+    let may_be_there = matches!(error, ClientError::Unknown | ClientError::Transport(_));
+    let failure = Failure::from(error);
+    match may_be_there {
+        true => naming(id, failure, &format!("submit it again with `--id {id}`: it stays one project")),
+        false => failure,
+    }
+}
+
+fn watching(id: ProjectId) -> String {
+    format!("project `{id}` is submitted: `trireme watch {id}` follows it")
+}
+
+/// The failure with the project's id in it, and what is to be done with that.
+fn naming(id: ProjectId, failure: Failure, what: &str) -> Failure {
+    let has_it = |text: &str| text.contains(&id.to_string());
+    if has_it(&failure.message) || failure.hint.as_deref().is_some_and(has_it) {
+        return failure;
+    }
+    let hint = failure.hint.as_ref().map_or_else(|| what.to_owned(), |hint| format!("{hint}; {what}"));
+    failure.hint(hint)
 }
 
 impl Arguments {
@@ -184,5 +238,35 @@ async fn refusal(client: &mut Client, store: &dyn Store, id: ProjectId, request:
                 return std::future::pending().await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trireme::runtime::port::TransportError;
+
+    use super::*;
+
+    /// Without it nobody could ask again for the same, or find out what became of it.
+    #[test]
+    fn what_may_be_with_the_broker_is_named() {
+        let id = ProjectId(Uuid::from_u128(7));
+        let lost = not_confirmed(id, TransportError::Unreachable("gone".into()).into());
+        for failure in [not_confirmed(id, ClientError::Unknown), lost] {
+            let hint = failure.hint.expect("a hint");
+            assert!(hint.ends_with(&format!("submit it again with `--id {id}`: it stays one project")), "{hint}");
+        }
+        let refused = not_confirmed(id, ClientError::Full);
+        assert_eq!(refused.hint.as_deref(), Some("are there managers? see `trireme agents`"));
+    }
+
+    #[test]
+    fn a_failure_names_the_project_once() {
+        let id = ProjectId(Uuid::from_u128(7));
+        let named = naming(id, Failure::unreachable("the store is gone").hint("does it run?"), &watching(id));
+        let hint = named.hint.as_deref().expect("a hint");
+        assert_eq!(hint, format!("does it run?; project `{id}` is submitted: `trireme watch {id}` follows it"));
+        let again = naming(id, taken(id, "other"), &watching(id));
+        assert_eq!(again.hint, taken(id, "other").hint);
     }
 }

@@ -34,15 +34,24 @@ pub fn agent(text: &str) -> Result<AgentId, String> {
     AgentId::new(text)
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// An age, as in `30d` or `12h`.
 pub fn age(text: &str) -> Result<Duration, String> {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse().ok());
     let age = match days {
         Some(days) => DAY.checked_mul(days).filter(|age| !age.is_zero()),
         None => duration::parse(text),
     };
     age.ok_or_else(|| "not a duration such as `30d` or `12h`".into())
+}
+
+/// Writes what [`age`] reads: whole days as days.
+pub fn print_age(age: Duration) -> String {
+    match age.as_millis() {
+        ms if ms % DAY.as_millis() == 0 => format!("{}d", ms / DAY.as_millis()),
+        _ => duration::print(age),
+    }
 }
 
 /// What is wrong, in one line. None for what is no failure: help, or the version.

@@ -118,7 +118,7 @@ pub struct SubtaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_from: Option<SubtaskId>,
     pub attempt_log: Vec<AttemptView>,
-    /// The executor's own word, of the newest attempt that has one.
+    /// Who ran the newest attempt, by its own word; none until it has said something.
     pub agent_id: Option<String>,
     /// By name.
     pub dependencies: Vec<String>,

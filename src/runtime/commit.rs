@@ -102,7 +102,7 @@ impl<R: Role> Desk<R> {
         self.clock.now()
     }
 
-    /// What a letter means; reading one may plan, and a plan that panics must not take the others with it.
+    /// What a letter means; one that can not be read without a panic must not take the others with it.
     pub(crate) fn read(&mut self, letter: &Letter) -> Result<Message<R::Input>, Unfit> {
         let message = catch_unwind(AssertUnwindSafe(|| self.role.read(letter)));
         let message = message.unwrap_or(Err(Unfit::Misdirected(PANICKED)))?;

@@ -20,10 +20,10 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::commit::{Desk, Kept, PANICKED};
-use super::letter::{self, Aside, Letter, Opened};
+use super::letter::{self, Aside, Letter, Opened, only_id};
 use super::options::World;
 use super::outage::Outages;
-use super::port::{Acker, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Publisher, Tag};
+use super::port::{Acker, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher, Tag};
 use super::port::{StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use super::stop::Stop;
@@ -152,9 +152,10 @@ impl<R: Role> Lane<R> {
         let mut work = Vec::with_capacity(batch.len());
         for (at, delivery) in (first..).zip(&batch) {
             self.held.push_back(Held::new(delivery.tag));
-            let Opened { letters, unreadable } = letter::open(delivery);
+            let Opened { letters, unreadable, is_one } = letter::open(delivery);
             for part in unreadable {
-                self.set_aside(at, delivery, &part.header(), part.bytes).await?;
+                let beside = letter::beside(delivery, is_one);
+                self.set_aside(at, delivery, beside, &part.header(), part.bytes).await?;
             }
             for letter in letters {
                 match self.desk.read(&letter) {
@@ -229,8 +230,8 @@ impl<R: Role> Lane<R> {
         }
         tracing::warn!(message = %id, kind = letter.envelope.content.name(), reason, "a message was set aside");
         let (exchange, key) = (&letter.exchange, &letter.key);
-        let aside = Aside { exchange: Some(exchange), key, id: Some(id), reason, at: self.desk.now() };
-        let outgoing = letter::dead(&aside, told(letter, reason), letter.body());
+        let aside = Aside { exchange: Some(exchange), key, beside: only_id(id), reason, at: self.desk.now() };
+        let outgoing = letter::dead(aside, told(letter, reason), letter.body());
         self.publish(at, None, outgoing).await
     }
 
@@ -238,6 +239,7 @@ impl<R: Role> Lane<R> {
         &mut self,
         at: usize,
         delivery: &Delivery,
+        beside: Properties,
         reason: &str,
         body: bytes::Bytes,
     ) -> Result<(), LaneError> {
@@ -247,8 +249,8 @@ impl<R: Role> Lane<R> {
             return Ok(());
         }
         tracing::warn!(reason, key, "a message that can not be read was set aside");
-        let aside = Aside { exchange: Some(exchange), key, id: None, reason, at: self.desk.now() };
-        self.publish(at, None, letter::dead(&aside, None, body)).await
+        let aside = Aside { exchange: Some(exchange), key, beside, reason, at: self.desk.now() };
+        self.publish(at, None, letter::dead(aside, None, body)).await
     }
 
     /// Step 5: acks the deliveries at the front that are done, with one ack for all.
@@ -336,8 +338,9 @@ impl<R: Role> Lane<R> {
 
     fn given_up(&self, key: &str, told: String, id: MessageId, body: bytes::Bytes) -> Outgoing {
         // It never was in an exchange: the broker refused it.
-        let aside = Aside { exchange: None, key, id: Some(id), reason: REFUSAL_PANICKED, at: self.desk.now() };
-        letter::dead(&aside, Some(told), body)
+        let (beside, at) = (only_id(id), self.desk.now());
+        let aside = Aside { exchange: None, key, beside, reason: REFUSAL_PANICKED, at };
+        letter::dead(aside, Some(told), body)
     }
 }
 
@@ -388,7 +391,6 @@ fn is_alarm_of(store: Uuid, letter: &Letter) -> bool {
 /// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened, or whose alarm
 /// panicked, which nothing else would wake.
 fn told(letter: &Letter, reason: &str) -> Option<String> {
-    use crate::wire::Content;
     let is_news = match &letter.envelope.content {
         Content::StartProjectPhase(_) => true,
         Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)) && reason == PANICKED,

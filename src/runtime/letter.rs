@@ -41,11 +41,14 @@ pub(crate) struct Opened {
     pub(crate) letters: Vec<Letter>,
     /// What can not be read, in one piece for each reason.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// It was one message, so that what stands beside its body is about that one.
+    pub(crate) is_one: bool,
 }
 
 pub(crate) fn open(delivery: &Delivery) -> Opened {
     let parts = codec::decode(&delivery.body);
-    let whole = (parts.len() == 1).then(|| delivery.body.clone());
+    let is_one = parts.len() == 1;
+    let whole = is_one.then(|| delivery.body.clone());
     let (mut letters, mut unreadable) = (Vec::new(), Vec::new());
     for part in parts {
         match part {
@@ -61,7 +64,7 @@ pub(crate) fn open(delivery: &Delivery) -> Opened {
             Err(part) => unreadable.push(part),
         }
     }
-    Opened { letters, unreadable: codec::gather(unreadable) }
+    Opened { letters, unreadable: codec::gather(unreadable), is_one }
 }
 
 /// Why a delivery was set aside by one of us, when it came by the exchange of the dead.
@@ -90,23 +93,35 @@ pub(crate) struct Aside<'a> {
     /// None when it never got into one.
     pub(crate) exchange: Option<&'a str>,
     pub(crate) key: &'a str,
-    pub(crate) id: Option<MessageId>,
+    /// What its sender wrote beside its body, as far as that is known: its id, its project, its sender.
+    pub(crate) beside: Properties,
     pub(crate) reason: &'a str,
     pub(crate) at: Timestamp,
 }
 
+/// What stood beside a message that came alone; of one among several nothing is known.
+pub(crate) fn beside(delivery: &Delivery, is_one: bool) -> Properties {
+    if is_one { delivery.properties.clone() } else { Properties::default() }
+}
+
+/// What stands beside a message of which no more is known than its id.
+pub(crate) fn only_id(id: MessageId) -> Properties {
+    Properties { message_id: Some(id), ..Properties::default() }
+}
+
 /// What cannot be handled here, on its way to the dead letters.
-pub(crate) fn dead(aside: &Aside<'_>, told: Option<String>, body: Bytes) -> Outgoing {
+pub(crate) fn dead(aside: Aside<'_>, told: Option<String>, body: Bytes) -> Outgoing {
     Outgoing {
         address: Address { told, ..Address::dead(aside.key) },
         mandatory: true,
         properties: Properties {
-            message_id: aside.id,
+            again: false,
+            passed_on: false,
             reason: Some(aside.reason.to_owned()),
             origin: aside.exchange.map(str::to_owned),
             set_aside_at: Some(aside.at),
             persistent: true,
-            ..Properties::default()
+            ..aside.beside
         },
         body,
     }

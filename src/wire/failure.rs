@@ -48,7 +48,7 @@ impl std::fmt::Display for FailureKind {
 pub struct Failure {
     pub kind: FailureKind,
     pub message: String,
-    /// The wish of a service that said when to come back, in milliseconds.
+    /// The wish of a service that said when to come back, in milliseconds; more than a day counts as a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }

@@ -136,12 +136,9 @@ impl Scene {
         Ok(count)
     }
 
-    /// What `trireme check --all` says of the streams, where this version has that command.
+    /// What `trireme check --all` says of the streams; nothing when every rule holds.
     pub fn check(&self) -> Result<Option<String>, String> {
         let run = |arguments: &[&str]| self.place.trireme(arguments).output().map_err(|error| error.to_string());
-        if !run(&["check", "--help"])?.status.success() {
-            return Ok(None);
-        }
         let checked = run(&["check", "--all"])?;
         let said = [checked.stdout, checked.stderr].concat();
         Ok((!checked.status.success())

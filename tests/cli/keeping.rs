@@ -88,7 +88,10 @@ async fn old_projects_are_pruned_and_open_ones_never() {
     let gone = prune(&["--yes", "--json"]).json();
     assert_eq!((ids(&gone), &gone[0]["streams"]), (vec![ENDED], &json!(2)));
     assert_eq!(ids(&place.run(&["list", "--json"]).json()), [OTHER]);
-    assert_eq!(place.run(&["prune", "--older-than", "36500d", "--yes"]).stdout, "");
+    for (age, told) in [("36500d", "36500d"), ("876000h", "36500d"), ("876001h", "876001h")] {
+        let pruned = place.run(&["prune", "--older-than", age, "--yes"]);
+        assert_eq!((pruned.stdout.as_str(), pruned.stderr), ("", format!("no project ended longer ago than {told}\n")));
+    }
 }
 
 #[test]

@@ -73,6 +73,10 @@ pub enum Act {
     Unconfirmed,
     /// The confirm takes its time.
     Slow,
+    /// The message gets into its queue, and is confirmed, after a while.
+    Delay,
+    /// The same, and the next one to the same queue goes before it.
+    Swap,
     /// The message arrives twice: at once, or the second time much later.
     Twice,
     Late,
@@ -84,6 +88,8 @@ pub enum Act {
     Hang,
     /// A planner has no plan.
     NoPlan,
+    /// It has a bug.
+    Panic,
 }
 
 #[derive(Debug)]
@@ -107,7 +113,7 @@ impl Fault {
     }
 }
 
-pub const FAULTS: [Fault; 49] = [
+pub const FAULTS: [Fault; 53] = [
     fault("crash before the take", Point::Take, Act::Crash, 20),
     fault("crash before the decision", Point::Load, Act::Crash, 60),
     fault("crash before the commit", Point::BeforeAppend, Act::Crash, 60),
@@ -141,6 +147,8 @@ pub const FAULTS: [Fault; 49] = [
     fault("publish nacked", Point::BeforePublish, Act::Nack, 100),
     fault("publish returned", Point::BeforePublish, Act::Return, 100),
     fault("publish lost before its confirm", Point::BeforePublish, Act::Lose, 60),
+    fault("message delayed before its queue", Point::BeforePublish, Act::Delay, 100),
+    fault("two messages of a queue change places", Point::BeforePublish, Act::Swap, 150),
     fault("confirm lost", Point::AfterPublish, Act::Unconfirmed, 80),
     fault("confirm slow", Point::AfterPublish, Act::Slow, 150),
     fault("result twice", Point::AfterPublish, Act::Twice, 400).of(Exchange::Results),
@@ -154,6 +162,8 @@ pub const FAULTS: [Fault; 49] = [
     fault("executor is slow", Point::Run, Act::Slow, 200),
     fault("planner fails at a project", Point::PlanProject, Act::NoPlan, 200),
     fault("planner fails at a goal", Point::Plan, Act::NoPlan, 60),
+    fault("planner panics at a project", Point::PlanProject, Act::Panic, 200),
+    fault("planner panics at a goal", Point::Plan, Act::Panic, 60),
     fault("any message twice", Point::AfterPublish, Act::Twice, 80),
     fault("any message again much later", Point::AfterPublish, Act::Late, 80),
     fault("heartbeat or event lost", Point::BestEffort, Act::Lose, 30),

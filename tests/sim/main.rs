@@ -141,14 +141,15 @@ const LOSSES: [&str; 4] = ["something_is_out", "its_alarm_is_out", "every_attemp
 const CONTRADICTIONS: [&str; 5] = [
     "an_outcome_is_recorded_once",
     "only_the_current_attempt_counts",
-    "no_attempt_is_current_twice",
+    "an_attempt_is_current_once",
     "streams_can_be_folded",
     "the_phase's_own_rules",
 ];
 
 #[test]
 fn it_bites_acks_before_confirms() {
-    bites(Broken::AcksBeforeConfirms, &LOSSES);
+    // A request that is acked before anybody knows its project is missed at the end.
+    bites(Broken::AcksBeforeConfirms, &[&LOSSES[..], &["every_project_ends"]].concat());
 }
 
 #[test]

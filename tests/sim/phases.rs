@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use trireme::domain::audit::{an_attempt_is_current_once, only_the_current_attempt_counts};
 use trireme::domain::phase::{Answered, Dependants, Event, Outcome, Phase, Then};
 use trireme::wire::content::ExecuteSubtask;
 use trireme::wire::{StreamId, Timestamp};
@@ -14,8 +15,6 @@ use crate::watch::{Verdict, Watch};
 #[derive(Default)]
 pub struct FollowedPhase {
     pub state: Phase,
-    /// The newest dispatch of each subtask.
-    attempts: BTreeMap<u32, u32>,
     /// Ordinal and attempt of what an executor has begun.
     runs: BTreeSet<(u32, u32)>,
     /// Until when nothing may go out, because a queue has just refused a command.
@@ -139,10 +138,9 @@ impl FollowedPhase {
     }
 
     fn on_dispatched(&mut self, watch: &mut Watch, stream: StreamId, ordinal: u32, attempt: u32) -> Verdict {
-        let before = self.attempts.insert(ordinal, attempt).unwrap_or(0);
-        let is_free = attempt == before + 1 && !self.state.flights().contains_key(&ordinal);
-        watch.rule("no_attempt_is_current_twice", is_free, || {
-            format!("{} ordinal {ordinal}: attempt {attempt} after {before}", brief(stream))
+        let is_free = an_attempt_is_current_once(&self.state, ordinal, attempt);
+        watch.rule("an_attempt_is_current_once", is_free, || {
+            format!("{} ordinal {ordinal}: attempt {attempt} after {:?}", brief(stream), self.state.subtask(ordinal))
         })?;
         watch.rule("an_outcome_is_final", !self.outcomes.contains(&ordinal), || {
             format!("{} ordinal {ordinal} goes out after its outcome", brief(stream))
@@ -173,8 +171,9 @@ impl FollowedPhase {
         watch.rule("an_outcome_is_recorded_once", is_first, || {
             format!("{} ordinal {ordinal} attempt {attempt}: a second outcome", brief(stream))
         })?;
-        let flight = self.state.flights().get(&ordinal).map(|flight| flight.attempt);
-        watch.rule("only_the_current_attempt_counts", flight == Some(attempt), || {
+        let is_current = only_the_current_attempt_counts(&self.state, ordinal, attempt);
+        watch.rule("only_the_current_attempt_counts", is_current, || {
+            let flight = self.state.flights().get(&ordinal).map(|flight| flight.attempt);
             format!("{} ordinal {ordinal}: attempt {attempt} is recorded while {flight:?} is out", brief(stream))
         })?;
         if is_final {
@@ -212,7 +211,7 @@ impl FollowedPhase {
     pub fn on_run(&mut self, watch: &mut Watch, stream: StreamId, command: &ExecuteSubtask) -> Verdict {
         let (ordinal, attempt) = (command.subtask_id.ordinal, command.attempt);
         self.runs.insert((ordinal, attempt));
-        let newest = self.attempts.get(&ordinal).copied().unwrap_or(0);
+        let newest = self.state.subtask(ordinal).map_or(0, |subtask| subtask.attempt);
         watch.rule("only_what_was_dispatched_runs", (1..=newest).contains(&attempt), || {
             format!("{} ordinal {ordinal} runs as attempt {attempt}, the newest is {newest}", brief(stream))
         })?;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use trireme::broken::{self, Broken};
 use trireme::domain::phase::Phase;
 use trireme::runtime::World;
+use trireme::runtime::check::{self, Checked};
 use trireme::runtime::client::Client;
 use trireme::runtime::port::{PayloadKind, Planner, Store};
 use trireme::runtime::topology::topology;
@@ -151,8 +152,9 @@ async fn see_through(sim: &Sim, operator: &Operator<'_>, projects: &[PlannedProj
         return Ok(());
     }
     for planned in projects {
-        check(sim, planned, operator.said(planned.id)).await?;
+        ends_well(sim, planned, operator.said(planned.id)).await?;
     }
+    audit(sim, projects).await?;
     let is_empty = || sim.broker.inspect().messages.iter().all(|message| is_word_to_listeners(&message.queue));
     let is_empty = until(sim, EMPTY_WITHIN, is_empty).await;
     sim.watch().rule("the_queues_run_empty", is_empty, || {
@@ -160,6 +162,18 @@ async fn see_through(sim: &Sim, operator: &Operator<'_>, projects: &[PlannedProj
         let left = inspection.messages.iter().filter(|message| !is_word_to_listeners(&message.queue));
         left.map(|message| format!("{message:?}\n")).collect()
     })
+}
+
+/// What is stored is as it has to be, by every rule that `trireme check` knows.
+async fn audit(sim: &Sim, projects: &[PlannedProject]) -> Verdict {
+    for planned in projects {
+        let mut checked = Checked::default();
+        let is_known = check::project(&*sim.store, planned.id, &mut checked, &|_| {}).await.expect("a store in memory");
+        let found = checked.violations;
+        sim.watch()
+            .rule("the_audit_finds_nothing", is_known && found.is_empty(), || format!("{is_known} {found:?}"))?;
+    }
+    Ok(())
 }
 
 /// Waits until something holds; says whether it does. Also ends when a rule is broken.
@@ -188,7 +202,7 @@ fn open_streams(sim: &Sim) -> String {
 }
 
 /// It ended as its plan, its policy and the words about it say, and every result is there.
-async fn check(sim: &Sim, planned: &PlannedProject, said: Said) -> Verdict {
+async fn ends_well(sim: &Sim, planned: &PlannedProject, said: Said) -> Verdict {
     if check_end(sim, planned, said)? != Status::Completed {
         return Ok(());
     }

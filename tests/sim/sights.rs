@@ -30,6 +30,7 @@ pub enum Sight {
     PlannedAnew,
     Kept,
     PublishRefused,
+    ChangedPlaces,
     EarlyWord,
     CancelledRunning,
     DeadlinePassed,
@@ -42,7 +43,7 @@ impl Sight {
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::SaidCancel,
         Self::SaidCancelSubtask,
         Self::SaidPause,
@@ -68,6 +69,7 @@ impl Sight {
         Self::PlannedAnew,
         Self::Kept,
         Self::PublishRefused,
+        Self::ChangedPlaces,
         Self::EarlyWord,
         Self::CancelledRunning,
         Self::DeadlinePassed,
@@ -103,6 +105,7 @@ impl Sight {
             Self::PlannedAnew => "a goal planned anew",
             Self::Kept => "a phase that keeps what another has done",
             Self::PublishRefused => "a refused publish told to the machine",
+            Self::ChangedPlaces => "two messages of a queue that changed places",
             Self::EarlyWord => "a word before what it is about",
             Self::CancelledRunning => "a failed phase that stops what runs",
             Self::DeadlinePassed => "a project past its deadline",

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use tokio::sync::oneshot;
+use trireme::runtime::port::Outgoing;
 use trireme::store::memory::MemoryStore;
 use trireme::transport::memory::{MemoryBroker, ReturnOrder};
-use trireme::wire::address::Namespace;
+use trireme::wire::address::{Exchange, Namespace};
 use trireme::wire::content::ExecuteSubtask;
 use trireme::wire::{MessageId, ProjectId, StreamId};
 use uuid::Uuid;
@@ -47,8 +49,20 @@ pub struct Sim {
     watch: Mutex<Watch>,
     excused: Mutex<Excused>,
     steps: Mutex<Steps>,
+    /// Messages that wait for the next one to their queue.
+    held_back: Mutex<BTreeMap<Place, Vec<oneshot::Sender<()>>>>,
     /// Those that are alive.
     agents: Mutex<BTreeMap<String, Arc<Agent>>>,
+}
+
+/// What decides which queue a message gets into.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(Exchange, String);
+
+impl Place {
+    pub fn of(message: &Outgoing) -> Self {
+        Self(message.address.exchange, message.address.key.clone())
+    }
 }
 
 /// What went wrong in ways that nobody can make good.
@@ -105,6 +119,7 @@ impl Sim {
                 broken: None,
                 is_over: false,
             }),
+            held_back: Mutex::default(),
             agents: Mutex::default(),
             random: Mutex::new(random),
         })
@@ -170,6 +185,19 @@ impl Sim {
 
     pub fn has_vanished(&self, command: MessageId) -> bool {
         lock(&self.excused).commands.contains(&command)
+    }
+
+    /// Fires when the next message has got to this place.
+    pub fn next_to(&self, place: Place) -> oneshot::Receiver<()> {
+        let (tell, next) = oneshot::channel();
+        lock(&self.held_back).entry(place).or_default().push(tell);
+        next
+    }
+
+    pub fn has_gone_to(&self, place: &Place) {
+        let waiting = lock(&self.held_back).remove(place);
+        // One that has waited for long enough does not listen any more.
+        waiting.into_iter().flatten().for_each(|tell| _ = tell.send(()));
     }
 
     pub fn see(&self, sight: Sight) {

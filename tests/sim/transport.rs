@@ -1,9 +1,11 @@
 //! The broker of one agent: the one in memory, with what goes wrong on the way there and back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::sleep;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 use trireme::runtime::port::{
     Acker, Browser, Clock, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher, QueueDepth,
     Tag, Topology, Transport, TransportError,
@@ -16,7 +18,10 @@ use trireme::wire::{Content, Envelope, MessageId, Raw, codec};
 use crate::agent::Agent;
 use crate::faults::{Act, Point};
 use crate::sights::Sight;
-use crate::sim::Sim;
+use crate::sim::{Place, Sim};
+
+/// What is to be overtaken goes on after this time, if nothing came.
+const OVERTAKEN_WITHIN: Duration = Duration::from_secs(20);
 
 pub struct FaultyTransport {
     pub agent: Arc<Agent>,
@@ -188,6 +193,25 @@ struct FaultyPublisher {
     inner: Box<dyn Publisher>,
 }
 
+/// The message is on its way until then, whatever becomes of its sender; its confirm comes when it is in its queue.
+fn held_back(
+    sim: &Arc<Sim>,
+    message: Outgoing,
+    what: String,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> Confirmation {
+    let (sim, (tell, told)) = (sim.clone(), oneshot::channel());
+    tokio::spawn(async move {
+        until.await;
+        let publisher = sim.broker.connect("the wire").publisher().await.expect("the broker is there");
+        let confirmation = publisher.publish(message).await.expect("the broker is there");
+        sim.step("the wire", format!("publishes {what}, which was held back"));
+        // Its sender may be gone.
+        let _ = tell.send(confirmation.await);
+    });
+    Box::pin(async move { told.await.unwrap_or(Confirmed::Unknown) })
+}
+
 fn told(confirmed: Confirmed) -> Result<Confirmation, TransportError> {
     Ok(Box::pin(std::future::ready(confirmed)))
 }
@@ -212,12 +236,27 @@ impl Publisher for FaultyPublisher {
             message.properties.kind.as_deref().unwrap_or("a dead letter"),
             message.address.key
         );
+        let place = Place::of(&message);
         let refusal = match self.agent.at(Point::BeforePublish, Some(exchange)).await {
             None => None,
             Some(Act::Broken) => return Err(closed()),
             Some(Act::Nack) => Some(Confirmed::Nacked),
             Some(Act::Return) => Some(Confirmed::Returned),
             Some(Act::Lose) => Some(Confirmed::Unknown),
+            Some(Act::Delay) => {
+                let time = sim.draw(|random| random.ms(10, 30_000));
+                return Ok(held_back(sim, message, what, sleep(time)));
+            }
+            Some(Act::Swap) => {
+                let next = sim.next_to(place);
+                let seen = sim.clone();
+                let overtaken = async move {
+                    if let Ok(Ok(())) = timeout(OVERTAKEN_WITHIN, next).await {
+                        seen.see(Sight::ChangedPlaces);
+                    }
+                };
+                return Ok(held_back(sim, message, what, overtaken));
+            }
             Some(act) => unreachable!("{act:?} does not happen before a publish"),
         };
         if let Some(refusal) = refusal {
@@ -225,6 +264,7 @@ impl Publisher for FaultyPublisher {
         }
         let copy = message.clone();
         let confirmation = self.inner.publish(message).await?;
+        sim.has_gone_to(&place);
         sim.step(name, format!("publishes {what}"));
         match self.agent.at(Point::AfterPublish, Some(exchange)).await {
             None => {}

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use trireme::runtime::port::{Confirmed, Outgoing, Properties};
-use trireme::wire::address::{Address, Queue};
-use trireme::wire::{ProjectId, Status, SubtaskPlan};
+use trireme::runtime::dead::{DeadLetters, Named, Redriven, Redriver};
+use trireme::runtime::port::{Confirmed, Outgoing, Properties, Transport};
+use trireme::wire::address::{Address, Namespace, Queue};
+use trireme::wire::{MessageId, ProjectId, Status, SubtaskPlan};
 use uuid::Uuid;
 
 use crate::team::{Team, request};
@@ -196,5 +197,56 @@ async fn what_is_published_as_told_is_one_dead_letter() {
         assert!(found <= published, "more than {published}");
     }
     assert_eq!(found, published);
+    assert!(team.is_whole());
+}
+
+/// Looks until there is one of this id.
+async fn dead_letter(transport: &dyn Transport, namespace: &Namespace, id: MessageId) -> (DeadLetters, Named) {
+    let look = async {
+        loop {
+            let mut letters = DeadLetters::open(transport, namespace.clone()).await.expect("the queue");
+            if let Ok(named) = letters.find(&id.to_string()).await {
+                return (letters, named);
+            }
+            drop(letters);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), look).await.expect("a dead letter of this id")
+}
+
+/// Sent again it is the same message: it keeps its id, and who sent it about what, although nobody can read it.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_can_read_is_known_by_what_stands_beside_it() {
+    let team = Team::start().await;
+    let stranger = team.world("stranger").await;
+    let (transport, namespace) = (&*stranger.transport, &stranger.topology.namespace);
+    let publisher = transport.publisher().await.expect("a publisher");
+    let redriver = Redriver::connect(transport, namespace.clone(), stranger.clock.clone()).await.expect("a publisher");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for (number, address) in (1..).zip([Address::requests(), Address::results("p.0"), Address::skill("noop", 0)]) {
+        let (id, project) = (MessageId(Uuid::from_u128(number)), PROJECT.parse::<ProjectId>().expect("an id"));
+        let properties = Properties {
+            message_id: Some(id),
+            project: Some(project),
+            sender: Some("peer".into()),
+            reply_to: Some("p.0".into()),
+            ..Properties::default()
+        };
+        let body = envelope(json!({ "type": "Sing" }));
+        let outgoing = Outgoing { address: address.clone(), mandatory: true, properties, body };
+        assert_eq!(publisher.publish(outgoing).await.expect("published").await, Confirmed::Accepted);
+        // As it died, and as it dies once more when it is redriven.
+        for _ in 0..2 {
+            let (letters, mut named) = dead_letter(transport, namespace, id).await;
+            assert_eq!(named.count(), 1);
+            let letter = named.letters.remove(0);
+            assert_eq!((letter.facts.project_id, letter.facts.sender.as_deref()), (Some(project), Some("peer")));
+            assert_eq!(letter.facts.reason, "unknown_type");
+            let sent = redriver.send(letter).await.expect("open").arrive(&letters).await.expect("open").1;
+            let Ok(Redriven::Sent { routing_key, .. }) = sent else { panic!("{sent:?}") };
+            assert_eq!(routing_key, address.key);
+        }
+    }
     assert!(team.is_whole());
 }

@@ -17,7 +17,9 @@ const NAMED_MAX: usize = 3;
 pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
     let Some(view) = picture.view else { return vec!["waits for a manager to take it".into()] };
     let mut reasons = asked(view);
-    if let Some(phase) = view.phases.iter().find(|phase| !phase.status.is_ended())
+    // While it is paused no phase is handed over.
+    if view.status != Status::Paused
+        && let Some(phase) = view.phases.iter().find(|phase| !phase.status.is_ended())
         && phase.counts.total == 0
     {
         reasons.push(format!("phase {} waits for a coordinator", phase.phase));

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use trireme::config::Settings;
 use trireme::domain::project::Project;
 use trireme::domain::view::ProjectView;
+use trireme::runtime::client::ClientError;
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
 use trireme::wire::{Content, MessageId, ProjectId};
@@ -76,7 +77,12 @@ impl<'a> Spoken<'a> {
     /// Says it, and waits until the project remembers it; `None` when nobody is to wait.
     async fn say(&self, asker: &mut Asker, word: Content) -> Result<Option<Project>, Failure> {
         let id = self.id();
-        let said = asker.client.say(id, word).await?;
+        let said = match asker.client.say(id, word).await {
+            Err(error @ ClientError::Unknown) => {
+                return Err(Failure::from(error).hint(format!("`trireme history {id}` shows whether it was heard")));
+            }
+            said => said?,
+        };
         if !self.waits {
             return Ok(None);
         }

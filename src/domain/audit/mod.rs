@@ -1,7 +1,7 @@
 //! Whether a stream is what it may be: rules by name over its events, in the order in which they were recorded.
 //!
 //! The machines keep these rules by themselves. Whoever wants to be sure folds a stream through an auditor: the
-//! command that checks a store, and the simulator after every step. An auditor trusts nothing that a machine
+//! command that checks a store, and the simulator at the end of each seed. An auditor trusts nothing that a machine
 //! says of itself where the events say it too; it never repairs, and never reads anything but what it is handed.
 //!
 //! | rule | what it says |

@@ -22,6 +22,7 @@ pub enum Word {
     Cancel {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subtask: Option<SubtaskId>,
+        /// Of one subtask it may be empty: nobody said why.
         reason: String,
     },
     Pause,
@@ -95,10 +96,10 @@ pub(super) fn tell_again(draft: &mut Draft<'_>, which: impl Fn(&Told) -> bool) {
 }
 
 pub(super) fn on_cancel(draft: &mut Draft<'_>, cancel: &Cancel) -> Result<(), Decision<Event>> {
-    let reason = cut(cancel.reason.as_deref().filter(|reason| !reason.trim().is_empty()).unwrap_or(CANCELLED));
+    let reason = cancel.reason.as_deref().filter(|reason| !reason.trim().is_empty());
     match cancel.subtask {
-        None => cancel_all(draft, Status::Cancelled, reason),
-        Some(subtask) => cancel_subtask(draft, subtask, reason),
+        None => cancel_all(draft, Status::Cancelled, cut(reason.unwrap_or(CANCELLED))),
+        Some(subtask) => cancel_subtask(draft, subtask, reason.map(cut).unwrap_or_default()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::expand::{GENERIC_HINT, GENERIC_SKILL, SkillDefaults, Spec, ex
 use crate::domain::nearest;
 use crate::domain::phase::{self, Event, Flight, Opened, Phase, Start};
 use crate::runtime::options::World;
-use crate::runtime::port::{PlanError, Store, StoreError};
+use crate::runtime::port::{PlanError, Store, StoreError, guarded};
 use crate::wire::content::{ExecuteSubtask, StartProjectPhase};
 use crate::wire::{GoalPlan, ProjectId, Raw, StreamId, SubtaskId};
 
@@ -31,7 +31,7 @@ pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) ->
         policy: start.policy.clone(),
         id_namespace: start.id_namespace,
         playbook: start.playbook.clone(),
-        plan: specs(world, window, start),
+        plan: guarded(|| specs(world, window, start)),
         former: start.former,
         kept: Vec::new(),
         left_out: Vec::new(),

@@ -97,11 +97,12 @@ impl<'a> Channel<'a> {
         if broken::is(Broken::AcksBeforeConfirms) {
             self.consumer.acker().ack(delivery.tag, false).await?;
         }
-        let Opened { letters, unreadable } = letter::open(delivery);
+        let Opened { letters, unreadable, is_one } = letter::open(delivery);
+        let beside = || letter::beside(delivery, is_one);
         let (acker, broken, open) = (self.consumer.acker(), self.broken.clone(), self.open.token());
         let receipt = Receipt::new(acker, delivery.tag, letters.len() + unreadable.len(), broken, open);
         for part in unreadable {
-            self.set_aside(delivery, &part.header(), part.bytes, receipt.clone()).await?;
+            self.set_aside(delivery, beside(), &part.header(), part.bytes, receipt.clone()).await?;
         }
         let mut tasks = Vec::with_capacity(letters.len());
         for letter in letters {
@@ -109,7 +110,9 @@ impl<'a> Channel<'a> {
                 Ok((Begun::New(_), task)) => tasks.extend(self.checked(task).await),
                 Ok((Begun::Known, _)) => {}
                 Ok((Begun::Accepted(receipts), _)) => settle(receipts).await,
-                Err((reason, body)) => self.set_aside(delivery, &reason, body, receipt.clone()).await?,
+                Err((reason, body)) => {
+                    self.set_aside(delivery, beside(), &reason, body, receipt.clone()).await?;
+                }
             }
         }
         Ok(tasks)
@@ -183,15 +186,15 @@ impl<'a> Channel<'a> {
     async fn set_aside(
         &mut self,
         delivery: &Delivery,
+        beside: Properties,
         reason: &str,
         body: Bytes,
         receipt: Receipt,
     ) -> Result<(), Ended> {
         tracing::warn!(reason, key = delivery.key, "a message was set aside");
-        let (exchange, id) = (letter::exchange(delivery), delivery.properties.message_id);
-        let at = self.shop.ground.clock.now();
-        let outgoing =
-            letter::dead(&Aside { exchange: Some(exchange), key: &delivery.key, id, reason, at }, None, body);
+        let (exchange, at) = (letter::exchange(delivery), self.shop.ground.clock.now());
+        let aside = Aside { exchange: Some(exchange), key: &delivery.key, beside, reason, at };
+        let outgoing = letter::dead(aside, None, body);
         match self.publisher.publish(outgoing).await?.await {
             Confirmed::Accepted => {
                 receipt.settle().await;

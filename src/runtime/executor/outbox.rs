@@ -253,8 +253,9 @@ fn dead(shop: &Shop, outgoing: Outgoing) -> Outgoing {
     let Outgoing { address, properties, body, .. } = outgoing;
     let exchange = address.exchange.name(&shop.ground.topology.namespace);
     tracing::warn!(key = address.key, "an answer that no queue takes was set aside");
-    let (id, at) = (properties.message_id, shop.ground.clock.now());
-    letter::dead(&Aside { exchange: Some(&exchange), key: &address.key, id, reason: NO_QUEUE, at }, None, body)
+    let at = shop.ground.clock.now();
+    let aside = Aside { exchange: Some(&exchange), key: &address.key, beside: properties, reason: NO_QUEUE, at };
+    letter::dead(aside, None, body)
 }
 
 /// As many of the waiting answers as go into one message, `most` of them.

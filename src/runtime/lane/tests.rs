@@ -1,4 +1,5 @@
-//! A refused publish whose decision panics: its letter is kept and told, its delivery acked, and the lane goes on.
+//! A decision that panics, about a message or about a refused publish: its letter is kept and told, its delivery acked,
+//! and the lane goes on. And what becomes of what can not be read.
 
 mod ports;
 
@@ -12,14 +13,17 @@ use crate::runtime::port::{Payload, Properties, Snapshot, Summary};
 use crate::wire::address::{Exchange, Tier};
 use crate::wire::content::Control;
 use crate::wire::{AgentId, ProjectId, Timestamp};
-use ports::{NoSkills, OneDelivery, world};
+use ports::{OneBatch, Recorder, world};
 
 /// Longer than anything here takes: the time is not the real one.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody offers it: its commands come back.
 const SKILL: &str = "nobody";
 
-/// A machine that remembers one cause, has one command sent for it, and panics when that is refused.
+/// The number of an alarm that no decision can be made about.
+const POISON: u64 = 13;
+
+/// A machine that remembers causes, has a command sent for each, and panics when one is refused, and at poison.
 struct Panicking {
     pen: Pen,
     /// The command has no message.
@@ -35,9 +39,8 @@ enum Input {
     Dead,
     Refused,
     Unknown,
+    Poison,
 }
-
-const EFFECT: Effect = Effect::Execute { ordinal: 0, attempt: 1 };
 
 impl Role for Panicking {
     type State = Vec<MessageId>;
@@ -49,6 +52,7 @@ impl Role for Panicking {
         let input = match (&letter.envelope.content, &letter.death) {
             (Content::Recover(_), None) => Input::Start,
             (Content::Recover(_), Some(_)) => Input::Dead,
+            (Content::Alarm(alarm), None) if alarm.number == POISON => Input::Poison,
             (Content::Alarm(_), _) => Input::Unknown,
             _ => return Err(Unfit::Misdirected("not_for_this_test")),
         };
@@ -91,6 +95,11 @@ impl Role for Panicking {
         if message.input == Input::Unknown {
             return Decision::Refuse(UNKNOWN_STREAM);
         }
+        if message.input == Input::Poison {
+            // What was done to the state so far is not to be seen by the others.
+            state.clear();
+            panic!("this machine has another bug");
+        }
         if state.contains(&message.cause) || message.input == Input::Dead {
             return Decision::Nothing("it is known");
         }
@@ -111,17 +120,19 @@ impl Role for Panicking {
     }
 
     fn effects(&self, state: &Vec<MessageId>, cause: MessageId) -> Vec<Effect> {
-        if state.contains(&cause) { vec![EFFECT] } else { Vec::new() }
+        let at = state.iter().position(|known| *known == cause).and_then(|at| u32::try_from(at).ok());
+        at.map(|ordinal| Effect::Execute { ordinal, attempt: 1 }).into_iter().collect()
     }
 
     async fn render(
         &mut self,
         stream: StreamId,
         _: &Vec<MessageId>,
-        _: Effect,
+        effect: Effect,
         _: Timestamp,
     ) -> Result<Rendered, RenderError> {
-        let id = MessageId(Uuid::from_u128(7));
+        let Effect::Execute { ordinal, .. } = effect else { panic!("{effect:?}") };
+        let id = MessageId(Uuid::from_u128(7 + u128::from(ordinal)));
         if self.is_unsendable {
             return Err(RenderError::Unsendable { id, why: "it is too big".into() });
         }
@@ -146,8 +157,13 @@ impl Role for Panicking {
         None
     }
 
-    fn after_panic(&self, _: &Letter, _: Timestamp) -> Option<Outgoing> {
-        None
+    /// A project must not be left without its alarm.
+    fn after_panic(&self, letter: &Letter, _: Timestamp) -> Option<Outgoing> {
+        let Content::Alarm(Alarm { stream: StreamId::Project(project), .. }) = letter.envelope.content else {
+            return None;
+        };
+        let (id, address) = (MessageId(Uuid::from_u128(99)), Address::project_alarm(Tier::LONGEST));
+        self.pen.must_arrive(id, address, project, letter.envelope.content.clone(), Timestamp(0)).ok()
     }
 
     fn at_work(&self) {}
@@ -179,15 +195,20 @@ async fn published(is_unsendable: bool) -> Vec<Outgoing> {
 /// What a lane publishes that was given this. It ends by a drain, which waits for what is held and no more: nothing is
 /// tried for ever.
 async fn published_for(delivery: Delivery, is_unsendable: bool) -> Vec<Outgoing> {
-    let stop = Stop::new();
-    let mut consumer = OneDelivery::new(delivery, stop.clone());
-    let publisher = NoSkills::default();
-    let sent = publisher.sent.clone();
     let role = Panicking { pen: pen(), is_unsendable };
-    let mut lane = Lane::new(role, &world(), Arc::default(), Box::new(publisher), &consumer);
+    published_at(&world(), role, Recorder::default(), vec![delivery]).await
+}
+
+/// What a lane publishes in this world, that was given these at once.
+async fn published_at(world: &World, role: Panicking, publisher: Recorder, deliveries: Vec<Delivery>) -> Vec<Outgoing> {
+    let (stop, sent) = (Stop::new(), publisher.sent.clone());
+    let last = deliveries.last().map(|delivery| delivery.tag);
+    let mut consumer = OneBatch::new(deliveries, stop.clone());
+    let mut lane = Lane::new(role, world, Arc::default(), Box::new(publisher), &consumer);
     let ended = tokio::time::timeout(PATIENCE, lane.run(&mut consumer, &stop)).await.expect("it ends");
     ended.expect("the lane goes on");
-    assert_eq!(consumer.acked(), [Tag(1)]);
+    // One ack for all.
+    assert_eq!(consumer.acked(), Vec::from_iter(last));
     sent.lock().expect("nobody panics while it is held").clone()
 }
 
@@ -269,9 +290,9 @@ async fn what_somebody_else_may_have_by_now_is_not_decided() {
     let sent =
         pen().must_arrive(MessageId(Uuid::nil()), Address::requests(), stream.project(), recover(stream), Timestamp(0));
     let stop = Stop::new();
-    let mut consumer = OneDelivery::lost(delivery("lane.requests", sent.expect("small").body), stop.clone());
+    let mut consumer = OneBatch::lost(vec![delivery("lane.requests", sent.expect("small").body)], stop.clone());
     let (world, role) = (world(), Panicking { pen: pen(), is_unsendable: false });
-    let mut lane = Lane::new(role, &world, Arc::default(), Box::new(NoSkills::default()), &consumer);
+    let mut lane = Lane::new(role, &world, Arc::default(), Box::new(Recorder::default()), &consumer);
     let ended = tokio::time::timeout(PATIENCE, lane.run(&mut consumer, &stop)).await.expect("it ends");
     assert!(matches!(ended, Err(LaneError::Transport(TransportError::Closed(_)))), "{ended:?}");
     let stored = world.store.load(&[stream]).await.expect("a store");
@@ -284,5 +305,76 @@ async fn an_alarm_of_a_stream_that_this_store_has_forgotten_is_acked_in_silence(
     for (store_id, letters) in [(Some(world().store_id), 0), (Some(Uuid::max()), 1), (None, 1)] {
         let sent = published_for(delivery("lane.alarms", alarm(store_id)), false).await;
         assert_eq!(sent.len(), letters, "{store_id:?}");
+    }
+}
+
+/// A message to the owner of this stream, as the delivery of this number.
+fn addressed(number: u64, content: Content, stream: StreamId) -> Delivery {
+    let id = MessageId(Uuid::from_u128(number.into()));
+    let sent = pen().must_arrive(id, Address::requests(), stream.project(), content, Timestamp(0)).expect("small");
+    Delivery { tag: Tag(number), ..delivery("lane.alarms", sent.body) }
+}
+
+fn poison(number: u64, stream: StreamId) -> Delivery {
+    addressed(
+        number,
+        Content::Alarm(Alarm { stream, number: POISON, not_before: Timestamp(0), store_id: None }),
+        stream,
+    )
+}
+
+/// Two of three are committed, and what they cause goes out; the third alone lies among the dead, and managers hear
+/// of it: nothing else would wake its phase.
+#[tokio::test(start_paused = true)]
+async fn a_decision_that_panics_takes_no_other_with_it() {
+    let stream = StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1);
+    let deliveries =
+        vec![addressed(1, recover(stream), stream), poison(2, stream), addressed(3, recover(stream), stream)];
+    let (world, role) = (world(), Panicking { pen: pen(), is_unsendable: false });
+    let publisher = Recorder { takes_commands: true, ..Recorder::default() };
+    let bad = deliveries[1].body.clone();
+    let sent = published_at(&world, role, publisher, deliveries).await;
+    let stored = world.store.load_from_start(stream).await.expect("a store");
+    assert_eq!(stored.version, 2);
+    let (dead, commands): (Vec<_>, Vec<_>) = sent.iter().partition(|sent| sent.address.exchange == Exchange::Dead);
+    let ids: Vec<_> = commands.iter().filter_map(|command| command.properties.message_id).collect();
+    assert_eq!(ids, [7, 8].map(|id| MessageId(Uuid::from_u128(id))));
+    let [letter] = dead.as_slice() else { panic!("{dead:?}") };
+    assert_eq!((&letter.body, letter.properties.reason.as_deref()), (&bad, Some(PANICKED)));
+    assert_eq!(letter.properties.message_id, Some(MessageId(Uuid::from_u128(2))));
+    assert_eq!(letter.address.told.as_deref(), Some(TOLD_MANAGERS));
+    assert_eq!(as_told(letter).death.map(|death| death.reason).as_deref(), Some(PANICKED));
+}
+
+/// What the role has in its place is sent instead: nothing is set aside.
+#[tokio::test(start_paused = true)]
+async fn a_role_may_know_better_than_to_set_aside_what_panicked() {
+    let sent = published_for(poison(1, StreamId::Project(ProjectId(Uuid::from_u128(1)))), false).await;
+    let [alarm] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(
+        (alarm.address.exchange, alarm.properties.message_id),
+        (Exchange::Later, Some(MessageId(Uuid::from_u128(99))))
+    );
+}
+
+/// So that it is found by its id, and sent again under it; of several nothing is known.
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_read_keeps_what_stood_beside_it() {
+    let properties = Properties {
+        message_id: Some(MessageId(Uuid::from_u128(5))),
+        project: Some(ProjectId(Uuid::from_u128(1))),
+        sender: Some("peer".into()),
+        ..Properties::default()
+    };
+    for (body, is_kept) in [("garbage", true), ("[{}]", true), ("[{}, {}]", false)] {
+        let beside = properties.clone();
+        let bad =
+            Delivery { properties: beside, ..delivery("lane.results", bytes::Bytes::from_static(body.as_bytes())) };
+        let sent = published_for(bad, false).await;
+        let [letter] = sent.as_slice() else { panic!("{sent:?}") };
+        let known = if is_kept { properties.clone() } else { Properties::default() };
+        let Properties { reason, origin, set_aside_at, .. } = letter.properties.clone();
+        assert!(reason.is_some() && origin.as_deref() == Some("lane.results"), "{letter:?}");
+        assert_eq!(letter.properties, Properties { reason, origin, set_aside_at, persistent: true, ..known }, "{body}");
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::project::{
 };
 use crate::runtime::letter::Letter;
 use crate::runtime::options::World;
-use crate::runtime::port::{Death, PlannedGoals};
+use crate::runtime::port::{Death, PlannedGoals, guarded};
 use crate::runtime::role::Unfit;
 use crate::wire::content::{Control, NewProject, ProjectStatusUpdate};
 use crate::wire::{Content, Envelope, MessageId, StreamId, SubtaskId};
@@ -49,8 +49,7 @@ impl ManagerRole {
     }
 
     fn request(&self, envelope: &Envelope, request: &NewProject) -> Request {
-        let planned = plan(&self.world, request);
-        let (plan, playbook) = match planned {
+        let (plan, playbook) = match guarded(|| plan(&self.world, request)) {
             Ok(PlannedGoals { goals, playbook }) => (Ok(goals), playbook),
             Err(error) => (Err(error), None),
         };

@@ -8,7 +8,7 @@ use crate::domain::phase::{Refusal, Why};
 use crate::domain::project::{self, Context, Event, Input, Project, Word};
 use crate::runtime::letter::{Letter, Pen};
 use crate::runtime::options::World;
-use crate::runtime::port::{Outgoing, Payload, Snapshot, Summary};
+use crate::runtime::port::{Outgoing, Payload, Snapshot, Summary, guarded};
 use crate::runtime::presence::{Listening, Post};
 use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::{Address, Tier};
@@ -78,7 +78,7 @@ impl Role for ManagerRole {
         let planners = &self.world.planners;
         let replan = |goal: &GoalPlan, dossier: &Dossier| {
             for planner in planners.iter() {
-                if let Some(goal) = planner.replan(goal, dossier).map_err(|error| error.message)? {
+                if let Some(goal) = guarded(|| planner.replan(goal, dossier).map_err(|error| error.message))? {
                     return Ok(goal);
                 }
             }
@@ -234,7 +234,8 @@ fn word(project: ProjectId, state: &Project, number: u32) -> Option<(Address, Co
     let versioned = Control { project_version: Some(told.version), ..control.clone() };
     let content = match &told.word {
         Word::Cancel { subtask, reason } => {
-            Content::Cancel(Control { subtask_id: *subtask, reason: Some(reason.clone()), ..versioned })
+            let reason = (!reason.is_empty()).then(|| reason.clone());
+            Content::Cancel(Control { subtask_id: *subtask, reason, ..versioned })
         }
         Word::Pause => Content::Pause(versioned),
         Word::Resume => Content::Resume(versioned),

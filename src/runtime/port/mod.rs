@@ -9,6 +9,7 @@ mod store;
 mod transport;
 
 pub use clock::{Clock, SystemClock};
+pub(crate) use planner::guarded;
 pub use planner::{PlanError, PlannedGoals, Planner};
 pub use runner::{Assignment, Report, Runner};
 pub use store::{

@@ -1,5 +1,7 @@
 //! Planners: what turns a request into goals and goals into subtasks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::domain::dossier::Dossier;
 use crate::wire::content::{NewProject, PlaybookRef, StartProjectPhase};
 use crate::wire::{GoalPlan, SubtaskPlan};
@@ -43,4 +45,11 @@ impl PlanError {
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }
+}
+
+/// What planners say. One that panics has no plan: what it was asked about ends by that, or goes on where it was
+/// planned before, and is not set aside, where nothing would be sent again for it.
+pub(crate) fn guarded<T>(ask: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    // The panic hook has said where.
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Err("the planner panicked".into()))
 }

@@ -1,6 +1,7 @@
 //! The commands that run agents, as processes: `run`, `up`, the workers, `topology`.
 
 mod run;
+mod submit;
 mod topology;
 mod up;
 mod words;

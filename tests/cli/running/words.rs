@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use trireme::transport::rabbit::Claim;
 
-use super::{Home, Running, namespace, subtasks};
+use super::{Home, Running, namespace, subtasks, within};
 
 const ID: &str = "5f0c1f3e-9c1b-4d4e-8a53-7b9f4a2d6c10";
 /// One that holds, and a phase after it.
@@ -145,6 +145,43 @@ async fn paused_cancelled_and_run_again_it_ends_whole() {
     assert_eq!(effect(&home, &["retry", ID, "--subtask", "last"]).await, "retried");
     assert_eq!(home.run(&["watch", ID]).await.status, Some(0));
     assert_eq!(status(&home).await["run"], 3);
+    dismiss(agents, claim).await;
+}
+
+/// Nobody is missing: it waits for whoever paused it.
+#[tokio::test]
+async fn paused_between_two_phases_it_waits_for_nobody_else() {
+    let claim = namespace().await;
+    let (home, agents) = team(&claim).await;
+    let mut gate = home.gate();
+    home.write("held.toml", HELD);
+    assert_eq!(home.run(&["submit", "held.toml"]).await.status, Some(0));
+    gate.began().await;
+    assert_eq!(effect(&home, &["pause", ID]).await, "paused");
+    gate.let_one_end().await;
+    within("the end of its first phase", async { while status(&home).await["phases"][0]["status"] != "COMPLETED" {} })
+        .await;
+    let shown = home.run(&["status", ID]).await.stdout;
+    assert!(shown.contains("waiting    paused: `trireme resume "), "{shown}");
+    assert!(!shown.contains("waits for a coordinator"), "{shown}");
+    assert_eq!(effect(&home, &["resume", ID]).await, "resumed");
+    assert_eq!(home.run(&["watch", ID]).await.status, Some(0));
+    dismiss(agents, claim).await;
+}
+
+/// Nobody said why: it is said once what became of it.
+#[tokio::test]
+async fn a_project_that_ends_by_a_cancelled_subtask_says_so_once() {
+    let claim = namespace().await;
+    let (home, agents) = team(&claim).await;
+    let mut gate = home.gate();
+    home.write("held.toml", HELD);
+    let running = home.start(&["submit", "held.toml", "--wait", "--json"]);
+    gate.began().await;
+    assert_eq!(effect(&home, &["cancel", ID, "--subtask", "held"]).await, "cancelled");
+    gate.let_one_end().await;
+    let done = running.end().await;
+    assert_eq!((done.status, &done.json()["error"]), (Some(1), &"subtask `held` was cancelled".into()));
     dismiss(agents, claim).await;
 }
 

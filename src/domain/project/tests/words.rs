@@ -73,7 +73,7 @@ fn without_a_phase_recover_is_heard_once_too() {
 fn a_subtask_is_cancelled_in_the_phase_that_runs_and_nowhere_else() {
     let one = |phase, ordinal| Input::Cancel(Cancel { subtask: Some(subtask(phase, ordinal)), reason: None });
     let mut bench = Bench::open(&[1, 2]);
-    let word = Word::Cancel { subtask: Some(subtask(1, 4)), reason: "cancelled".into() };
+    let word = Word::Cancel { subtask: Some(subtask(1, 4)), reason: String::new() };
     assert_eq!(bench.give(one(1, 4)).effects, [Effect::Tell { number: 1 }]);
     assert_eq!(bench.told(), [(1, 1, &word)]);
     assert_eq!(bench.give(one(1, 4)).decision, Decision::Nothing("the subtask is being cancelled already"));

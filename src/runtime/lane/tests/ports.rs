@@ -16,17 +16,18 @@ use crate::runtime::topology::TopologyOptions;
 use crate::wire::address::{Exchange, Namespace, Queue};
 use crate::wire::{ProjectId, Raw, StreamId};
 
-/// Takes everything but commands: there is no queue for their skill.
+/// Takes everything, or everything but commands: there is no queue for their skill then.
 #[derive(Default)]
-pub(super) struct NoSkills {
+pub(super) struct Recorder {
     pub(super) sent: Arc<Mutex<Vec<Outgoing>>>,
+    pub(super) takes_commands: bool,
 }
 
 #[async_trait]
-impl Publisher for NoSkills {
+impl Publisher for Recorder {
     async fn publish(&self, message: Outgoing) -> Result<Confirmation, TransportError> {
         let confirmed = match message.address.exchange {
-            Exchange::Skills => Confirmed::Returned,
+            Exchange::Skills if !self.takes_commands => Confirmed::Returned,
             _ => Confirmed::Accepted,
         };
         self.sent.lock().expect("nobody panics while it is held").push(message);
@@ -34,9 +35,9 @@ impl Publisher for NoSkills {
     }
 }
 
-/// Gives one delivery, and drains when it is acked.
-pub(super) struct OneDelivery {
-    delivery: Option<Delivery>,
+/// Gives deliveries at once, and drains when one of them is acked.
+pub(super) struct OneBatch {
+    deliveries: Vec<Delivery>,
     acks: Arc<Acks>,
 }
 
@@ -46,14 +47,14 @@ struct Acks {
     is_lost: bool,
 }
 
-impl OneDelivery {
-    pub(super) fn new(delivery: Delivery, stop: Stop) -> Self {
-        Self { delivery: Some(delivery), acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost: false }) }
+impl OneBatch {
+    pub(super) fn new(deliveries: Vec<Delivery>, stop: Stop) -> Self {
+        Self { deliveries, acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost: false }) }
     }
 
-    /// Somebody else has the delivery by now.
-    pub(super) fn lost(delivery: Delivery, stop: Stop) -> Self {
-        Self { delivery: Some(delivery), acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost: true }) }
+    /// Somebody else has them by now.
+    pub(super) fn lost(deliveries: Vec<Delivery>, stop: Stop) -> Self {
+        Self { deliveries, acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost: true }) }
     }
 
     pub(super) fn acked(&self) -> Vec<Tag> {
@@ -62,11 +63,11 @@ impl OneDelivery {
 }
 
 #[async_trait]
-impl Consumer for OneDelivery {
+impl Consumer for OneBatch {
     async fn next(&mut self, _: usize) -> Result<Vec<Delivery>, TransportError> {
-        match self.delivery.take() {
-            Some(delivery) => Ok(vec![delivery]),
-            None => std::future::pending().await,
+        match self.deliveries.is_empty() {
+            false => Ok(std::mem::take(&mut self.deliveries)),
+            true => std::future::pending().await,
         }
     }
 
