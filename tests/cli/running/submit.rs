@@ -41,7 +41,13 @@ async fn a_store_that_goes_wrong_while_it_is_waited_for() {
     let done = waits.end().await;
     assert_eq!((done.status, done.stdout.as_str()), (Some(3), ""), "{}", done.stderr);
     let id = named(done.complaint(), "project `");
-    assert!(done.complaint().ends_with(&format!("project `{id}` is submitted: `trireme watch {id}` follows it\n")));
+    let hint = format!("project `{id}` is submitted: `trireme watch {id}` follows it");
+    let last = done.complaint().lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    assert!(
+        last.is_some_and(|last| last["hint"].as_str().is_some_and(|text| text.ends_with(&hint))),
+        "{}",
+        done.stderr
+    );
     claim.release().await;
 }
 
