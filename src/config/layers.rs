@@ -22,7 +22,8 @@ use crate::planner::table::describe;
 
 /// What the names of environment variables begin with.
 const PREFIX: &str = "TRIREME_";
-/// Parts a section from a key in an environment variable. Variables without it are none of the settings'.
+/// Parts a section from a key in an environment variable. Variables without it are none of the settings', unless they
+/// are a setting's name but for it.
 const SEPARATOR: &str = "__";
 const DEFAULT: &str = "default";
 /// The keys that the file that ships can only mention: they are not set.
@@ -256,7 +257,9 @@ fn set_by_variable(
     name: OsString,
     value: OsString,
 ) -> Result<Vec<(String, String, String)>, BadInput> {
-    let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && name.contains(SEPARATOR)) else {
+    let lacks_separator = |name: &str| known.keys().any(|key| variable(key).replace(SEPARATOR, "_") == name.to_uppercase());
+    let is_meant = |name: &&str| name.starts_with(PREFIX) && (name.contains(SEPARATOR) || lacks_separator(name));
+    let Some(name) = name.to_str().filter(is_meant) else {
         return Ok(Vec::new());
     };
     let value = value.into_string().map_err(|_| BadInput::new(format!("{} is not UTF-8", quote(name))))?;

@@ -114,6 +114,10 @@ fn each_fault_of_a_setting_has_its_line() {
             "unknown setting `TRIREME_BROKER__ULR` in the environment (did you mean `TRIREME_BROKER__URL`?)",
         ),
         (
+            refused("", &[("TRIREME_STORE_URL", "sqlite:x")]),
+            "unknown setting `TRIREME_STORE_URL` in the environment (did you mean `TRIREME_STORE__URL`?)",
+        ),
+        (
             refused("", &[("TRIREME_STORE__URL", "mysql://me:secret@there/db")]),
             "`store.url` from `TRIREME_STORE__URL` is `mysql://me:***@there/db`, not a URL that begins with sqlite:, postgres://, postgresql://",
         ),

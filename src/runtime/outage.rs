@@ -43,10 +43,11 @@ impl Outages {
         state.broken.insert(part.to_owned(), why.to_owned());
         self.any.store(true, Ordering::Release);
         let is_rest = state.ended.is_some_and(|ended| now - ended < SAID_AGAIN_AFTER);
+        let (why, hint) = why.split_once("\nhint: ").map_or((why, None), |(why, hint)| (why, Some(hint)));
         if state.said || is_rest {
-            tracing::debug!(part, why, "broken");
+            tracing::debug!(part, why, hint, "broken");
         } else {
-            tracing::warn!(part, why, "broken; this process goes on by itself as soon as it can");
+            tracing::warn!(part, why, hint, "broken; this process goes on by itself as soon as it can");
             state.said = true;
         }
         is_first

@@ -71,7 +71,7 @@ impl<'a> Operator<'a> {
     pub async fn come(sim: &'a Sim, terms: &Terms, projects: &'a [PlannedProject]) -> Self {
         let World { transport, clock, .. } = terms.calm_world("operator");
         let client = Client::connect(&*transport, clock).await.expect("a broker");
-        let names_subtasks = sim.seed.is_multiple_of(2);
+        let names_subtasks = sim.draw(|random| random.percent(50));
         Self { sim, client, projects, said: Mutex::default(), names_subtasks }
     }
 

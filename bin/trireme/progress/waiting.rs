@@ -58,8 +58,10 @@ fn asked(view: &ProjectView) -> Vec<String> {
         };
         asked.push(format!("{about} failed ({error}): `trireme decide {id}{which} --retry | --skip | --fail`"));
     }
-    if view.waiting_for.len() > NAMED_MAX {
-        asked.push(format!("and {} more questions", view.waiting_for.len() - NAMED_MAX));
+    match view.waiting_for.len().saturating_sub(NAMED_MAX) {
+        0 => {}
+        1 => asked.push("and one more question".into()),
+        more => asked.push(format!("and {more} more questions")),
     }
     asked
 }

@@ -16,6 +16,7 @@ mod races;
 mod retention;
 mod sqlite;
 mod summaries;
+mod takeover;
 
 /// A place where one store is kept, empty at first and gone with the value.
 #[async_trait]

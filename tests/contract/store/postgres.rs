@@ -11,7 +11,7 @@ use trireme::runtime::port::{Append, Store, StoreError, SummaryQuery};
 use trireme::store;
 use trireme::wire::Status;
 
-use super::{Bed, append, cases, events, load, project, races, refusal, retention, summaries, summary};
+use super::{Bed, append, cases, events, load, project, races, refusal, retention, summaries, summary, takeover};
 
 const SERVER: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 /// Databases of test runs that died are dropped after this long.
@@ -489,4 +489,9 @@ async fn the_next_page_begins_behind_a_project() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_removed_meanwhile_is_gone_or_there_as_a_whole() {
     races::what_is_removed_meanwhile_is_gone_or_there_as_a_whole(&Postgres::new().await).await;
+}
+
+#[tokio::test]
+async fn a_large_phase_is_loaded_at_once() {
+    takeover::a_large_phase_is_loaded_at_once(&Postgres::new().await).await;
 }

@@ -12,7 +12,9 @@ use trireme::store;
 use trireme::store::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use trireme::wire::Status;
 
-use super::{Bed, append, cases, events, load, project, races, refusal, result, retention, summaries, summary};
+use super::{
+    Bed, append, cases, events, load, project, races, refusal, result, retention, summaries, summary, takeover,
+};
 
 struct Sqlite {
     folder: TempDir,
@@ -328,4 +330,9 @@ async fn the_next_page_begins_behind_a_project() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_removed_meanwhile_is_gone_or_there_as_a_whole() {
     races::what_is_removed_meanwhile_is_gone_or_there_as_a_whole(&Sqlite::new()).await;
+}
+
+#[tokio::test]
+async fn a_large_phase_is_loaded_at_once() {
+    takeover::a_large_phase_is_loaded_at_once(&Sqlite::new()).await;
 }
