@@ -10,7 +10,8 @@
 //!   result, and empty queues
 //! ```
 //!
-//! `TRIREME_SIM_SEEDS=n` runs n seeds, `TRIREME_SIM_SEED=n` one, `TRIREME_SIM_TRACE=1` prints every step.
+//! `TRIREME_SIM_SEEDS=n` runs n seeds, from `TRIREME_SIM_FROM=n` on, `TRIREME_SIM_SEED=n` one, `TRIREME_SIM_TRACE=1`
+//! prints every step.
 //!
 //! It needs the switches of builds with debug assertions: elsewhere there is nothing here.
 
@@ -76,7 +77,10 @@ fn from_environment(name: &str) -> Option<u64> {
 fn every_seed_ends_well() {
     let seeds = match from_environment("TRIREME_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..from_environment("TRIREME_SIM_SEEDS").unwrap_or(SEEDS),
+        None => {
+            let from = from_environment("TRIREME_SIM_FROM").unwrap_or(0);
+            from..from + from_environment("TRIREME_SIM_SEEDS").unwrap_or(SEEDS)
+        }
     };
     let count = seeds.end - seeds.start;
     let (report, broken) = live_all(seeds);
