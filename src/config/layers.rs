@@ -265,7 +265,8 @@ fn set_by_variable(
     name: OsString,
     value: OsString,
 ) -> Result<Vec<(String, String, String)>, BadInput> {
-    let lacks_separator = |name: &str| known.keys().any(|key| variable(key).replace(SEPARATOR, "_") == name.to_uppercase());
+    let lacks_separator =
+        |name: &str| known.keys().any(|key| variable(key).replace(SEPARATOR, "_") == name.to_uppercase());
     let is_meant = |name: &&str| name.starts_with(PREFIX) && (name.contains(SEPARATOR) || lacks_separator(name));
     let Some(name) = name.to_str().filter(is_meant) else {
         return Ok(Vec::new());
