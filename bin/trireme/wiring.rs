@@ -124,6 +124,7 @@ fn options(skill: &Skill, all: &BTreeMap<String, Skill>) -> SkillOptions {
         concurrency: skill.concurrency,
         prefetch: skill.prefetch,
         is_external: skill.performer == Performer::External,
+        batch: skill.batch,
         defaults: skill.defaults(all),
     }
 }

@@ -144,6 +144,14 @@ impl Layers {
         self.read(key, &wanted, Some(None), |value| fits(value).map(Some), |number| Value::from(*number))
     }
 
+    /// A number, or `word`, which is none and the default.
+    pub fn integer_or(&mut self, key: &str, word: &str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, BadInput> {
+        let (wanted, fits) = integers(bounds);
+        let read = |value: &Value| if value == word { Some(None) } else { fits(value).map(Some) };
+        let show = |number: &Option<u32>| number.map_or_else(|| word.into(), Value::from);
+        self.read(key, &format!("{wanted}, or \"{word}\""), Some(None), read, show)
+    }
+
     /// `unset` is what a key without a default is when nothing sets it.
     pub fn duration(&mut self, key: &str, unset: Option<Duration>, most: Duration) -> Result<Duration, BadInput> {
         let (wanted, fits) = durations(most);
@@ -257,7 +265,8 @@ fn set_by_variable(
     name: OsString,
     value: OsString,
 ) -> Result<Vec<(String, String, String)>, BadInput> {
-    let lacks_separator = |name: &str| known.keys().any(|key| variable(key).replace(SEPARATOR, "_") == name.to_uppercase());
+    let lacks_separator =
+        |name: &str| known.keys().any(|key| variable(key).replace(SEPARATOR, "_") == name.to_uppercase());
     let is_meant = |name: &&str| name.starts_with(PREFIX) && (name.contains(SEPARATOR) || lacks_separator(name));
     let Some(name) = name.to_str().filter(is_meant) else {
         return Ok(Vec::new());

@@ -22,10 +22,11 @@ use crate::wire::address::check_skill;
 pub const ALWAYS: [&str; 2] = ["noop", "sleep"];
 /// The runner of a skill that other programs perform: its queue is declared, and nothing of ours consumes it.
 const EXTERNAL: &str = "external";
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "runner",
     "concurrency",
     "prefetch",
+    "batch",
     "timeout",
     "max_attempts",
     "backoff",
@@ -53,6 +54,8 @@ pub struct Skill {
     /// How many commands an executor holds at once; `concurrency` by default, so that none waits behind it. Leased
     /// ones are taken one at a time.
     pub prefetch: u16,
+    /// How many of its commands may share one message; none: as its work allows.
+    pub batch: Option<u32>,
     /// How long one attempt may run, unless the plan says otherwise.
     pub timeout: Duration,
     /// How many charged failures end a subtask, unless the plan says otherwise.
@@ -159,6 +162,7 @@ fn read_one(
         performer,
         concurrency,
         prefetch: read_prefetch(layers, name, mode, concurrency)?,
+        batch: terms::read_batch(layers, name, mode)?,
         timeout: layers.duration(&key("timeout"), Some(attempts.timeout), TIMEOUT_MAX)?,
         max_attempts: layers.integer(&key("max_attempts"), Some(ATTEMPTS), 1..=ATTEMPTS_MAX)?,
         retry: terms::read_retry(layers, name)?,

@@ -16,6 +16,9 @@ const LEASE: Duration = Duration::from_secs(30);
 /// A lease has to outlast this many heartbeats: one that gets lost must not cost an attempt.
 const LEASE_HEARTBEATS: u32 = 3;
 
+/// So many commands in one message: what a delivery limit strikes together is to stay small.
+const BATCH_MAX: u32 = 256;
+
 /// How an executor keeps what it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -79,6 +82,19 @@ pub fn read_mode(layers: &mut Layers, skill: &str, heartbeat: Duration) -> Resul
             let message = format!("`{mode}` from {} is {}, not `held` or `leased`", layers.source(&mode), quote(other));
             Err(BadInput::new(message))
         }
+    }
+}
+
+/// How many commands may share one message; none: `auto`.
+pub fn read_batch(layers: &mut Layers, skill: &str, mode: Mode) -> Result<Option<u32>, BadInput> {
+    let key = format!("skills.{skill}.batch");
+    let batch = layers.integer_or(&key, "auto", 1..=BATCH_MAX)?;
+    match (batch, mode) {
+        (Some(2..), Mode::Leased { .. }) => {
+            let what = "has no effect on a leased skill: an executor takes one command at a time";
+            Err(BadInput::new(format!("`{key}` from {} {what}", layers.source(&key))))
+        }
+        _ => Ok(batch),
     }
 }
 

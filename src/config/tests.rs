@@ -140,7 +140,7 @@ fn each_fault_of_a_setting_has_its_line() {
         ),
         (
             refused("[skills.x]\nrunner = 'external'\n[skills.x.command]\nargv = ['true']", &[]),
-            "unknown key `skills.x.command` in `my.toml` (known are `runner`, `concurrency`, `prefetch`, `timeout`, `max_attempts`, `backoff`, `backoff_factor`, `backoff_max`, `retry_on`, `queue_wait`, `mode`, `lease`, `fallback`, `fallback_after`)",
+            "unknown key `skills.x.command` in `my.toml` (known are `runner`, `concurrency`, `prefetch`, `batch`, `timeout`, `max_attempts`, `backoff`, `backoff_factor`, `backoff_max`, `retry_on`, `queue_wait`, `mode`, `lease`, `fallback`, `fallback_after`)",
         ),
         (
             refused("[skills.x]\nrunner = 'noop'\nmax_attempts = 0", &[]),

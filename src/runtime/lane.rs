@@ -3,7 +3,7 @@
 //! 1. Deliveries that are ready are opened into inputs,
 //! 2. the machine decides each,
 //! 3. all decisions of the batch are committed in one transaction, each against the version it was made at,
-//! 4. what they cause is published,
+//! 4. what they cause is published, what goes to the same place in one body,
 //! 5. and when that is confirmed, the deliveries are acked.
 //!
 //! The unacked delivery is the outbox. A crash before 3: it is delivered again, and decided again. A crash
@@ -12,12 +12,16 @@
 //!
 //! A lane never outlives its channel: whatever breaks ends it, and a new one starts with nothing in memory.
 
+mod pack;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use uuid::Uuid;
+
+use pack::Pack;
 
 use super::commit::{Desk, Kept, PANICKED};
 use super::letter::{self, Aside, Letter, Opened, only_id};
@@ -64,6 +68,8 @@ pub(crate) struct Lane<R: Role> {
     publisher: Arc<dyn Publisher>,
     acker: Arc<dyn Acker>,
     held: VecDeque<Held>,
+    /// What this step sends and has not published yet: a body for each place.
+    packs: Vec<Pack>,
 }
 
 /// A delivery that is decided and not acked yet.
@@ -94,8 +100,8 @@ struct Sent {
 /// A publish that its delivery waits for.
 struct Waiting {
     confirmation: Confirmation,
-    /// What it is; none for a letter that was set aside.
-    effect: Option<Sent>,
+    /// What is in it; nothing for a letter that was set aside.
+    effects: Vec<Sent>,
     /// What it was, for what is tried again in place.
     again: Option<Outgoing>,
 }
@@ -114,6 +120,7 @@ impl<R: Role> Lane<R> {
             publisher: publisher.into(),
             acker: consumer.acker(),
             held: VecDeque::new(),
+            packs: Vec::new(),
         }
     }
 
@@ -187,7 +194,7 @@ impl<R: Role> Lane<R> {
         for item in verdicts.panicked {
             let (at, letter, _) = &work[item];
             match self.desk.role.after_panic(letter, self.desk.now()) {
-                Some(outgoing) => self.publish(*at, None, outgoing).await?,
+                Some(outgoing) => self.publish(*at, Vec::new(), outgoing).await?,
                 None => self.set_letter_aside(*at, letter, PANICKED).await?,
             }
         }
@@ -195,15 +202,18 @@ impl<R: Role> Lane<R> {
             let (at, _, message) = &work[item];
             self.send(*at, message.cause, stream, effect).await?;
         }
+        self.flush().await?;
         self.desk.append_late().await?;
         Ok(())
     }
 
-    /// Publishes one effect of `cause`, for the delivery at this place.
+    /// Puts one effect of `cause`, for the delivery at this place, with what goes to the same place.
     async fn send(&mut self, at: usize, cause: MessageId, stream: StreamId, effect: Effect) -> Result<(), LaneError> {
         self.held[at].sent.insert((stream, effect));
         match self.desk.render(stream, effect).await {
-            Ok(Rendered { id, outgoing }) => self.publish(at, Some(Sent { stream, effect, cause, id }), outgoing).await,
+            Ok(Rendered { id, outgoing, pack_max }) => {
+                self.pack(at, Sent { stream, effect, cause, id }, outgoing, pack_max).await
+            }
             Err(RenderError::Unsendable { id, why }) => {
                 self.held[at].refused.push((Sent { stream, effect, cause, id }, Why::Unsendable(why)));
                 Ok(())
@@ -212,11 +222,45 @@ impl<R: Role> Lane<R> {
         }
     }
 
-    async fn publish(&mut self, at: usize, effect: Option<Sent>, outgoing: Outgoing) -> Result<(), LaneError> {
-        let is_alarm = matches!(effect, Some(Sent { effect: Effect::Alarm { .. }, .. }));
-        let again = (effect.is_none() || is_alarm).then(|| outgoing.clone());
+    /// Puts a message with what goes to the same place, `most` of them in one body.
+    async fn pack(&mut self, at: usize, sent: Sent, outgoing: Outgoing, most: u32) -> Result<(), LaneError> {
+        let open = self.packs.iter().position(|pack| pack.address() == &outgoing.address);
+        match open {
+            _ if most <= 1 => self.post(Pack::new(at, sent, outgoing)).await,
+            Some(open) if self.packs[open].takes(&outgoing, most) => {
+                self.packs[open].add(at, sent, outgoing);
+                Ok(())
+            }
+            Some(full) => {
+                let full = std::mem::replace(&mut self.packs[full], Pack::new(at, sent, outgoing));
+                self.post(full).await
+            }
+            None => {
+                self.packs.push(Pack::new(at, sent, outgoing));
+                Ok(())
+            }
+        }
+    }
+
+    /// Publishes what this step sends.
+    async fn flush(&mut self) -> Result<(), LaneError> {
+        for pack in std::mem::take(&mut self.packs) {
+            self.post(pack).await?;
+        }
+        Ok(())
+    }
+
+    async fn post(&mut self, pack: Pack) -> Result<(), LaneError> {
+        let (at, effects, outgoing) = pack.close();
+        self.publish(at, effects, outgoing).await
+    }
+
+    async fn publish(&mut self, at: usize, effects: Vec<Sent>, outgoing: Outgoing) -> Result<(), LaneError> {
+        let is_alarm = |sent: &Sent| matches!(sent.effect, Effect::Alarm { .. });
+        // An alarm's place takes nothing but alarms.
+        let again = effects.iter().all(is_alarm).then(|| outgoing.clone());
         let confirmation = self.publisher.publish(outgoing).await?;
-        self.held[at].waiting.push(Waiting { confirmation, effect, again });
+        self.held[at].waiting.push(Waiting { confirmation, effects, again });
         Ok(())
     }
 
@@ -232,7 +276,7 @@ impl<R: Role> Lane<R> {
         let (exchange, key) = (&letter.exchange, &letter.key);
         let aside = Aside { exchange: Some(exchange), key, beside: only_id(id), reason, at: self.desk.now() };
         let outgoing = letter::dead(aside, told(letter, reason), letter.body());
-        self.publish(at, None, outgoing).await
+        self.publish(at, Vec::new(), outgoing).await
     }
 
     async fn set_aside(
@@ -250,7 +294,7 @@ impl<R: Role> Lane<R> {
         }
         tracing::warn!(reason, key, "a message that can not be read was set aside");
         let aside = Aside { exchange: Some(exchange), key, beside, reason, at: self.desk.now() };
-        self.publish(at, None, letter::dead(aside, None, body)).await
+        self.publish(at, Vec::new(), letter::dead(aside, None, body)).await
     }
 
     /// Step 5: acks the deliveries at the front that are done, with one ack for all.
@@ -263,7 +307,7 @@ impl<R: Role> Lane<R> {
                     None => break,
                 }
             }
-            let again: Vec<_> = std::mem::take(&mut self.held[0].refused);
+            let again = std::mem::take(&mut self.held[0].refused);
             if !again.is_empty() {
                 self.on_refused(again).await?;
                 continue;
@@ -291,10 +335,11 @@ impl<R: Role> Lane<R> {
                 continue;
             };
             for (stream, effect) in effects {
-                if !self.held[0].sent.contains(&(stream, effect)) {
+                if !self.held.iter().any(|held| held.sent.contains(&(stream, effect))) {
                     self.send(0, cause, stream, effect).await?;
                 }
             }
+            self.flush().await?;
             self.desk.append_late().await?;
         }
         Ok(())
@@ -319,7 +364,7 @@ impl<R: Role> Lane<R> {
             Err(RenderError::Unsendable { .. }) => self.end_of_phase(sent)?,
             Err(RenderError::Store(error)) => return Err(error.into()),
         };
-        self.publish(0, None, letter).await
+        self.publish(0, Vec::new(), letter).await
     }
 
     /// For what has no message of its own: the phase's alarm, dead. Managers end the phase with it.
@@ -357,16 +402,15 @@ async fn front(held: &mut VecDeque<Held>, publisher: &Arc<dyn Publisher>) -> Res
             Confirmed::Returned => Why::Returned,
             Confirmed::Unknown => return Err(LaneError::Unconfirmed),
         };
-        match (&waiting.again, waiting.effect) {
-            (Some(outgoing), _) => {
+        match &waiting.again {
+            Some(outgoing) => {
                 tracing::warn!(exchange = ?outgoing.address.exchange, key = outgoing.address.key, %why, "a publish was refused, it is tried again");
                 waiting.confirmation = publish_later(publisher.clone(), outgoing.clone());
             }
-            (None, Some(sent)) => {
-                held.refused.push((sent, why));
+            None => {
+                held.refused.extend(waiting.effects.drain(..).map(|sent| (sent, why.clone())));
                 held.waiting.pop();
             }
-            (None, None) => return Err(LaneError::Unconfirmed),
         }
     }
     Ok(())

@@ -66,6 +66,8 @@ pub struct SkillOptions {
     pub prefetch: u16,
     /// Programs that are none of ours perform it: nothing is heard of them but their answers.
     pub is_external: bool,
+    /// How many commands of it may share one message, first attempts only; none: as its work allows.
+    pub batch: Option<u32>,
     /// What holds for its subtasks where they do not say it themselves; its fallback's terms are resolved in it.
     pub defaults: SkillDefaults,
 }

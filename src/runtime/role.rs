@@ -129,7 +129,12 @@ pub(crate) enum Unfit {
 pub(crate) struct Rendered {
     pub(crate) id: MessageId,
     pub(crate) outgoing: Outgoing,
+    /// With so many others that go to the same place it may share one body, itself counted.
+    pub(crate) pack_max: u32,
 }
+
+/// What owners tell each other in one body: they read all of a body in one step.
+pub(crate) const PACK_MAX: u32 = 64;
 
 /// Why an effect has no message.
 #[derive(Debug)]

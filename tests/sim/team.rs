@@ -41,6 +41,7 @@ impl Terms {
             concurrency: sim.draw(|random| random.between(1, 4)),
             prefetch,
             is_external: false,
+            batch: sim.draw(|random| random.pick(&[None, Some(1), Some(2), Some(8)])),
             defaults,
         };
         let usual = SkillDefaults { retry: retry.clone(), ..SkillDefaults::new(TIMEOUT_MS, MAX_ATTEMPTS) };

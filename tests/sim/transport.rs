@@ -144,7 +144,8 @@ async fn on_commands(agent: &Agent, acker: Arc<dyn Acker>, deliveries: &[Deliver
     };
     for delivery in deliveries {
         acker.ack(delivery.tag, false).await?;
-        delivery.properties.message_id.into_iter().for_each(|command| sim.vanish(command));
+        let commands = codec::decode(&delivery.body).into_iter().flatten();
+        commands.for_each(|command| sim.vanish(command.message_id));
     }
     agent.crash();
     sim.step(name, format!("FAULT {}", fault.name));

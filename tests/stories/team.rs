@@ -145,7 +145,13 @@ fn identity(name: &str, layer: Layer) -> Identity {
 }
 
 fn skill() -> SkillOptions {
-    SkillOptions { concurrency: 4, prefetch: 4, is_external: false, defaults: SkillDefaults::new(60_000, 3) }
+    SkillOptions {
+        concurrency: 4,
+        prefetch: 4,
+        is_external: false,
+        batch: None,
+        defaults: SkillDefaults::new(60_000, 3),
+    }
 }
 
 /// A request with one goal of these subtasks.

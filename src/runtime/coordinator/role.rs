@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::domain::decision::{Decision, Effect};
 use crate::domain::phase::{self, Context, Event, Input, Offer, Phase, Refusal, Team, Why};
 use crate::runtime::letter::{Letter, Pen};
-use crate::runtime::options::World;
+use crate::runtime::options::{SkillOptions, World};
 use crate::runtime::port::{Outgoing, Payload, PayloadKind, Snapshot, StoreError, Summary};
 use crate::runtime::presence::Post;
-use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
+use crate::runtime::role::{Message, PACK_MAX, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::Address;
 use crate::wire::content::{Alarm, Asking, ProjectStatusUpdate};
 use crate::wire::{Content, MessageId, ProjectId, Status, StreamId, SubtaskId, Timestamp};
@@ -93,8 +93,9 @@ impl Role for CoordinatorRole {
         let decision = phase::decide(state, message.cause, &message.input, &context);
         if let Decision::Record(events) = &decision {
             for event in events {
-                if let Event::Completed { ordinal, .. } = event {
-                    self.share.completed(state.terms(*ordinal).skill, now);
+                if let Event::Completed { ordinal, started_at, finished_at, .. } = event {
+                    let took_ms = finished_at.ms_since(*started_at);
+                    self.share.completed(state.terms(*ordinal).skill, took_ms, now);
                 }
             }
         }
@@ -159,7 +160,7 @@ impl Role for CoordinatorRole {
         let sent = self.pen.must_arrive(id, address, project, content, now);
         let mut outgoing = sent.map_err(|error| RenderError::Unsendable { id, why: error.to_string() })?;
         outgoing.properties.reply_to = reply_to;
-        Ok(Rendered { id, outgoing })
+        Ok(Rendered { id, outgoing, pack_max: self.pack_max(state, effect) })
     }
 
     fn notices(&self, stream: StreamId, state: &Phase, events: &[Event], now: Timestamp) -> Vec<Outgoing> {
@@ -189,6 +190,24 @@ impl Role for CoordinatorRole {
     fn forget(&mut self, stream: StreamId) {
         self.results.forget(stream);
         self.share.forget(stream);
+    }
+}
+
+impl CoordinatorRole {
+    /// Commands of a first attempt only: what dies together may have died of one of them, so each is tried again alone.
+    fn pack_max(&self, state: &Phase, effect: Effect) -> u32 {
+        let (ordinal, attempt) = match effect {
+            Effect::Execute { ordinal, attempt } => (ordinal, attempt),
+            _ => return PACK_MAX,
+        };
+        let terms = state.terms(ordinal);
+        match self.world.skills.get(terms.skill) {
+            _ if attempt > 1 || terms.lease_ms.is_some() => 1,
+            Some(SkillOptions { batch: Some(most), .. }) => *most,
+            // What is not ours may not know that a body can have several.
+            Some(SkillOptions { is_external: true, .. }) => 1,
+            _ => self.share.batch_of(&self.window, terms.skill),
+        }
     }
 }
 

@@ -15,6 +15,12 @@ const WINDOW_MIN: u32 = 16;
 const WINDOW_MAX: u32 = 1_024;
 /// What completed in this time is added, so that work that is quicker than its messages is not starved.
 const PACE_MS: u64 = 100;
+/// Work that takes less than this is packed.
+const QUICK_US: u64 = 2_000;
+/// So many commands in one message at the most.
+const BATCH_MAX: u32 = 128;
+/// So many completions weigh as much as all before them.
+const MEAN_OF: u64 = 16;
 /// What an executor was heard to run is remembered for this long: longer than any lease between two heartbeats.
 const REMEMBERED_MS: u64 = 10 * 60_000;
 
@@ -26,13 +32,20 @@ pub(crate) struct Window {
 
 #[derive(Debug, Default)]
 struct Announced {
-    slots: BTreeMap<String, u32>,
+    skills: BTreeMap<String, Offered>,
     /// The commands that they run, by command.
     running: BTreeMap<MessageId, Sighting>,
     /// Of which sighting a command was last found not to be current.
     strays: BTreeMap<MessageId, Timestamp>,
     /// Since when they are listened to without a gap.
     listening_since: Timestamp,
+}
+
+/// What the executors of a skill have together.
+#[derive(Debug, Default, Clone, Copy)]
+struct Offered {
+    executors: u32,
+    slots: u32,
 }
 
 /// That an executor said that it runs a command.
@@ -47,7 +60,7 @@ impl Window {
     /// What the live executors announce now.
     pub(crate) fn set(&self, agents: &[Presence], listening_since: Timestamp) {
         let mut announced = self.lock();
-        announced.slots.clear();
+        announced.skills.clear();
         announced.listening_since = listening_since;
         let oldest = agents.iter().map(|agent| agent.last_seen).max().unwrap_or_default();
         announced.running.retain(|_, seen| oldest.ms_since(seen.at) <= REMEMBERED_MS);
@@ -55,7 +68,9 @@ impl Window {
         strays.retain(|command, _| running.contains_key(command));
         for agent in agents.iter().filter(|agent| agent.layer == Layer::Execution) {
             for skill in &agent.skills {
-                *announced.slots.entry(skill.clone()).or_insert(0u32) += agent.slots;
+                let offered = announced.skills.entry(skill.clone()).or_default();
+                offered.executors += 1;
+                offered.slots += agent.slots;
             }
             for &of in &agent.commands {
                 let seen = Sighting { agent: agent.agent_id.clone(), of, at: agent.last_seen };
@@ -65,11 +80,11 @@ impl Window {
     }
 
     pub(crate) fn is_offered(&self, skill: &str) -> bool {
-        self.lock().slots.contains_key(skill)
+        self.lock().skills.contains_key(skill)
     }
 
     pub(crate) fn offered(&self) -> Vec<String> {
-        self.lock().slots.keys().cloned().collect()
+        self.lock().skills.keys().cloned().collect()
     }
 
     /// When an executor last said that it runs this command.
@@ -101,8 +116,8 @@ impl Window {
         found
     }
 
-    fn slots(&self, skill: &str) -> u32 {
-        self.lock().slots.get(skill).copied().unwrap_or(0)
+    fn offer(&self, skill: &str) -> Offered {
+        self.lock().skills.get(skill).copied().unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Announced> {
@@ -124,6 +139,8 @@ struct Pace {
     slice: u64,
     now: u32,
     before: u32,
+    /// What one takes, in microseconds: a mean in which the last ones weigh most.
+    takes_us: u64,
 }
 
 impl Share {
@@ -150,13 +167,26 @@ impl Share {
         }
     }
 
-    pub(crate) fn completed(&mut self, skill: &str, now: Timestamp) {
+    /// One was completed, and took its executor so long.
+    pub(crate) fn completed(&mut self, skill: &str, took_ms: u64, now: Timestamp) {
+        let took_us = took_ms.saturating_mul(1_000);
         let pace = match self.pace.get_mut(skill) {
             Some(pace) => pace,
-            None => self.pace.entry(skill.to_owned()).or_default(),
+            None => self.pace.entry(skill.to_owned()).or_insert(Pace { takes_us: took_us, ..Pace::default() }),
         };
+        pace.takes_us = (pace.takes_us.saturating_mul(MEAN_OF - 1).saturating_add(took_us)) / MEAN_OF;
         pace.turn(now);
         pace.now = pace.now.saturating_add(1);
+    }
+
+    /// How many commands of this skill may share one message: one, unless they are quicker than their messages. Each
+    /// executor is to get several messages of a full window.
+    pub(crate) fn batch_of(&self, window: &Window, skill: &str) -> u32 {
+        let is_quick = self.pace.get(skill).is_some_and(|pace| pace.takes_us < QUICK_US);
+        match is_quick {
+            true => (WINDOW_MAX / (4 * window.offer(skill).executors.max(1))).clamp(1, BATCH_MAX),
+            false => 1,
+        }
     }
 
     /// How many commands of this skill a phase may have out.
@@ -165,7 +195,7 @@ impl Share {
             pace.turn(now);
             pace.now.max(pace.before)
         });
-        let all = window.slots(skill).saturating_mul(2).saturating_add(pace).clamp(WINDOW_MIN, WINDOW_MAX);
+        let all = window.offer(skill).slots.saturating_mul(2).saturating_add(pace).clamp(WINDOW_MIN, WINDOW_MAX);
         (all / self.phases.get(skill).copied().unwrap_or(1).max(1)).max(u32::from(!broken::is(Broken::NoFloor)))
     }
 }
@@ -192,11 +222,11 @@ mod tests {
         let (window, mut share) = (Window::default(), Share::default());
         let start = Timestamp(1_000_000);
         assert_eq!(share.of(&window, "noop", start), WINDOW_MIN);
-        (0..700).for_each(|_| share.completed("noop", start));
+        (0..700).for_each(|_| share.completed("noop", 0, start));
         assert_eq!(share.of(&window, "noop", start.plus_ms(50)), 700);
         assert_eq!(share.of(&window, "noop", start.plus_ms(150)), 700);
         assert_eq!(share.of(&window, "noop", start.plus_ms(250)), WINDOW_MIN);
-        (0..7_000).for_each(|_| share.completed("noop", start.plus_ms(300)));
+        (0..7_000).for_each(|_| share.completed("noop", 0, start.plus_ms(300)));
         assert_eq!(share.of(&window, "noop", start.plus_ms(300)), WINDOW_MAX);
     }
 

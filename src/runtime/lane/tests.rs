@@ -139,7 +139,7 @@ impl Role for Panicking {
         let address = Address::skill(SKILL, 0);
         let outgoing =
             self.pen.must_arrive(id, address, stream.project(), recover(stream), Timestamp(0)).expect("small");
-        Ok(Rendered { id, outgoing })
+        Ok(Rendered { id, outgoing, pack_max: 1 })
     }
 
     fn notices(&self, _: StreamId, _: &Vec<MessageId>, _: &[Caused], _: Timestamp) -> Vec<Outgoing> {

@@ -10,7 +10,7 @@ use crate::runtime::letter::{Letter, Pen};
 use crate::runtime::options::World;
 use crate::runtime::port::{Outgoing, Payload, Snapshot, Summary, guarded};
 use crate::runtime::presence::{Listening, Post};
-use crate::runtime::role::{Message, RenderError, Rendered, Role, Unfit};
+use crate::runtime::role::{Message, PACK_MAX, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::{Address, Tier};
 use crate::wire::content::{Alarm, Control, StartProjectPhase};
 use crate::wire::{Content, GoalPlan, MessageId, ProjectId, StreamId, Timestamp};
@@ -135,7 +135,7 @@ impl Role for ManagerRole {
         let id = state.id_of(cause, effect).ok_or_else(gone)?;
         let sent = self.pen.must_arrive(id, address, project, content, now);
         let outgoing = sent.map_err(|error| RenderError::Unsendable { id, why: error.to_string() })?;
-        Ok(Rendered { id, outgoing })
+        Ok(Rendered { id, outgoing, pack_max: PACK_MAX })
     }
 
     fn is_untimely(&self, heard: &Heard) -> bool {

@@ -126,7 +126,9 @@ impl Connections {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let silence = || {
             let seconds = CONNECT_TIMEOUT.as_secs();
-            let what = format!("`{place}` did not answer for {seconds} s\nhint: does RabbitMQ listen there, and has it file handles left?");
+            let what = format!(
+                "`{place}` did not answer for {seconds} s\nhint: does RabbitMQ listen there, and has it file handles left?"
+            );
             Err(TransportError::Unreachable(what))
         };
         // An attempt of lapin's that nobody answers keeps its thread and its socket: there is to be one of them, not

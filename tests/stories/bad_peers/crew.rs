@@ -188,6 +188,7 @@ fn skill() -> SkillOptions {
         prefetch: 4,
         // The peers of these stories announce nothing.
         is_external: true,
+        batch: None,
         defaults: SkillDefaults::new(60_000, 3),
     }
 }

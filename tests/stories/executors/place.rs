@@ -107,6 +107,7 @@ impl Place {
                 concurrency,
                 prefetch: 8,
                 is_external: false,
+                batch: None,
                 defaults: SkillDefaults { lease_ms, ..SkillDefaults::new(60_000, 3) },
             },
             runner: runner.clone(),
