@@ -90,6 +90,14 @@ impl Throwaway {
     pub async fn remove(&self) -> Result<(), StoreError> {
         Err(not_built_in())
     }
+
+    pub async fn processes(&self) -> Result<Vec<u32>, StoreError> {
+        Err(not_built_in())
+    }
+
+    pub async fn commits(&self) -> Result<u64, StoreError> {
+        Err(not_built_in())
+    }
 }
 
 /// It will not work later either, and this is the way out.

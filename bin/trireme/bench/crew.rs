@@ -3,8 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::process::{Child, Command};
 
+use super::usage;
 use crate::failure::Failure;
 
 /// Whoever takes longer to leave is ended.
@@ -13,39 +15,85 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 /// Processes that end with the value.
 pub struct Crew {
     environment: Vec<(String, String)>,
-    children: Vec<Child>,
+    workers: Vec<Worker>,
+}
+
+struct Worker {
+    layer: &'static str,
+    child: Child,
+    pid: u32,
+    rss_idle: Option<u64>,
+}
+
+/// What one process has used.
+#[derive(Debug, Clone, Serialize)]
+pub struct Used {
+    pub layer: &'static str,
+    /// Seconds of a core, the start of the process among them.
+    pub cpu_s: Option<f64>,
+    /// Resident bytes before there was anything to do, and at the most.
+    pub rss_idle: Option<u64>,
+    pub rss_peak: Option<u64>,
 }
 
 impl Crew {
     /// None yet; each is to have this environment beside our own.
     pub fn new(environment: Vec<(String, String)>) -> Self {
-        Self { environment, children: Vec::new() }
+        Self { environment, workers: Vec::new() }
     }
 
-    /// Starts one. What it says goes where ours goes.
-    pub fn start(&mut self, arguments: &[&str]) -> Result<(), Failure> {
-        let program = std::env::current_exe().map_err(|error| Failure::bug(error.to_string()))?;
-        let child = Command::new(program)
+    /// Starts a `manager`, a `coordinator` or an `executor`. What it says goes where ours goes.
+    pub fn start(&mut self, layer: &'static str, arguments: &[String]) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| Failure::bug(format!("a worker can not be started: {error}"));
+        let child = Command::new(std::env::current_exe().map_err(failed)?)
+            .args([layer, "-q"])
             .args(arguments)
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| Failure::bug(format!("a worker can not be started: {error}")))?;
-        self.children.push(child);
+            .map_err(failed)?;
+        let pid = child.id().ok_or_else(|| Failure::bug("a worker was gone at once"))?;
+        self.workers.push(Worker { layer, child, pid, rss_idle: None });
         Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Nobody has anything to do just now.
+    pub fn is_idle(&mut self) {
+        for worker in &mut self.workers {
+            worker.rss_idle = usage::resident(worker.pid).map(|(now, _)| now);
+        }
+    }
+
+    /// Seconds of a core that all have used so far.
+    pub fn cpu_s(&self) -> Option<f64> {
+        self.workers.iter().map(|worker| usage::cpu_s(worker.pid)).sum()
+    }
+
+    pub fn used(&self) -> Vec<Used> {
+        let used = |worker: &Worker| Used {
+            layer: worker.layer,
+            cpu_s: usage::cpu_s(worker.pid),
+            rss_idle: worker.rss_idle,
+            rss_peak: usage::resident(worker.pid).map(|(_, most)| most),
+        };
+        self.workers.iter().map(used).collect()
     }
 
     /// Asks all to leave, and waits until they have.
     pub async fn leave(mut self) {
-        for child in &self.children {
-            let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
+        for worker in &self.workers {
+            let pid = i32::try_from(worker.pid).ok().and_then(rustix::process::Pid::from_raw);
             if let Some(pid) = pid {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
         }
-        for child in &mut self.children {
+        for Worker { child, .. } in &mut self.workers {
             if tokio::time::timeout(LEAVE_WITHIN, child.wait()).await.is_err() {
                 let _ = child.kill().await;
             }

@@ -1,33 +1,34 @@
 //! `trireme bench`: how fast it is, as a ratio of the naive way, measured in the same run and in turns with it.
 
 mod crew;
+mod embedded;
 mod naive;
+mod report;
+mod shape;
+mod trial;
+mod usage;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::process::Command;
 use trireme::config::Settings;
 use trireme::runtime::client::Client;
-use trireme::runtime::port::SystemClock;
-use trireme::runtime::port::Transport;
+use trireme::runtime::port::{Append, SystemClock, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::{self, Throwaway};
-use trireme::transport::rabbit::{Claim, claim};
-use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
+use trireme::transport::rabbit::{Claim, RabbitOptions, RabbitTransport, claim};
 use trireme::wire::address::{Address, Namespace, Queue};
-use trireme::wire::content::NewProject;
-use trireme::wire::{GoalPlan, ProjectId, Status as ProjectStatus, SubtaskPlan};
+use trireme::wire::{ProjectId, Raw, StreamId};
 use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crew::Crew;
-use naive::Naive;
+use naive::{Naive, NaiveWay, OUTSTANDING};
+use report::{Hops, PROFILE, Pair, Report, median, quantile};
+use shape::{Shape, Task, Work};
 
-/// What this program was built with: `dev`, `release` or `dist`.
-const PROFILE: &str = env!("TRIREME_PROFILE");
 /// The namespaces of benchmarks, and the database of each.
 const PREFIX: &str = "trireme_bench";
 /// The queues of the naive way: two skills that nobody performs.
@@ -36,34 +37,85 @@ const NAIVE_RESULTS: &str = "naive-results";
 /// What a no-op's command and its answer have on the wire, in bytes: the naive way carries as much.
 const COMMAND_BYTES: usize = 554;
 const RESULT_BYTES: usize = 443;
-/// A manager, a coordinator, an executor.
-const WORKERS: usize = 3;
-/// Until all workers answer, and until the work is done.
+/// Until all workers answer.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const DONE_WITHIN: Duration = Duration::from_secs(600);
+/// So many round trips of the naive way, and commits, are measured one at a time.
+const ROUND_TRIPS: u32 = 300;
+const COMMITS: u64 = 200;
+/// The naive way takes this many round trips where a run of ours is shorter or much longer.
+const NAIVE_LEAST: u32 = 5_000;
+const NAIVE_MOST: u32 = 20_000;
+/// The sizes of `--growth`.
+const SIZES: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  trireme bench --subtasks 20000 --store postgres://postgres@127.0.0.1:5432/postgres
+  trireme bench --store postgres://postgres@127.0.0.1:5432/postgres
+  trireme bench --shape chain --store postgres://postgres@127.0.0.1:5432/postgres --json
+  trireme bench --growth --store postgres://postgres@127.0.0.1:5432/postgres
+  trireme bench --embedded --subtasks 100000
 
-The store has to be PostgreSQL (--store postgres://...): a database is made on its server and \
-dropped afterwards, and a throwaway namespace is taken at the broker.")]
+Workers run as separate processes of this binary. The store has to be PostgreSQL (--store postgres://...): a database is \
+made on its server and dropped afterwards, and a throwaway namespace is taken at the broker. --embedded measures \
+`trireme run` on a SQLite file instead, beside the naive way at the broker.")]
 pub struct Arguments {
-    /// The shape of the work: N parallel subtasks and one that joins them
-    #[arg(long, value_parser = ["fanout"], default_value = "fanout")]
-    shape: String,
-    /// How many subtasks
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    subtasks: u32,
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(clap::Args)]
+struct Options {
+    /// The shape of the work
+    #[arg(long, value_enum, default_value_t = Shape::Fanout)]
+    shape: Shape,
+    /// How many subtasks; default: 20000 (fanout, many), 2000 (tree, random), 500 (chain)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    subtasks: Option<u32>,
+    /// How many projects; default: 1, of `many` a tenth of the subtasks
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    projects: Option<u32>,
+    /// So many bytes more in every command, of both ways
+    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_536))]
+    payload: u32,
+    /// What a subtask does
+    #[arg(long, value_enum, default_value_t = Work::Noop)]
+    work: Work,
+    /// How long a sleep is, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=60_000))]
+    ms: u32,
+    /// Coordinator processes
+    #[arg(long, value_name = "C", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32))]
+    coordinators: u32,
+    /// Executor processes
+    #[arg(long, value_name = "E", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    executors: u32,
+    /// How many subtasks an executor runs at once; default: as configured
+    #[arg(long, value_name = "S")]
+    slots: Option<u32>,
+    /// How many commands may share a message: `auto`, or a number; default: as configured
+    #[arg(long, value_name = "auto|N")]
+    batch: Option<String>,
     /// How often both ways are measured, in turns; medians are printed
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pairs: u32,
     /// The PostgreSQL server; without it that of `store.url`
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    #[command(subcommand)]
-    part: Option<Part>,
+    /// Measure `trireme run`: the whole team in one process, on a SQLite file
+    #[arg(long, conflicts_with_all = ["store", "growth", "coordinators", "executors", "projects"])]
+    embedded: bool,
+    /// Run 1000, 10000, 100000 and 1000000 subtasks, and tell what each costs
+    #[arg(long, conflicts_with_all = ["subtasks", "projects", "pairs"])]
+    growth: bool,
+}
+
+impl Options {
+    fn subtasks(&self) -> u32 {
+        self.subtasks.unwrap_or(self.shape.subtasks())
+    }
 }
 
 /// The processes of the naive way, started by the benchmark itself.
@@ -75,185 +127,287 @@ enum Part {
     NaiveAnswer(Naive),
 }
 
-#[derive(Serialize)]
-struct Report {
-    shape: String,
-    subtasks: u32,
-    subtasks_per_s: f64,
-    naive_per_s: f64,
-    ratio: f64,
-    pairs: Vec<Pair>,
-    profile: &'static str,
-}
-
-#[derive(Serialize)]
-struct Pair {
-    subtasks_per_s: f64,
-    naive_per_s: f64,
-    ratio: f64,
-}
-
 pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
-    match &arguments.part {
-        Some(Part::NaiveAsk(naive)) => {
-            let seconds = naive::ask(naive).await.map_err(Failure::unreachable)?;
-            output.line(&seconds.to_string());
-            Ok(Status::Done)
-        }
-        Some(Part::NaiveAnswer(naive)) => {
-            naive::answer(naive).await.map_err(Failure::unreachable)?;
-            Ok(Status::Done)
-        }
-        None => measure(arguments, settings, output).await,
-    }
+    let told = match &arguments.part {
+        Some(Part::NaiveAsk(naive)) => naive::ask(naive).await,
+        Some(Part::NaiveAnswer(naive)) => naive::answer(naive).await,
+        None => return measure(&arguments.options, settings, output).await,
+    };
+    output.json(&told.map_err(Failure::unreachable)?)?;
+    Ok(Status::Done)
 }
 
-async fn measure(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
-    let server = arguments.store.as_deref().unwrap_or(&settings.store.url);
-    if !server.starts_with("postgres") {
+async fn measure(options: &Options, settings: &Settings, output: &Output) -> Result<Status, Failure> {
+    let server = options.store.as_deref().unwrap_or(&settings.store.url);
+    if !options.embedded && !server.starts_with("postgres") {
         return Err(Failure::usage("the benchmark needs a PostgreSQL server")
             .hint("--store postgres://USER@HOST:5432/DATABASE; a database of its own is made there"));
     }
-    let shape = |namespace: &Namespace| topology(&options(settings, namespace));
+    let shape = |namespace: &Namespace| topology(&topology_options(settings, namespace));
     let claim = claim(&settings.broker.url, PREFIX, shape).await?;
-    let database = store::throwaway(server, claim.namespace().as_str()).await?;
+    let database = match options.embedded {
+        true => None,
+        false => Some(store::throwaway(server, claim.namespace().as_str()).await?),
+    };
+    let bench = Bench { options, settings, claim: &claim, output };
     let done = tokio::select! {
-        done = pairs(&arguments, settings, &claim, &database, output) => done,
+        done = bench.measure(database.as_ref()) => done,
         _ = tokio::signal::ctrl_c() => {
             Err(Failure { status: Status::Interrupted, message: "interrupted".into(), hint: None })
         }
     };
-    database.remove().await?;
+    if let Some(database) = database {
+        database.remove().await?;
+    }
     RabbitTransport::new(claim.options.clone())?.delete(&claim.topology).await?;
     claim.release().await;
-    let report = done?;
-    match output.is_json() {
-        true => output.json(&report)?,
-        false => output.line(&format!(
-            "{} of {} subtasks: {:.0}/s, the naive way {:.0}/s, ratio {:.2} (median of {} pairs, profile {})",
-            report.shape,
-            report.subtasks,
-            report.subtasks_per_s,
-            report.naive_per_s,
-            report.ratio,
-            report.pairs.len(),
-            report.profile
-        )),
-    }
-    Ok(Status::Done)
+    done.map(|()| Status::Done)
 }
 
-fn options(settings: &Settings, namespace: &Namespace) -> TopologyOptions {
+fn topology_options(settings: &Settings, namespace: &Namespace) -> TopologyOptions {
     let skills = ["noop", "sleep", NAIVE_COMMANDS, NAIVE_RESULTS].map(str::to_owned).to_vec();
     TopologyOptions { namespace: namespace.clone(), skills, ..settings.topology() }
 }
 
-async fn pairs(
-    arguments: &Arguments,
-    settings: &Settings,
-    claim: &Claim,
-    database: &Throwaway,
-    output: &Output,
-) -> Result<Report, Failure> {
-    let mut crew = Crew::new(vec![
-        ("TRIREME_BROKER__URL".into(), settings.broker.url.clone()),
-        ("TRIREME_BROKER__NAMESPACE".into(), claim.namespace().to_string()),
-        ("TRIREME_STORE__URL".into(), database.url.clone()),
-    ]);
-    for arguments in [&["manager", "-q"][..], &["coordinator", "-q"], &["executor", "-q", "--skills", "noop"]] {
-        crew.start(arguments)?;
-    }
-    let transport =
-        Arc::new(RabbitTransport::new(RabbitOptions { connection_name: "bench".into(), ..claim.options.clone() })?);
-    let mut client = Client::connect(&*transport, Arc::new(SystemClock)).await?;
-    until_ready(&mut client).await?;
-    let mut pairs = Vec::new();
-    for number in 1..=arguments.pairs {
-        let ours = fanout(&mut client, arguments.subtasks).await?;
-        let naive = naive_way(settings, claim, arguments.subtasks).await?;
-        output.note(&format!("pair {number}: {ours:.0}/s, the naive way {naive:.0}/s, ratio {:.2}", ours / naive));
-        pairs.push(Pair { subtasks_per_s: ours, naive_per_s: naive, ratio: ours / naive });
-    }
-    crew.leave().await;
-    transport.close().await;
-    let median = |of: fn(&Pair) -> f64| {
-        let mut values: Vec<f64> = pairs.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    Ok(Report {
-        shape: arguments.shape.clone(),
-        subtasks: arguments.subtasks,
-        subtasks_per_s: median(|pair| pair.subtasks_per_s),
-        naive_per_s: median(|pair| pair.naive_per_s),
-        ratio: median(|pair| pair.ratio),
-        pairs,
-        profile: PROFILE,
-    })
+/// Everything that a measurement needs.
+struct Bench<'a> {
+    options: &'a Options,
+    settings: &'a Settings,
+    claim: &'a Claim,
+    output: &'a Output,
 }
 
-/// Until all workers answer.
-async fn until_ready(client: &mut Client) -> Result<(), Failure> {
+impl Bench<'_> {
+    /// On the database, or embedded.
+    async fn measure(&self, database: Option<&Throwaway>) -> Result<(), Failure> {
+        let Some(database) = database else {
+            let report = embedded::measure(self).await?;
+            return self.print(&report, || report.say(self.output));
+        };
+        if self.options.growth {
+            let grown = self.growth(database).await?;
+            return self.print(&grown, || {});
+        }
+        let report = self.report(database).await?;
+        self.print(&report, || report.say(self.output))
+    }
+
+    fn print<T: Serialize>(&self, data: &T, say: impl FnOnce()) -> Result<(), Failure> {
+        match self.output.is_json() {
+            true => self.output.json(data)?,
+            false => say(),
+        }
+        Ok(())
+    }
+
+    async fn report(&self, database: &Throwaway) -> Result<Report, Failure> {
+        let options = self.options;
+        let subtasks = options.subtasks();
+        let commit_ms = commit_ms(database).await?;
+        let transport = self.transport()?;
+        let crew = self.crew(database, &*transport).await?;
+        let mut pairs: Vec<Pair> = Vec::new();
+        for number in 1..=options.pairs {
+            let commits_before = database.commits().await?;
+            let requests = options.shape.requests(subtasks, options.projects, self.task());
+            let taken = trial::run(&*transport, &crew, database, requests).await?;
+            let (per_s, cpu_us) = self.naive_way(taken.subtasks).await?;
+            let commits = database.commits().await?.saturating_sub(commits_before);
+            let commits = u32::try_from(commits).ok().map(f64::from);
+            let pair = Pair::new(taken, per_s, cpu_us, commits);
+            self.say_pair(number, &pair);
+            pairs.push(pair);
+        }
+        let processes = crew.used();
+        crew.leave().await;
+        transport.close().await;
+        let hop_ms = (options.shape == Shape::Chain).then(|| Hops::of(&pairs)).flatten();
+        let naive_ms = match &hop_ms {
+            Some(_) => quantile(self.naive().run(ROUND_TRIPS, 1).await?.round_trips_ms, 0.5),
+            None => None,
+        };
+        let commit_ms = hop_ms.as_ref().and(commit_ms);
+        let both = naive_ms.zip(commit_ms).map(|(naive, commit)| naive + commit);
+        let hop_ratio = hop_ms.as_ref().zip(both).map(|(hops, both)| hops.p50 / both);
+        let commits = median(&pairs, |pair| pair.commits);
+        Ok(Report {
+            hop_ms,
+            naive_ms,
+            commit_ms,
+            hop_ratio,
+            commits,
+            processes,
+            ..summary(options.shape, subtasks, pairs)
+        })
+    }
+
+    fn say_pair(&self, number: u32, pair: &Pair) {
+        let Pair { subtasks_per_s: ours, naive_per_s: naive, ratio, .. } = pair;
+        self.output.note(&format!("pair {number}: {ours:.0}/s, the naive way {naive:.0}/s, ratio {ratio:.2}"));
+    }
+
+    fn task(&self) -> Task {
+        let Options { work, ms, payload, .. } = *self.options;
+        Task { work, ms, payload: payload as usize }
+    }
+
+    fn transport(&self) -> Result<Arc<RabbitTransport>, Failure> {
+        let options = RabbitOptions { connection_name: "bench".into(), ..self.claim.options.clone() };
+        Ok(Arc::new(RabbitTransport::new(options)?))
+    }
+
+    /// The workers, when all of them answer.
+    async fn crew(&self, database: &Throwaway, transport: &dyn Transport) -> Result<Crew, Failure> {
+        let options = self.options;
+        let variable = |name: &str, value: String| (format!("TRIREME_{name}"), value);
+        let mut environment = vec![
+            variable("BROKER__URL", self.settings.broker.url.clone()),
+            variable("BROKER__NAMESPACE", self.claim.namespace().to_string()),
+            variable("STORE__URL", database.url.clone()),
+        ];
+        for work in [Work::Noop, Work::Sleep] {
+            let name = format!("SKILLS__{}__BATCH", work.skill().to_uppercase());
+            environment.extend(options.batch.iter().map(|batch| variable(&name, batch.clone())));
+        }
+        let mut crew = Crew::new(environment);
+        crew.start("manager", &[])?;
+        for _ in 0..options.coordinators {
+            crew.start("coordinator", &[])?;
+        }
+        let slots = options.slots.iter().flat_map(|slots| ["--slots".to_owned(), slots.to_string()]);
+        let arguments: Vec<String> = ["--skills", "noop,sleep"].map(str::to_owned).into_iter().chain(slots).collect();
+        for _ in 0..options.executors {
+            crew.start("executor", &arguments)?;
+        }
+        until_ready(transport, crew.len()).await?;
+        crew.is_idle();
+        Ok(crew)
+    }
+
+    fn naive(&self) -> NaiveWay {
+        let queue = |skill: &str| Queue::Skill(skill.into()).name(self.claim.namespace());
+        NaiveWay {
+            // The plainest program knows one node.
+            url: self.settings.broker.url.split(',').next().unwrap_or_default().to_owned(),
+            commands: queue(NAIVE_COMMANDS),
+            results: queue(NAIVE_RESULTS),
+            command_bytes: COMMAND_BYTES + self.options.payload as usize,
+            result_bytes: RESULT_BYTES,
+        }
+    }
+
+    /// Round trips a second of the naive way beside a run of so many subtasks, and the CPU time of each, in
+    /// microseconds.
+    async fn naive_way(&self, subtasks: u32) -> Result<(f64, Option<f64>), Failure> {
+        let count = subtasks.clamp(NAIVE_LEAST, NAIVE_MOST);
+        let told = self.naive().run(count, OUTSTANDING).await?;
+        let count = f64::from(count);
+        Ok((count / told.seconds, told.cpu_s.map(|cpu_s| cpu_s * 1e6 / count)))
+    }
+
+    /// What each subtask costs as there are more and more in one project, with new workers for each size.
+    async fn growth(&self, database: &Throwaway) -> Result<Vec<Grown>, Failure> {
+        let mut all = Vec::new();
+        for subtasks in SIZES {
+            let transport = self.transport()?;
+            let crew = self.crew(database, &*transport).await?;
+            let requests = self.options.shape.requests(subtasks, None, self.task());
+            let taken = trial::run(&*transport, &crew, database, requests).await?;
+            let coordinator = crew.used().into_iter().find(|used| used.layer == "coordinator");
+            let grown_by = coordinator.and_then(|used| Some(used.rss_peak?.saturating_sub(used.rss_idle?)));
+            let grown = Grown {
+                subtasks: taken.subtasks,
+                subtasks_per_s: f64::from(taken.subtasks) / taken.seconds,
+                cpu_us_per_subtask: taken.cpu_us_per_subtask,
+                coordinator_bytes_per_subtask: grown_by.map(|bytes| bytes / u64::from(taken.subtasks)),
+            };
+            grown.say(self.output);
+            all.push(grown);
+            crew.leave().await;
+            transport.close().await;
+        }
+        Ok(all)
+    }
+}
+
+/// What one size of `--growth` costs.
+#[derive(Serialize)]
+struct Grown {
+    subtasks: u32,
+    subtasks_per_s: f64,
+    /// Of the workers and the database, without the first and the last second.
+    cpu_us_per_subtask: Option<f64>,
+    /// How much more the coordinator had resident at the most than when it was idle.
+    coordinator_bytes_per_subtask: Option<u64>,
+}
+
+impl Grown {
+    fn say(&self, output: &Output) {
+        let Self { subtasks, subtasks_per_s, cpu_us_per_subtask, coordinator_bytes_per_subtask } = self;
+        let known = |figure: Option<f64>| figure.map_or("unknown".to_owned(), |figure| format!("{figure:.0}"));
+        let bytes = coordinator_bytes_per_subtask.and_then(|bytes| u32::try_from(bytes).ok()).map(f64::from);
+        let line = format!(
+            "{subtasks} subtasks: {subtasks_per_s:.0}/s, {} us CPU and {} bytes of the coordinator a subtask",
+            known(*cpu_us_per_subtask),
+            known(bytes),
+        );
+        match output.is_json() {
+            true => output.note(&line),
+            false => output.line(&line),
+        }
+    }
+}
+
+/// What a report says of the pairs alone.
+fn summary(shape: Shape, subtasks: u32, pairs: Vec<Pair>) -> Report {
+    let of = |of: fn(&Pair) -> f64| median(&pairs, |pair| Some(of(pair))).unwrap_or(f64::NAN);
+    Report {
+        shape,
+        subtasks,
+        subtasks_per_s: of(|pair| pair.subtasks_per_s),
+        naive_per_s: of(|pair| pair.naive_per_s),
+        ratio: of(|pair| pair.ratio),
+        hop_ms: None,
+        naive_ms: None,
+        commit_ms: None,
+        hop_ratio: None,
+        cpu_us_per_subtask: median(&pairs, |pair| pair.cpu_us_per_subtask),
+        naive_cpu_us: median(&pairs, |pair| pair.naive_cpu_us),
+        processes: Vec::new(),
+        commits: None,
+        pairs,
+        profile: PROFILE,
+    }
+}
+
+/// Until so many workers answer.
+async fn until_ready(transport: &dyn Transport, workers: usize) -> Result<(), Failure> {
+    let mut client = Client::connect(transport, Arc::new(SystemClock)).await?;
     let began = Instant::now();
     loop {
-        let answers = client.ping(Address::everybody(), Duration::from_millis(500), Some(WORKERS)).await?;
-        if answers.answered.len() >= WORKERS {
+        let answers = client.ping(Address::everybody(), Duration::from_millis(500), Some(workers)).await?;
+        if answers.answered.len() >= workers {
             return Ok(());
         }
         if began.elapsed() > READY_WITHIN {
-            return Err(Failure::bug(format!("{} of {WORKERS} workers answer", answers.answered.len())));
+            return Err(Failure::bug(format!("{} of {workers} workers answer", answers.answered.len())));
         }
     }
 }
 
-/// Subtasks a second of N parallel no-ops and their join, from the request to the word that it ended.
-async fn fanout(client: &mut Client, subtasks: u32) -> Result<f64, Failure> {
-    let work = SubtaskPlan { repeat: Some(subtasks), ..SubtaskPlan::new("work", "noop") };
-    let join = SubtaskPlan { dependencies: vec!["work".into()], ..SubtaskPlan::new("join", "noop") };
-    let goal = GoalPlan {
-        goal_name: "fan out".into(),
-        priority: 1,
-        description: String::new(),
-        input: None,
-        subtasks: Some(vec![work, join]),
-    };
-    let request = NewProject::planned("bench", vec![goal]);
-    let began = Instant::now();
-    client.submit(ProjectId(Uuid::now_v7()), request).await?;
-    let completion = tokio::time::timeout(DONE_WITHIN, client.completion()).await;
-    let completion = completion.map_err(|_| Failure::bug("the project did not end"))??;
-    match completion.status {
-        ProjectStatus::Completed => Ok(f64::from(subtasks + 1) / began.elapsed().as_secs_f64()),
-        other => Err(Failure::bug(format!("the project ended as {other}: {:?}", completion.error_message))),
+/// The median time of a commit of one small event, in milliseconds. A database that keeps nothing through a crash is
+/// refused here, as by every worker.
+async fn commit_ms(database: &Throwaway) -> Result<Option<f64>, Failure> {
+    let store = store::open(&database.url).await?;
+    let stream = StreamId::Project(ProjectId(Uuid::now_v7()));
+    let event = Raw::from_serialize(&serde_json::json!({ "Measured": "x".repeat(200) })).expect("JSON");
+    let mut took_ms = Vec::new();
+    for version in 0..COMMITS {
+        let began = Instant::now();
+        store.append(vec![Append { events: vec![event.clone()], ..Append::assertion(stream, version) }]).await?;
+        took_ms.push(began.elapsed().as_secs_f64() * 1_000.0);
     }
-}
-
-/// Round trips a second of the naive way.
-async fn naive_way(settings: &Settings, claim: &Claim, count: u32) -> Result<f64, Failure> {
-    let queue = |skill: &str| Queue::Skill(skill.into()).name(claim.namespace());
-    let program = std::env::current_exe().map_err(|error| Failure::bug(error.to_string()))?;
-    let part = |name: &str| {
-        let mut command = Command::new(&program);
-        // The plainest program knows one node.
-        let url = settings.broker.url.split(',').next().unwrap_or_default();
-        command.args(["bench", name, "--url", url]);
-        command.args(["--commands", &queue(NAIVE_COMMANDS), "--results", &queue(NAIVE_RESULTS)]);
-        command.args(["--command-bytes", &COMMAND_BYTES.to_string(), "--result-bytes", &RESULT_BYTES.to_string()]);
-        command.args(["--count", &count.to_string()]).kill_on_drop(true);
-        command
-    };
-    let failed = |error: std::io::Error| Failure::bug(format!("the naive way can not be started: {error}"));
-    let mut answering = part("naive-answer").spawn().map_err(failed)?;
-    let asked = part("naive-ask").output().await.map_err(failed)?;
-    let answered = answering.wait().await.map_err(failed)?;
-    let seconds: Option<f64> = String::from_utf8_lossy(&asked.stdout).trim().parse().ok();
-    match (asked.status.success() && answered.success(), seconds) {
-        (true, Some(seconds)) => Ok(f64::from(count) / seconds),
-        _ => {
-            let said = String::from_utf8_lossy(&asked.stderr).into_owned();
-            Err(Failure::bug(format!("the naive way failed: {said}")))
-        }
-    }
+    Ok(quantile(took_ms, 0.5))
 }
 
 #[cfg(test)]

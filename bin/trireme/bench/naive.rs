@@ -2,6 +2,7 @@
 //! mandatory and confirmed, each delivery acked; two processes with two connections each. It is the measure that
 //! every figure of `trireme bench` is a ratio of, so it is to be as fast as it can be without batching.
 
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -11,9 +12,14 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
 
-/// Commands on their way and results not yet taken, together.
-const OUTSTANDING: usize = 1_000;
+use super::usage::own_cpu_s;
+use crate::failure::Failure;
+
+/// Commands on their way and results not yet taken, together, where throughput is measured; one where a round trip is.
+pub const OUTSTANDING: usize = 1_000;
 /// Where a run that hangs is given up.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -32,6 +38,19 @@ pub struct Naive {
     result_bytes: usize,
     #[arg(long)]
     count: usize,
+    #[arg(long)]
+    outstanding: usize,
+}
+
+/// What one of the two processes says at its end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Told {
+    /// From the first command to the last result.
+    pub seconds: f64,
+    /// Seconds of a core in that time.
+    pub cpu_s: Option<f64>,
+    /// How long each round trip took, in their order, where there was one at a time.
+    pub round_trips_ms: Vec<f64>,
 }
 
 /// One process's end: what it publishes on, and what it consumes from, a connection each.
@@ -43,13 +62,13 @@ struct End {
 }
 
 impl End {
-    async fn open(url: &str, consumes: &str) -> lapin::Result<Self> {
+    async fn open(url: &str, consumes: &str, outstanding: usize) -> lapin::Result<Self> {
         let connect = || Connection::connect(url, ConnectionProperties::default());
         let connections = (connect().await?, connect().await?);
         let publish = connections.0.create_channel().await?;
         publish.confirm_select(ConfirmSelectOptions::default()).await?;
         let consume = connections.1.create_channel().await?;
-        consume.basic_qos(u16::try_from(OUTSTANDING).unwrap_or(u16::MAX), BasicQosOptions::default()).await?;
+        consume.basic_qos(u16::try_from(outstanding).unwrap_or(u16::MAX), BasicQosOptions::default()).await?;
         let options = BasicConsumeOptions::default();
         let deliveries = consume.basic_consume(consumes.into(), "".into(), options, FieldTable::default()).await?;
         Ok(Self { publish, consume, deliveries, _connections: connections })
@@ -71,21 +90,34 @@ impl End {
     }
 }
 
-/// The end that asks: keeps [`OUTSTANDING`] commands on their way until `count` results are there. Gives the
-/// seconds that it took.
-pub async fn ask(naive: &Naive) -> Result<f64, String> {
-    let end = End::open(&naive.url, &naive.results).await.map_err(|error| error.to_string())?;
-    let began = Instant::now();
-    tokio::time::timeout(TIMEOUT, asked(naive, end)).await.map_err(|_| "timed out".to_owned())??;
-    Ok(began.elapsed().as_secs_f64())
+/// The end that asks: keeps some commands on their way until `count` results are there.
+pub async fn ask(naive: &Naive) -> Result<Told, String> {
+    let end = End::open(&naive.url, &naive.results, naive.outstanding).await.map_err(|error| error.to_string())?;
+    timed(asked(naive, end)).await
 }
 
-async fn asked(naive: &Naive, mut end: End) -> Result<(), String> {
+/// The end that answers: a command is acked when its result is confirmed.
+pub async fn answer(naive: &Naive) -> Result<Told, String> {
+    let end = End::open(&naive.url, &naive.commands, naive.outstanding).await.map_err(|error| error.to_string())?;
+    timed(answered(naive, end)).await
+}
+
+async fn timed(work: impl Future<Output = Result<Vec<f64>, String>>) -> Result<Told, String> {
+    let (began, cpu_before) = (Instant::now(), own_cpu_s());
+    let round_trips_ms = tokio::time::timeout(TIMEOUT, work).await.map_err(|_| "timed out".to_owned())??;
+    let cpu_s = own_cpu_s().zip(cpu_before).map(|(now, before)| now - before);
+    Ok(Told { seconds: began.elapsed().as_secs_f64(), cpu_s, round_trips_ms })
+}
+
+async fn asked(naive: &Naive, mut end: End) -> Result<Vec<f64>, String> {
     let body = vec![b'x'; naive.command_bytes];
     let mut confirms = FuturesUnordered::new();
     let (mut sent, mut done) = (0, 0);
+    let mut round_trips_ms = Vec::new();
+    let mut last_sent = Instant::now();
     while done < naive.count || !confirms.is_empty() {
-        while sent < naive.count && sent - done < OUTSTANDING {
+        while sent < naive.count && sent - done < naive.outstanding {
+            last_sent = Instant::now();
             confirms.push(end.send(&naive.commands, &body).await.map_err(|error| error.to_string())?);
             sent += 1;
         }
@@ -94,16 +126,17 @@ async fn asked(naive: &Naive, mut end: End) -> Result<(), String> {
             Some(delivery) = end.deliveries.next() => {
                 end.ack(delivery.map_err(|error| error.to_string())?.delivery_tag).await.map_err(|error| error.to_string())?;
                 done += 1;
+                if naive.outstanding == 1 {
+                    round_trips_ms.push(last_sent.elapsed().as_secs_f64() * 1_000.0);
+                }
             }
             else => return Err("the broker hung up".into()),
         }
     }
-    Ok(())
+    Ok(round_trips_ms)
 }
 
-/// The end that answers: a command is acked when its result is confirmed.
-pub async fn answer(naive: &Naive) -> Result<(), String> {
-    let mut end = End::open(&naive.url, &naive.commands).await.map_err(|error| error.to_string())?;
+async fn answered(naive: &Naive, mut end: End) -> Result<Vec<f64>, String> {
     let body = vec![b'x'; naive.result_bytes];
     let mut confirms = FuturesUnordered::new();
     let mut acked = 0;
@@ -123,12 +156,50 @@ pub async fn answer(naive: &Naive) -> Result<(), String> {
         }
     }
     // The last acks are on their way: closing waits for them.
-    end.consume.close(200, "done".into()).await.map_err(|error| error.to_string())
+    end.consume.close(200, "done".into()).await.map_err(|error| error.to_string())?;
+    Ok(Vec::new())
 }
 
 fn check(confirmed: lapin::Result<Confirmation>) -> Result<(), String> {
     match confirmed {
         Ok(Confirmation::Ack(None)) => Ok(()),
         other => Err(format!("not confirmed: {other:?}")),
+    }
+}
+
+/// Both processes, and the queues between them.
+pub struct NaiveWay {
+    pub url: String,
+    pub commands: String,
+    pub results: String,
+    pub command_bytes: usize,
+    pub result_bytes: usize,
+}
+
+impl NaiveWay {
+    /// Runs them to their end; gives what the asking one measured, with the CPU time of both.
+    pub async fn run(&self, count: u32, outstanding: usize) -> Result<Told, Failure> {
+        let failed = |error: std::io::Error| Failure::bug(format!("the naive way can not be started: {error}"));
+        let program = std::env::current_exe().map_err(failed)?;
+        let part = |name: &str| {
+            let mut command = Command::new(&program);
+            command.args(["bench", name, "--url", &self.url]);
+            command.args(["--commands", &self.commands, "--results", &self.results]);
+            command.args(["--command-bytes", &self.command_bytes.to_string()]);
+            command.args(["--result-bytes", &self.result_bytes.to_string()]);
+            command.args(["--count", &count.to_string(), "--outstanding", &outstanding.to_string()]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+            command.spawn().map_err(failed)
+        };
+        let (answering, asking) = (part("naive-answer")?, part("naive-ask")?);
+        let (answered, asked) = tokio::join!(answering.wait_with_output(), asking.wait_with_output());
+        let told = |output: std::io::Result<Output>| {
+            let output = output.map_err(failed)?;
+            let said = || Failure::bug(format!("the naive way failed: {}", String::from_utf8_lossy(&output.stderr)));
+            serde_json::from_slice::<Told>(&output.stdout).map_err(|_| said())
+        };
+        let (answered, asked) = (told(answered)?, told(asked)?);
+        let cpu_s = answered.cpu_s.zip(asked.cpu_s).map(|(one, other)| one + other);
+        Ok(Told { cpu_s, ..asked })
     }
 }

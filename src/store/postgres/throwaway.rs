@@ -1,6 +1,6 @@
 //! A database of one's own on a server, for a benchmark: made, used, dropped.
 
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 
 use super::error::describe;
 use crate::runtime::port::StoreError;
@@ -30,13 +30,34 @@ impl Throwaway {
         self.execute(&format!("drop database if exists \"{}\" with (force)", self.name)).await
     }
 
+    /// The server's processes that work for those who are connected to it, by their ids on the server's machine.
+    pub async fn processes(&self) -> Result<Vec<u32>, StoreError> {
+        let of = "select pid from pg_stat_activity where datname = $1";
+        let client = self.connect().await?;
+        let rows = client.query(of, &[&self.name]).await.map_err(unusable)?;
+        rows.iter().map(|row| row.try_get::<_, i32>(0).map_err(unusable).map(i32::unsigned_abs)).collect()
+    }
+
+    /// How many transactions were committed in it, as the server has counted so far: it may be a second behind.
+    pub async fn commits(&self) -> Result<u64, StoreError> {
+        let of = "select xact_commit from pg_stat_database where datname = $1";
+        let row = self.connect().await?.query_one(of, &[&self.name]).await.map_err(unusable)?;
+        row.try_get::<_, i64>(0).map_err(unusable).map(i64::unsigned_abs)
+    }
+
     async fn execute(&self, statement: &str) -> Result<(), StoreError> {
+        self.connect().await?.batch_execute(statement).await.map_err(unusable)
+    }
+
+    /// The connection ends with the client.
+    async fn connect(&self) -> Result<Client, StoreError> {
         let (client, connection) =
             self.server.connect(NoTls).await.map_err(|error| StoreError::Unreachable(describe(&error)))?;
-        let driver = tokio::spawn(connection);
-        let done = client.batch_execute(statement).await;
-        drop(client);
-        let _ = driver.await;
-        done.map_err(|error| StoreError::Unusable(describe(&error)))
+        tokio::spawn(connection);
+        Ok(client)
     }
+}
+
+fn unusable(error: tokio_postgres::Error) -> StoreError {
+    StoreError::Unusable(describe(&error))
 }

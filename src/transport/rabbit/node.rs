@@ -11,6 +11,9 @@ use crate::runtime::port::TransportError;
 
 /// Seconds of silence after which a peer counts as dead. The broker's own default notices after two minutes.
 const HEARTBEAT_SECONDS: u16 = 10;
+/// The longest frame, in bytes. The library holds 64 of them for each connection whatever it has to do: with the broker's
+/// own 128 KiB an idle process with its three connections would be 24 MiB larger. What is longer goes in several.
+const FRAME_BYTES_MAX: u32 = 16 * 1024;
 /// Parts the URLs of several nodes. In a URL it is `%2c`.
 const SEPARATOR: char = ',';
 
@@ -82,6 +85,7 @@ fn read(url: &str) -> Result<AMQPUri, TransportError> {
         ));
     }
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    uri.query.frame_max.get_or_insert(FRAME_BYTES_MAX);
     let patience = u64::try_from(CONNECT_TIMEOUT.as_millis()).expect("ten seconds fit");
     uri.query.connection_timeout.get_or_insert(patience);
     Ok(uri)

@@ -1,0 +1,190 @@
+//! One run of the work through a team that is there, from the first request to the word that the last project ended.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use trireme::runtime::client::Client;
+use trireme::runtime::port::{Delivery, SystemClock, Transport};
+use trireme::store::Throwaway;
+use trireme::wire::address::{Exchange, Queue};
+use trireme::wire::content::NewProject;
+use trireme::wire::{Content, ProjectId, Status, codec};
+use uuid::Uuid;
+
+use super::crew::Crew;
+use super::{shape, usage};
+use crate::failure::Failure;
+
+/// Until the work is done.
+const DONE_WITHIN: Duration = Duration::from_secs(3_600);
+/// So many requests are on their way to the broker at once.
+const REQUESTS: usize = 256;
+/// What is left out at both ends of a run where the CPU time of a subtask is told, and how often it is looked at.
+const EDGE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
+/// What PostgreSQL's processes are called.
+const POSTGRES: &str = "postgres";
+
+/// What a run took.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    pub subtasks: u32,
+    pub seconds: f64,
+    /// Between one completed subtask and the next, where they come one by one.
+    pub hops_ms: Vec<f64>,
+    /// Of the workers and the database, without the first and the last second of a run that is long enough.
+    pub cpu_us_per_subtask: Option<f64>,
+}
+
+/// How far a run was at some time.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: Duration,
+    completed: u32,
+    cpu_s: f64,
+}
+
+/// Runs the requests, and waits for their ends.
+pub async fn run(
+    transport: &dyn Transport,
+    crew: &Crew,
+    database: &Throwaway,
+    requests: Vec<NewProject>,
+) -> Result<Taken, Failure> {
+    let mut client = Client::connect(transport, Arc::new(SystemClock)).await?;
+    let queue = Queue::Watcher(Uuid::now_v7().simple().to_string());
+    let progress = [(Exchange::Events, "coordination.*.*".to_owned())];
+    let mut events = transport.subscribe(&queue, &progress).await?;
+    let (subtasks, projects) = (requests.iter().map(shape::count).sum(), requests.len());
+    let bar = bar(subtasks);
+    let mut follow = Follow { began: Instant::now(), completed: 0, last: None, hops_ms: Vec::new(), bar };
+    let mut looks = vec![follow.look(crew, database).await?];
+    follow.began = Instant::now();
+    let ended = async {
+        submit(&client, requests).await?;
+        for _ in 0..projects {
+            let completion = client.completion().await?;
+            if completion.status != Status::Completed {
+                let (status, error) = (completion.status, completion.error_message);
+                return Err(Failure::bug(format!("a project ended as {status}: {error:?}")));
+            }
+        }
+        Ok(())
+    };
+    tokio::pin!(ended);
+    let mut next_look = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut ended => break ended?,
+            batch = events.next(256) => follow.hear(batch?),
+            _ = next_look.tick() => looks.push(follow.look(crew, database).await?),
+        }
+        if follow.began.elapsed() > DONE_WITHIN {
+            return Err(Failure::bug("the work was not done in an hour"));
+        }
+    }
+    let seconds = follow.began.elapsed().as_secs_f64();
+    // What was said of the last ones may still be on its way, and is theirs all the same.
+    let rest = tokio::time::timeout(LOOK, events.next(256)).await;
+    rest.into_iter().flatten().for_each(|batch| follow.hear(batch));
+    let last = Look { completed: subtasks, ..follow.look(crew, database).await? };
+    looks.push(last);
+    follow.bar.finish_and_clear();
+    let cpu_us_per_subtask = cpu_us_per_subtask(&looks);
+    Ok(Taken { subtasks, seconds, hops_ms: follow.hops_ms, cpu_us_per_subtask })
+}
+
+async fn submit(client: &Client, requests: Vec<NewProject>) -> Result<(), Failure> {
+    let mut on_their_way = FuturesUnordered::new();
+    for request in requests {
+        if on_their_way.len() >= REQUESTS {
+            on_their_way.next().await.transpose()?;
+        }
+        on_their_way.push(client.submit(ProjectId(Uuid::now_v7()), request));
+    }
+    while on_their_way.next().await.transpose()?.is_some() {}
+    Ok(())
+}
+
+/// What the coordinators say of how far they are.
+struct Follow {
+    began: Instant,
+    completed: u32,
+    last: Option<Instant>,
+    hops_ms: Vec<f64>,
+    bar: ProgressBar,
+}
+
+impl Follow {
+    fn hear(&mut self, batch: Vec<Delivery>) {
+        let now = Instant::now();
+        for part in batch.iter().flat_map(|delivery| codec::decode(&delivery.body)).flatten() {
+            let Content::ProjectStatusUpdate(update) = part.content else { continue };
+            let completed = update.counts.completed;
+            let more = completed.saturating_sub(self.completed);
+            if let Some(last) = self.last.filter(|_| more > 0) {
+                // Words may get lost: so many hops are between these two.
+                let each = now.duration_since(last).as_secs_f64() * 1_000.0 / f64::from(more);
+                self.hops_ms.extend((0..more).map(|_| each));
+            }
+            if more > 0 || self.last.is_none() {
+                (self.completed, self.last) = (completed, Some(now));
+                self.bar.set_position(completed.into());
+            }
+        }
+    }
+
+    async fn look(&self, crew: &Crew, database: &Throwaway) -> Result<Look, Failure> {
+        let of_database: f64 =
+            database.processes().await?.into_iter().filter_map(|pid| usage::cpu_s_of(pid, POSTGRES)).sum();
+        let cpu_s = crew.cpu_s().map_or(f64::NAN, |of_workers| of_workers + of_database);
+        Ok(Look { at: self.began.elapsed(), completed: self.completed, cpu_s })
+    }
+}
+
+/// Between the first look that is not at the edge and the last one; between the ends of a run that is too short.
+fn cpu_us_per_subtask(looks: &[Look]) -> Option<f64> {
+    let (first, last) = (looks.first()?, looks.last()?);
+    let end = last.at.saturating_sub(EDGE);
+    let inner: Vec<&Look> = looks.iter().filter(|look| look.at >= EDGE && look.at <= end).collect();
+    let (from, to) = match (inner.first(), inner.last()) {
+        (Some(from), Some(to)) if to.at >= from.at + EDGE && to.completed > from.completed => (*from, *to),
+        _ => (first, last),
+    };
+    let subtasks = to.completed.checked_sub(from.completed).filter(|&subtasks| subtasks > 0)?;
+    Some((to.cpu_s - from.cpu_s) * 1e6 / f64::from(subtasks)).filter(|us| us.is_finite())
+}
+
+fn bar(subtasks: u32) -> ProgressBar {
+    let target = match std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}");
+    let bar = ProgressBar::with_draw_target(Some(subtasks.into()), target);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(ms: u64, completed: u32, cpu_s: f64) -> Look {
+        Look { at: Duration::from_millis(ms), completed, cpu_s }
+    }
+
+    #[test]
+    fn the_first_and_the_last_second_are_left_out() {
+        let looks = [look(0, 0, 1.0), look(1_100, 100, 3.0), look(2_600, 1_100, 3.5), look(4_000, 1_200, 9.0)];
+        let us = cpu_us_per_subtask(&looks).expect("a figure");
+        assert!((us - 500.0).abs() < 1e-6, "{us}");
+        let short = [look(0, 0, 1.0), look(500, 10, 1.5), look(900, 100, 1.6)];
+        let us = cpu_us_per_subtask(&short).expect("a figure");
+        assert!((us - 6_000.0).abs() < 1e-6, "{us}");
+        assert_eq!(cpu_us_per_subtask(&[look(0, 0, f64::NAN), look(900, 100, f64::NAN)]), None);
+    }
+}
