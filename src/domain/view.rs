@@ -204,7 +204,10 @@ impl PhaseView {
         let is_over = known.status.is_ended();
         let view = Self::fold_until(number, events, is_over);
         match is_over && !view.status.is_ended() {
-            true => Self { status: known.status, error: known.error.clone(), ..view },
+            true => {
+                let counts = if known.is_skipped { view.counts.passed_over() } else { view.counts };
+                Self { status: known.status, error: known.error.clone(), counts, ..view }
+            }
             false => view,
         }
     }
@@ -310,10 +313,16 @@ fn tell_of_kept(views: &mut [PhaseView], phases: &[(u32, Vec<phase::Event>)]) {
 fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event, state: &phase::Phase) {
     let mut ended = |ordinal: u32, view: AttemptView| {
         if let Some(log) = logs.get_mut(ordinal as usize) {
-            // Its skill is known since it was dispatched.
+            // Its skill is known since it was dispatched, and who has it, where it is leased, since it was accepted.
             let known = log.iter().position(|attempt| attempt.attempt == view.attempt).map(|at| log.remove(at));
-            let skill = known.and_then(|known| known.skill).or(view.skill);
-            log.push(AttemptView { skill, ..view });
+            let (skill, agent_id, started_at) =
+                known.map(|known| (known.skill, known.agent_id, known.started_at)).unwrap_or_default();
+            log.push(AttemptView {
+                skill: skill.or(view.skill),
+                agent_id: view.agent_id.or(agent_id),
+                started_at: view.started_at.or(started_at),
+                ..view
+            });
         }
     };
     match event {

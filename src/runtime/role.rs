@@ -89,6 +89,11 @@ pub(crate) trait Role: Send {
     /// What is sent in the place of a message whose decision panicked; none: it goes to the dead letters.
     fn after_panic(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing>;
 
+    /// Whether it is decided before whatever else came with it: a word that stops what the others would have sent.
+    fn comes_first(&self, _: &Self::Input) -> bool {
+        false
+    }
+
     /// Something was brought that is to be decided.
     fn at_work(&self);
 

@@ -169,6 +169,12 @@ impl Counts {
         Self { idle: self.idle + self.ready + self.waiting, ready: 0, waiting: 0, ..*self }
     }
 
+    /// The same when somebody has passed over what is left: what has not ended is skipped.
+    pub fn passed_over(&self) -> Self {
+        let skipped = self.total - self.completed - self.failed - self.cancelled;
+        Self { skipped, idle: 0, ready: 0, running: 0, waiting: 0, ..*self }
+    }
+
     /// The invariant: all but `total` add up to it.
     pub fn add_up(&self) -> bool {
         let others = [

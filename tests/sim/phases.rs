@@ -68,8 +68,10 @@ impl FollowedPhase {
                 if agent.is_none() && error.contains("gave the command up") {
                     sim.see(Sight::CommandGivenUp);
                 }
-                // Nobody says of itself that it failed: an innocent subtask was charged for it.
-                self.gave_up |= agent.is_none() && !matches!(outcome, Outcome::Wait { .. });
+                // Nobody says of itself that it failed, or somebody of those who had it before: an innocent subtask was
+                // charged for it.
+                let is_hearsay = agent.is_none() || error.contains("after it had come back");
+                self.gave_up |= is_hearsay && !matches!(outcome, Outcome::Wait { .. });
                 sim.see(match outcome {
                     Outcome::Wait { .. } => Sight::AttemptPostponed,
                     Outcome::Again { .. } | Outcome::Retry { .. } => Sight::AttemptFailed,

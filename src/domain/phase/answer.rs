@@ -13,8 +13,8 @@ use crate::wire::{Failure, FailureKind, MessageId, Timestamp};
 /// gives back, or whose clock is wrong, would be asked in a tight loop.
 const POSTPONE_MS_FIRST: u64 = 250;
 const POSTPONE_MS_MAX: u64 = 60_000;
-/// What is given back, or comes too late, more often than this is charged: executors that do nothing else must not keep a
-/// project open.
+/// What comes too late more often than this is charged: executors that do nothing else must not keep a project open. What
+/// is given back never is: a stop uses up no attempt, however often there is one.
 const POSTPONED_MAX: u32 = 100;
 
 pub(super) fn on_answer(draft: &mut Draft<'_>, answer: &Answer) -> Result<(), Decision<Event>> {
@@ -103,7 +103,7 @@ pub(super) fn fail(draft: &mut Draft<'_>, ordinal: u32, failure: &Failure, told:
     let is_bounded = draft.phase.terms(ordinal).queue_wait_ms.is_some();
     let (never_began, is_patient) = (told.started_at.is_none(), subtask.postponed < POSTPONED_MAX);
     let outcome = match failure.kind {
-        FailureKind::Released if is_patient => postponed(draft, ordinal),
+        FailureKind::Released => postponed(draft, ordinal),
         FailureKind::Timeout if never_began && !is_bounded && is_patient => postponed(draft, ordinal),
         FailureKind::Crashed if never_began => charged(draft, ordinal, failure, Budget::Crashes),
         _ => charged(draft, ordinal, failure, Budget::Failures),

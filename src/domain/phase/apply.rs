@@ -38,7 +38,8 @@ impl Phase {
                 self.held[skill as usize] = *again_at;
                 self.postpone(*ordinal, *at, *again_at);
             }
-            Event::Accepted { ordinal, until, .. } => {
+            Event::Accepted { ordinal, agent, until, .. } => {
+                self.lessees.insert(*ordinal, agent.clone());
                 self.change_flight(*ordinal, |flight| {
                     flight.begin_by = None;
                     flight.lease = Some(*until);
@@ -60,11 +61,12 @@ impl Phase {
                 let attempt = FailedAttempt {
                     attempt: *attempt,
                     skill: self.other_skill(*ordinal).map(Into::into),
-                    agent_id: agent.clone(),
+                    // Whoever has accepted it had it, though he did not say himself that it failed.
+                    agent_id: agent.clone().or_else(|| self.lessees.get(ordinal).cloned()),
                     kind: *kind,
                     error: error[..error.floor_char_boundary(ERROR_BYTES_MAX)].to_owned(),
                 };
-                self.fail(*ordinal, *at, *outcome, attempt);
+                self.fail(*ordinal, *at, *outcome, attempt, agent.is_none());
             }
             Event::WaitEnded { ordinal, .. } => self.set_status(*ordinal, SubtaskStatus::Ready),
             Event::Withdrawn { ordinal, .. } => {
@@ -189,10 +191,11 @@ impl Phase {
         self.subtasks[ordinal as usize].postponed += 1;
     }
 
-    fn fail(&mut self, ordinal: u32, at: Timestamp, outcome: Outcome, failed: FailedAttempt) {
-        // Nobody said so who had it: it may be run all the same. What the broker gave up is not.
+    /// `is_hearsay`: nobody said so who had it.
+    fn fail(&mut self, ordinal: u32, at: Timestamp, outcome: Outcome, failed: FailedAttempt, is_hearsay: bool) {
+        // It may be run all the same. What the broker gave up is not.
         let is_leased = self.flights.get(&ordinal).is_some_and(|flight| flight.lease.is_some());
-        if failed.agent_id.is_none() && (failed.kind != FailureKind::Crashed || is_leased) {
+        if is_hearsay && (failed.kind != FailureKind::Crashed || is_leased) {
             self.disown(ordinal);
         }
         let error = format!("{}: {}", failed.kind, failed.error);
@@ -252,7 +255,7 @@ impl Phase {
         (subtask.failures, subtask.crashes, subtask.postponed) = (0, 0, 0);
     }
 
-    fn failed_for_good(&mut self, ordinal: u32) {
+    pub(super) fn failed_for_good(&mut self, ordinal: u32) {
         self.failed_count += 1;
         match self.failed.len() < SUBTASKS_MAX {
             true => self.failed.push(ordinal),

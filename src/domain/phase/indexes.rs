@@ -54,6 +54,7 @@ impl Phase {
     /// The broker no longer has a current command of this subtask.
     fn land(&mut self, ordinal: u32, skill: u32) {
         self.in_flight[skill as usize] -= 1;
+        self.lessees.remove(&ordinal);
         if let Some(flight) = self.flights.remove(&ordinal) {
             self.due.remove(&(flight.due(), ordinal));
             if let Some(caused) = self.caused.get_mut(&flight.cause) {
@@ -121,6 +122,15 @@ impl Phase {
 
     /// Nothing is started here any more: what was ready, or waited, is idle.
     pub fn lay_down(&mut self) {
+        // What somebody was asked about, and nobody has answered, has failed.
+        let asked: Vec<u32> = self.questions.keys().copied().collect();
+        for ordinal in asked {
+            let is_cancelled = self.by_hand.contains(&ordinal);
+            self.set_status(ordinal, if is_cancelled { SubtaskStatus::Cancelled } else { SubtaskStatus::Error });
+            if !is_cancelled {
+                self.failed_for_good(ordinal);
+            }
+        }
         let is_over = |status| matches!(status, SubtaskStatus::Ready | SubtaskStatus::Waiting);
         let ordinals = (0u32..).zip(&self.subtasks).filter(|(_, subtask)| is_over(subtask.status));
         let over: Vec<u32> = ordinals.map(|(ordinal, _)| ordinal).collect();
@@ -133,6 +143,7 @@ impl Phase {
         flying.into_iter().for_each(|ordinal| self.disown(ordinal));
         self.ready = Default::default();
         self.flights.clear();
+        self.lessees.clear();
         self.caused = std::collections::BTreeMap::<MessageId, Caused>::new();
         self.in_flight.iter_mut().for_each(|count| *count = 0);
         self.waits.clear();

@@ -14,7 +14,7 @@ use crate::domain::ready::Ready;
 use crate::wire::{AgentId, Counts, FailureKind, MessageId, Policy, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// The format of a stored [`Phase`]; snapshots of another are ignored.
-pub const SNAPSHOT_FORMAT: u32 = 4;
+pub const SNAPSHOT_FORMAT: u32 = 5;
 /// So many agents are named to be avoided.
 const AVOIDED_MAX: usize = 8;
 
@@ -38,6 +38,8 @@ pub struct Phase {
     pub(super) ready: Ready,
     /// What the broker has, by ordinal.
     pub(super) flights: BTreeMap<u32, Flight>,
+    /// Who has accepted a leased command, by ordinal, as long as it flies.
+    pub(super) lessees: BTreeMap<u32, String>,
     /// The ordinals that a message had dispatched; some may have moved on since.
     pub(super) caused: BTreeMap<MessageId, Caused>,
     /// By skill: how many commands the broker has, and until when none is sent because it refused one.

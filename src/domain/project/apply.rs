@@ -43,6 +43,7 @@ impl Project {
             Event::PhaseSkipped { phase, .. } => {
                 if let Some(phase) = self.latest_mut(*phase) {
                     phase.is_skipped = true;
+                    phase.counts = phase.counts.passed_over();
                 }
             }
             Event::GoalReplanned { replaces, goal, .. } => {

@@ -179,6 +179,16 @@ impl Project {
         self.goals.iter().filter(move |goal| goal.priority == priority)
     }
 
+    /// What was reported of a phase; before anything was, what the plan has of it.
+    pub fn known_counts(&self, phase: &PhaseState) -> Counts {
+        let subtasks = self.goals_of(phase).flat_map(|goal| goal.subtasks.iter().flatten());
+        let planned = subtasks.fold(0, |sum: u32, subtask| sum.saturating_add(subtask.repeat.unwrap_or(1)));
+        match phase.counts.total {
+            0 => Counts { total: planned, idle: planned, ..Counts::default() },
+            _ => phase.counts,
+        }
+    }
+
     pub fn status(&self) -> Status {
         match (&self.accepted, &self.ended) {
             (None, _) => Status::Idle,

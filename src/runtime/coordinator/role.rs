@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::decision::{Decision, Effect};
-use crate::domain::phase::{self, Context, Event, Input, Offer, Phase, Refusal, Team, Why};
+use crate::domain::phase::{self, Context, Event, Input, Offer, Phase, Refusal, Team, Why, Word};
 use crate::runtime::letter::{Letter, Pen};
 use crate::runtime::options::{SkillOptions, World};
 use crate::runtime::port::{Outgoing, Payload, PayloadKind, Snapshot, StoreError, Summary};
@@ -173,6 +173,12 @@ impl Role for CoordinatorRole {
 
     fn after_panic(&self, _: &Letter, _: Timestamp) -> Option<Outgoing> {
         None
+    }
+
+    /// What was said before anything of a batch is sent holds for all of it. Of these words the newest wins, in whatever
+    /// order they come.
+    fn comes_first(&self, input: &Input) -> bool {
+        matches!(input, Input::Word(Word::Cancel { .. } | Word::Pause { .. } | Word::Resume { .. }))
     }
 
     fn at_work(&self) {

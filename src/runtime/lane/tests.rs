@@ -30,7 +30,7 @@ struct Panicking {
     is_unsendable: bool,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Caused(MessageId);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -40,6 +40,7 @@ enum Input {
     Refused,
     Unknown,
     Poison,
+    Word,
 }
 
 impl Role for Panicking {
@@ -52,6 +53,7 @@ impl Role for Panicking {
         let input = match (&letter.envelope.content, &letter.death) {
             (Content::Recover(_), None) => Input::Start,
             (Content::Recover(_), Some(_)) => Input::Dead,
+            (Content::Pause(_), None) => Input::Word,
             (Content::Alarm(alarm), None) if alarm.number == POISON => Input::Poison,
             (Content::Alarm(_), _) => Input::Unknown,
             _ => return Err(Unfit::Misdirected("not_for_this_test")),
@@ -105,6 +107,10 @@ impl Role for Panicking {
         }
         state.push(message.cause);
         Decision::Record(vec![Caused(message.cause)])
+    }
+
+    fn comes_first(&self, input: &Input) -> bool {
+        *input == Input::Word
     }
 
     fn is_untimely(&self, input: &Input) -> bool {
@@ -321,6 +327,20 @@ fn poison(number: u64, stream: StreamId) -> Delivery {
         Content::Alarm(Alarm { stream, number: POISON, not_before: Timestamp(0), store_id: None }),
         stream,
     )
+}
+
+/// It stops what the others of its batch would have sent, wherever it stood among them.
+#[tokio::test(start_paused = true)]
+async fn a_word_that_comes_first_is_decided_before_whatever_came_with_it() {
+    let stream = StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1);
+    let start = |number| addressed(number, recover(stream), stream);
+    let word = addressed(3, Content::Pause(Control::about(stream.project())), stream);
+    let (world, role) = (world(), Panicking { pen: pen(), is_unsendable: false });
+    let recorder = Recorder { takes_commands: true, ..Recorder::default() };
+    let sent = published_at(&world, role, recorder, vec![start(1), start(2), word]).await;
+    let stored = world.store.load_from_start(stream).await.expect("a store");
+    let causes: Vec<Caused> = stored.events.iter().map(|raw| raw.read().expect("an event")).collect();
+    assert_eq!(causes, [3, 1, 2].map(|number| Caused(MessageId(Uuid::from_u128(number)))), "{sent:?}");
 }
 
 /// Two of three are committed, and what they cause goes out; the third alone lies among the dead, and managers hear

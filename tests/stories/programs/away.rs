@@ -62,7 +62,9 @@ async fn without_coordinators(place: Place) {
     assert_eq!(place.wait(fail, has_ended)["status"], "ERROR");
     // Both phases of the second are passed over, one after the other; nothing of it was done.
     let status = place.wait(skip, has_ended);
-    assert_eq!((&status["status"], &status["counts"]["completed"]), (&"COMPLETED".into(), &0.into()), "{status}");
+    let counts = &status["counts"];
+    assert_eq!((&status["status"], &counts["completed"]), (&"COMPLETED".into(), &0.into()), "{status}");
+    assert_eq!((&counts["skipped"], &counts["total"]), (&2.into(), &2.into()), "{status}");
     place.wait(ask, |status| status["status"] == "WAITING");
 
     // Somebody comes, and somebody says that it is worth another try.

@@ -126,20 +126,33 @@ fn a_crash_on_the_way_counts_like_a_command_that_the_broker_gave_up() {
 /// Executors that do nothing else must not keep a project open.
 #[test]
 fn what_is_not_charged_has_a_bound() {
-    for (kind, started_at) in [(FailureKind::Timeout, None), (FailureKind::Released, Some(NOON))] {
-        let mut bench = Bench::open("a");
-        let mut answers = 0;
-        while bench.ended_status().is_none() {
-            let Input::Answer(answer) = bench.answer(0, failed(kind)) else { panic!("no answer") };
-            bench.give(Input::Answer(Answer { started_at, ..answer }));
-            answers += 1;
-            while bench.shows().starts_with('W') {
-                bench.alarm();
-            }
+    let mut bench = Bench::open("a");
+    let mut answers = 0;
+    while bench.ended_status().is_none() {
+        let Input::Answer(answer) = bench.answer(0, failed(FailureKind::Timeout)) else { panic!("no answer") };
+        bench.give(Input::Answer(Answer { started_at: None, ..answer }));
+        answers += 1;
+        while bench.shows().starts_with('W') {
+            bench.alarm();
         }
-        let charged = if kind == FailureKind::Timeout { 3 } else { 1 };
-        assert_eq!((bench.ended().0, answers), (Status::Error, 100 + charged), "{kind}");
     }
+    assert_eq!((bench.ended().0, answers), (Status::Error, 100 + 3));
+}
+
+/// However often they are stopped, and whatever else it has waited for.
+#[test]
+fn what_executors_give_back_is_never_charged() {
+    let mut bench = Bench::open("a");
+    for _ in 0..250 {
+        bench.fail(0, FailureKind::Released);
+        while bench.shows().starts_with('W') {
+            bench.alarm();
+        }
+    }
+    let subtask = *bench.phase.subtask(0).expect("it");
+    assert_eq!((bench.ended_status(), subtask.failures, subtask.postponed), (None, 0, 250));
+    bench.complete(0);
+    assert_eq!(bench.ended().0, Status::Completed);
 }
 
 #[test]

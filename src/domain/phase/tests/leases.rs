@@ -29,6 +29,8 @@ fn an_executor_that_is_not_heard_of_has_crashed() {
     assert_eq!(bench.now, NOON.plus_ms(LEASE_MS));
     assert_eq!(bench.phase.subtask(0).map(|subtask| (subtask.crashes, subtask.failures)), Some((1, 0)));
     assert_eq!(bench.shows(), "B2 B1");
+    // It had it, whatever it says: others are to have the next.
+    assert_eq!(bench.phase.avoided(0), [AgentId::new("one").expect("a word")]);
     // One that comes back late is fenced, and told to stop.
     assert!(bench.phase.unwanted().contains_key(&old));
     assert_eq!(bench.give(late).commands(), []);

@@ -40,9 +40,9 @@ fn when_a_phase_has_ended_nothing_waits() {
     assert_eq!(bench.shows(), "W1 W1 W1 C2");
     let question = bench.phase.question_id(0).expect("a question");
     bench.word(decide(question, Answered::Fail));
-    assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Error, "E1 I1 I1 C2"));
+    assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Error, "E1 I1 E1 C2"));
     let counts = bench.phase.counts();
-    assert_eq!((counts.waiting, counts.ready, counts.idle, counts.add_up()), (0, 0, 2, true));
+    assert_eq!((counts.waiting, counts.ready, counts.idle, counts.add_up()), (0, 0, 1, true));
     assert_eq!((bench.phase.waits_until(1), bench.phase.question_id(2)), (None, None));
 }
 

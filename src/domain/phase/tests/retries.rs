@@ -171,21 +171,3 @@ fn a_bounded_wait_in_the_queue_is_charged_when_it_is_over() {
         assert_eq!(bench.ended().0, Status::Completed);
     }
 }
-
-#[test]
-fn one_that_is_given_back_for_ever_is_charged_in_the_end() {
-    let mut bench = Bench::open("a");
-    let mut times = 0;
-    while bench.ended_status().is_none() {
-        match bench.shows().starts_with('B') {
-            true => {
-                bench.fail(0, FailureKind::Released);
-                times += 1;
-            }
-            false => {
-                bench.alarm();
-            }
-        }
-    }
-    assert_eq!((bench.ended().0, times), (Status::Error, 101));
-}
