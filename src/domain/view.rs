@@ -126,6 +126,7 @@ pub struct SubtaskView {
     pub finished_at: Option<Timestamp>,
     /// Null until it is filled in, and when there is none.
     pub result: Option<Raw>,
+    /// How its newest attempt failed; of one that was skipped without any, because of which dependency.
     pub error: Option<String>,
 }
 
@@ -270,10 +271,33 @@ impl SubtaskView {
             started_at: newest.and_then(|attempt| attempt.started_at),
             finished_at: newest.and_then(|attempt| attempt.finished_at),
             result: None,
-            error: newest.and_then(|attempt| attempt.error.clone()),
+            error: newest.and_then(|attempt| attempt.error.clone()).or_else(|| why_skipped(state, ordinal)),
             attempt_log,
         }
     }
+}
+
+/// The first dependency, in the plan's order, for whose sake a subtask was skipped.
+fn why_skipped(state: &phase::Phase, ordinal: u32) -> Option<String> {
+    state.subtask(ordinal).filter(|subtask| subtask.status == SubtaskStatus::Skipped)?;
+    let mut needed = state.spec(ordinal).dependencies.iter().flat_map(|span| span.ordinals());
+    needed.find_map(|other| {
+        let needed = state.subtask(other)?;
+        let what = match needed.status {
+            SubtaskStatus::Error => "failed",
+            SubtaskStatus::Cancelled => "was cancelled",
+            SubtaskStatus::Skipped if state.is_cancelled_by_hand(other) => "was cancelled",
+            // It was passed over after its last attempt.
+            SubtaskStatus::Skipped if needed.attempt > 0 => "failed",
+            SubtaskStatus::Skipped => "was skipped",
+            SubtaskStatus::Completed
+            | SubtaskStatus::Idle
+            | SubtaskStatus::Ready
+            | SubtaskStatus::Busy
+            | SubtaskStatus::Waiting => return None,
+        };
+        Some(format!("its dependency `{}` {what}", state.spec(other).name_of(other)))
+    })
 }
 
 /// The phases that something is kept from in a phase with these events.
