@@ -43,17 +43,22 @@ pub struct QuestionView {
     pub subtask_id: Option<SubtaskId>,
     pub name: Option<String>,
     pub error: String,
+    /// The subtask did not fail: it was cancelled, and others depend on it.
+    #[serde(skip)]
+    pub is_cancelled: bool,
 }
 
 impl QuestionView {
     fn new(question: MessageId, open: &project::Open) -> Self {
+        let is_cancelled = open.asking.is_some_and(|asking| asking.after_cancel);
         Self {
             question,
             asked_at: open.at,
             phase: open.phase,
             subtask_id: open.subtask.as_ref().map(|subtask| subtask.id),
             name: open.subtask.as_ref().map(|subtask| subtask.name.clone()),
-            error: open.error.clone(),
+            error: if is_cancelled { "it was cancelled".into() } else { open.error.clone() },
+            is_cancelled,
         }
     }
 }
