@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 use trireme::config::Settings;
-use trireme::domain::bad_input::cut;
+use trireme::domain::bad_input::{cut, one_line};
 use trireme::domain::view::{GoalView, ProjectView, SubtaskView};
 use trireme::wire::{ProjectId, Raw, Status as ProjectStatus, SubtaskStatus};
 
@@ -83,7 +83,10 @@ fn print(view: &ProjectView, output: &Output) {
             match &subtask.result {
                 Some(result) => output.line(&format!("{heading}\n{}", pretty(result))),
                 None if subtask.status == SubtaskStatus::Completed => output.line(&format!("{heading}\nnull")),
-                None => output.line(&format!("{heading}: {}", subtask.status)),
+                None => {
+                    let error = subtask.error.as_deref().map(|error| format!(": {}", one_line(error)));
+                    output.line(&format!("{heading}: {}{}", subtask.status, error.unwrap_or_default()));
+                }
             }
         }
     }

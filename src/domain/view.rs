@@ -43,17 +43,22 @@ pub struct QuestionView {
     pub subtask_id: Option<SubtaskId>,
     pub name: Option<String>,
     pub error: String,
+    /// The subtask did not fail: it was cancelled, and others depend on it.
+    #[serde(skip)]
+    pub is_cancelled: bool,
 }
 
 impl QuestionView {
     fn new(question: MessageId, open: &project::Open) -> Self {
+        let is_cancelled = open.asking.is_some_and(|asking| asking.after_cancel);
         Self {
             question,
             asked_at: open.at,
             phase: open.phase,
             subtask_id: open.subtask.as_ref().map(|subtask| subtask.id),
             name: open.subtask.as_ref().map(|subtask| subtask.name.clone()),
-            error: open.error.clone(),
+            error: if is_cancelled { "it was cancelled".into() } else { open.error.clone() },
+            is_cancelled,
         }
     }
 }
@@ -126,6 +131,7 @@ pub struct SubtaskView {
     pub finished_at: Option<Timestamp>,
     /// Null until it is filled in, and when there is none.
     pub result: Option<Raw>,
+    /// How its newest attempt failed; of one that was skipped without any, because of which dependency.
     pub error: Option<String>,
 }
 
@@ -273,10 +279,33 @@ impl SubtaskView {
             started_at: newest.and_then(|attempt| attempt.started_at),
             finished_at: newest.and_then(|attempt| attempt.finished_at),
             result: None,
-            error: newest.and_then(|attempt| attempt.error.clone()),
+            error: newest.and_then(|attempt| attempt.error.clone()).or_else(|| why_skipped(state, ordinal)),
             attempt_log,
         }
     }
+}
+
+/// The first dependency, in the plan's order, for whose sake a subtask was skipped.
+fn why_skipped(state: &phase::Phase, ordinal: u32) -> Option<String> {
+    state.subtask(ordinal).filter(|subtask| subtask.status == SubtaskStatus::Skipped)?;
+    let mut needed = state.spec(ordinal).dependencies.iter().flat_map(|span| span.ordinals());
+    needed.find_map(|other| {
+        let needed = state.subtask(other)?;
+        let what = match needed.status {
+            SubtaskStatus::Error => "failed",
+            SubtaskStatus::Cancelled => "was cancelled",
+            SubtaskStatus::Skipped if state.is_cancelled_by_hand(other) => "was cancelled",
+            // It was passed over after its last attempt.
+            SubtaskStatus::Skipped if needed.attempt > 0 => "failed",
+            SubtaskStatus::Skipped => "was skipped",
+            SubtaskStatus::Completed
+            | SubtaskStatus::Idle
+            | SubtaskStatus::Ready
+            | SubtaskStatus::Busy
+            | SubtaskStatus::Waiting => return None,
+        };
+        Some(format!("its dependency `{}` {what}", state.spec(other).name_of(other)))
+    })
 }
 
 /// The phases that something is kept from in a phase with these events.

@@ -101,15 +101,28 @@ async fn they_are_listed_and_answer() {
     assert_eq!(team.run(&["ping", "executors"]).status, 0);
 
     let health = |words: &[&str]| team.run(&[&["health", "--json"], words].concat());
-    for words in [&[][..], &["--layer", "management", "--here"], &["--id", "e1"], &["--layer", "executor"]] {
+    for words in [&["--layer", "management", "--here"][..], &["--here"], &["--id", "e1"], &["--layer", "executor"]] {
         let health = health(words);
         assert_eq!(health.status, 0, "{words:?}: {}", health.stdout);
     }
+    // A layer without anybody is not well, whoever else is there.
+    let lines = team.run(&["health"]);
+    let told = "agents not well: no coordinator answered (`trireme coordinator` starts one)\n";
+    assert_eq!((lines.status, lines.stdout.ends_with(told)), (1, true), "{}", lines.stdout);
+    let coordinator = team.start(&["coordinator", "--id", "c1"]);
+    let lines = team.run(&["health"]);
+    let told = "agents well: 1 manager, 1 coordinator, 1 executor answer\n";
+    assert_eq!((lines.status, lines.stdout.ends_with(told)), (0, true), "{}", lines.stdout);
+    drop(coordinator);
     for words in [&["--layer", "coordination"][..], &["--id", "e2"], &["--id", "e1", "--layer", "management"]] {
         let health = health(words);
         let told: Value = serde_json::from_str(&health.stdout).expect("JSON");
         let well = ["broker", "store"].map(|_| json!(true));
-        assert_eq!((health.status, [0, 1].map(|at| told["checks"][at]["is_well"].clone())), (1, well), "{words:?}");
+        assert_eq!(
+            (health.status, [0, 1].map(|at| told["checks"][at]["is_well"].clone())),
+            (1, well),
+            "{words:?}: {told}"
+        );
         assert_eq!(told["checks"][2]["detail"], "none answered", "{words:?}");
     }
 
@@ -139,6 +152,9 @@ async fn they_are_listed_and_answer() {
             .map(|agent| agent["status"].clone())
     };
     assert_eq!((status("m1"), status("e1")), (Some(json!("IDLE")), Some(json!("SILENT"))));
+    let lines = team.run(&["health"]).stdout;
+    assert!(lines.contains("no coordinator answered; no executor answered; "), "{lines}");
+    assert!(lines.contains("e1 was heard of in the last minute and does not answer"), "{lines}");
     drop(manager);
     team.claim.release().await;
 }

@@ -85,7 +85,7 @@ fn notes(picture: &Picture<'_>) -> Vec<String> {
         if let Some(running) = waiting::running(view, picture.now) {
             notes.insert(0, format!("runs: {running}"));
         }
-        let failed = view.subtasks().filter(|subtask| subtask.error.is_some());
+        let failed = view.subtasks().filter(|subtask| subtask.attempts > 0 && subtask.error.is_some());
         notes.extend(failed.map(|subtask| {
             let attempt = subtask.attempts;
             let error = subtask.error.as_deref().unwrap_or_default();

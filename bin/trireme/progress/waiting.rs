@@ -17,8 +17,10 @@ const NAMED_MAX: usize = 3;
 pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
     let Some(view) = picture.view else { return vec!["waits for a manager to take it".into()] };
     let mut reasons = asked(view);
-    // While it is paused no phase is handed over.
+    // While it is paused, or asks what is to become of a phase that was given up, none is handed over.
+    let asks_about_phase = view.waiting_for.iter().any(|question| question.subtask_id.is_none());
     if view.status != Status::Paused
+        && !asks_about_phase
         && let Some(phase) = view.phases.iter().find(|phase| !phase.status.is_ended())
         && phase.counts.total == 0
     {
@@ -33,30 +35,38 @@ pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
         let lacking = |(skill, count): (&&str, &usize)| lack(executors, skill, *count);
         reasons.extend(handed_over.iter().filter_map(lacking));
     }
-    // A subtask that a person is asked about waits for nothing else.
-    let asked_about = view.waiting_for.iter().filter(|question| question.subtask_id.is_some()).count();
-    match (view.counts.waiting as usize).saturating_sub(asked_about) {
-        0 => {}
-        1 => reasons.push("1 subtask waits for its next attempt".into()),
-        count => reasons.push(format!("{count} subtasks wait for their next attempt")),
-    }
+    reasons.extend(next_attempts(view));
     reasons
+}
+
+/// How many subtasks wait for their time, and when the first one's comes.
+fn next_attempts(view: &ProjectView) -> Option<String> {
+    let times: Vec<Timestamp> = view.subtasks().filter_map(|subtask| subtask.next_attempt_at).collect();
+    let soonest = times.iter().min()?;
+    let wait = match times.len() {
+        1 => "1 subtask waits for its next attempt".to_owned(),
+        count => format!("{count} subtasks wait for their next attempts"),
+    };
+    Some(match (view.status, times.len()) {
+        // Their time stands still.
+        (Status::Paused, _) => wait,
+        (_, 1) => format!("{wait}, due at {soonest}"),
+        _ => format!("{wait}, the soonest due at {soonest}"),
+    })
 }
 
 /// What a person has to say before it goes on, with the command that says it.
 fn asked(view: &ProjectView) -> Vec<String> {
-    let id = view.project_id;
     let mut asked = Vec::new();
     if view.status == Status::Paused {
-        asked.push(format!("paused: `trireme resume {id}` lets it go on"));
+        asked.push(format!("paused: `trireme resume {}` lets it go on", view.project_id));
     }
     for question in view.waiting_for.iter().take(NAMED_MAX) {
-        let (about, error) = (decide::about(question), one_line(&question.error));
-        let which = match (view.waiting_for.len(), question.subtask_id) {
-            (0 | 1, _) | (_, None) => String::new(),
-            (_, Some(subtask)) => format!(" --subtask {subtask}"),
+        let what = match question.is_cancelled {
+            true => "was cancelled".to_owned(),
+            false => format!("failed ({})", one_line(&question.error)),
         };
-        asked.push(format!("{about} failed ({error}): `trireme decide {id}{which} --retry | --skip | --fail`"));
+        asked.push(format!("{} {what}: {}", decide::about(question), decide::command(view, question)));
     }
     match view.waiting_for.len().saturating_sub(NAMED_MAX) {
         0 => {}
@@ -104,4 +114,111 @@ pub fn running(view: &ProjectView, now: Timestamp) -> Option<String> {
 
 fn busy(view: &ProjectView) -> impl Iterator<Item = &SubtaskView> {
     view.subtasks().filter(|subtask| subtask.status == SubtaskStatus::Busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use trireme::domain::view::{GoalView, PhaseView, QuestionView};
+    use trireme::wire::{Counts, MessageId, ProjectId, SubtaskId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn view(status: Status, waiting_for: Vec<QuestionView>, subtasks: Vec<SubtaskView>) -> ProjectView {
+        let phase = PhaseView {
+            phase: 1,
+            priority: 1,
+            status: Status::Busy,
+            counts: Counts { total: subtasks.len() as u32, waiting: subtasks.len() as u32, ..Counts::default() },
+            error: None,
+            goals: vec![GoalView { name: "g".into(), status: Status::Busy, subtasks }],
+            to_come: Vec::new(),
+        };
+        ProjectView {
+            project_id: ProjectId(Uuid::nil()),
+            name: "p".into(),
+            status,
+            run: 1,
+            submitted_at: None,
+            finished_at: None,
+            error: None,
+            waiting_for,
+            counts: phase.counts,
+            phases: vec![phase],
+        }
+    }
+
+    fn waits_until(ordinal: u32, next_attempt_at: Option<Timestamp>) -> SubtaskView {
+        SubtaskView {
+            id: SubtaskId { phase: 1, ordinal },
+            name: format!("s{ordinal}"),
+            skill: "noop".into(),
+            status: SubtaskStatus::Waiting,
+            attempts: 1,
+            next_attempt_at,
+            question: None,
+            kept_from: None,
+            attempt_log: Vec::new(),
+            agent_id: None,
+            dependencies: Vec::new(),
+            started_at: None,
+            finished_at: None,
+            result: None,
+            error: None,
+        }
+    }
+
+    fn question(subtask_id: Option<SubtaskId>, is_cancelled: bool) -> QuestionView {
+        QuestionView {
+            question: MessageId(Uuid::nil()),
+            asked_at: Timestamp::default(),
+            phase: 1,
+            subtask_id,
+            name: subtask_id.map(|_| "s0".into()),
+            error: "no way".into(),
+            is_cancelled,
+        }
+    }
+
+    fn said(view: &ProjectView) -> Vec<String> {
+        let nil = Uuid::nil().to_string();
+        let reasons = reasons(&Picture { view: Some(view), executors: None, now: Timestamp::default() });
+        reasons.into_iter().map(|reason| reason.replace(&nil, "ID")).collect()
+    }
+
+    #[test]
+    fn a_phase_that_is_asked_about_waits_for_no_coordinator() {
+        assert_eq!(said(&view(Status::Busy, vec![], vec![])), ["phase 1 waits for a coordinator"]);
+        let asks = view(Status::Waiting, vec![question(None, false)], vec![]);
+        assert_eq!(said(&asks), ["phase 1 failed (no way): `trireme decide ID --retry | --skip | --fail`"]);
+    }
+
+    #[test]
+    fn a_cancelled_subtask_is_not_said_to_have_failed() {
+        let subtask = waits_until(0, None);
+        let asked = |is_cancelled| {
+            said(&view(Status::Waiting, vec![question(Some(subtask.id), is_cancelled)], vec![subtask.clone()]))
+        };
+        let command = "`trireme decide ID --retry | --skip | --fail`";
+        assert_eq!(asked(false), [format!("subtask 1.0 `s0` failed (no way): {command}")]);
+        assert_eq!(asked(true), [format!("subtask 1.0 `s0` was cancelled: {command}")]);
+    }
+
+    #[test]
+    fn the_soonest_next_attempt_is_said_unless_time_stands_still() {
+        let (soon, later) = (Timestamp(1_763_800_000_000), Timestamp(1_763_800_060_000));
+        let waits = |status, times: &[Timestamp]| {
+            let subtasks = (0..).zip(times).map(|(ordinal, at)| waits_until(ordinal, Some(*at))).collect();
+            said(&view(status, vec![], subtasks)).pop().expect("it waits")
+        };
+        assert_eq!(
+            waits(Status::Busy, &[soon]),
+            "1 subtask waits for its next attempt, due at 2025-11-22T08:26:40.000Z"
+        );
+        assert_eq!(
+            waits(Status::Busy, &[later, soon]),
+            "2 subtasks wait for their next attempts, the soonest due at 2025-11-22T08:26:40.000Z"
+        );
+        assert_eq!(waits(Status::Paused, &[soon]), "1 subtask waits for its next attempt");
+    }
 }

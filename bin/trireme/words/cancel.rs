@@ -2,11 +2,11 @@
 
 use trireme::config::Settings;
 use trireme::domain::bad_input::quote;
-use trireme::domain::view::{ProjectView, SubtaskView};
+use trireme::domain::view::{ProjectView, QuestionView, SubtaskView};
 use trireme::wire::content::Control;
 use trireme::wire::{Content, SubtaskId, SubtaskStatus};
 
-use super::{About, Spoken};
+use super::{About, Spoken, decide};
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::reading;
@@ -19,7 +19,7 @@ Examples:
   trireme cancel 0197a3c1 --subtask \"Write the report\"
 
 Nothing of it is dispatched any more, and executors end what runs of it. What depends on a cancelled subtask follows the \
-project's `on_failure`.")]
+project's `on_failure`; where that is `ask`, `trireme decide` answers.")]
 pub struct Arguments {
     #[command(flatten)]
     about: About,
@@ -59,14 +59,24 @@ async fn whole(spoken: &Spoken<'_>) -> Result<Status, Failure> {
 }
 
 async fn one(spoken: &Spoken<'_>, subtask: &SubtaskView) -> Result<Status, Failure> {
-    let view = spoken.look_for(|view| status(view, subtask.id).is_none_or(has_ended)).await?;
-    let name = quote(&subtask.name);
-    match status(&view, subtask.id).filter(|status| has_ended(*status)) {
-        Some(status) => {
-            spoken.tell(&view, &status.as_str().to_lowercase(), &format!("subtask {} {name} {status}", subtask.id))
+    let is_seen =
+        |view: &ProjectView| question(view, subtask.id).is_some() || status(view, subtask.id).is_none_or(has_ended);
+    let view = spoken.look_for(is_seen).await?;
+    let which = format!("subtask {} {}", subtask.id, quote(&subtask.name));
+    match (question(&view, subtask.id), status(&view, subtask.id).filter(|status| has_ended(*status))) {
+        (Some(question), _) => {
+            let answer = decide::command(&view, question);
+            let line = format!("{which} is cancelled, and what depends on it waits for an answer: {answer}");
+            spoken.tell(&view, "waiting", &line)
         }
-        None => spoken.tell(&view, "cancelling", &format!("subtask {} {name} is being cancelled", subtask.id)),
+        (None, Some(status)) => spoken.tell(&view, &status.as_str().to_lowercase(), &format!("{which} {status}")),
+        (None, None) => spoken.tell(&view, "cancelling", &format!("{which} is being cancelled")),
     }
+}
+
+/// What a person is asked about a subtask that others depend on: what was asked before it was cancelled is over.
+fn question(view: &ProjectView, id: SubtaskId) -> Option<&QuestionView> {
+    view.waiting_for.iter().find(|question| question.subtask_id == Some(id))
 }
 
 fn status(view: &ProjectView, id: SubtaskId) -> Option<SubtaskStatus> {

@@ -92,6 +92,15 @@ fn listed(view: &ProjectView) -> String {
     format!("it asks about {}", all.join(", "))
 }
 
+/// The command that answers a question.
+pub fn command(view: &ProjectView, question: &QuestionView) -> String {
+    let which = match (view.waiting_for.len(), question.subtask_id) {
+        (0 | 1, _) | (_, None) => String::new(),
+        (_, Some(subtask)) => format!(" --subtask {subtask}"),
+    };
+    format!("`trireme decide {}{which} --retry | --skip | --fail`", view.project_id)
+}
+
 /// What a question is about.
 pub fn about(question: &QuestionView) -> String {
     match (question.subtask_id, &question.name) {

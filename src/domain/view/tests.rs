@@ -289,6 +289,24 @@ fn what_is_kept_shows_who_did_it_and_when_in_the_phase_it_is_kept_from() {
 }
 
 #[test]
+fn what_was_skipped_says_because_of_whom() {
+    let errors = |events: &[phase::Event]| -> Vec<_> {
+        let view = PhaseView::fold(2, &[opening(), events.to_vec()].concat());
+        view.goals.into_iter().flat_map(|goal| goal.subtasks).map(|subtask| subtask.error.unwrap_or_default()).collect()
+    };
+    let after = |a: &'static str, b: &'static str| {
+        [a, b, "", "its dependency `b` was skipped", "its dependency `d` was skipped"]
+    };
+    let passed_over = failed(0, 1, r#"{"next":"pass_over","budget":"failures","dependants":"skip"}"#);
+    assert_eq!(errors(&[sent(&[(0, 1)]), passed_over]), after("away", "its dependency `a` failed"));
+    let then = phase::Then::Skip;
+    let cancelled = phase::Event::SubtaskCancelled { at: at(1), cause: CAUSE, ordinal: 0, reason: None, then };
+    assert_eq!(errors(&[cancelled]), after("", "its dependency `a` was cancelled"));
+    // One that only waits has no error.
+    assert_eq!(errors(&[sent(&[(0, 1)]), failed(0, 1, EXHAUSTED)]), ["away", "", "", "", ""]);
+}
+
+#[test]
 fn nothing_waits_in_a_phase_that_is_over() {
     // `a` waits for its next attempt, `c` has failed for good, and the rest depends on them.
     let open = [opening(), vec![sent(&[(0, 1), (2, 1)]), failed(0, 1, WAIT), failed(2, 1, EXHAUSTED)]].concat();

@@ -1,6 +1,8 @@
 //! The words of operators, said to workers on a broker: each changes what the store says, and is refused where it
 //! can not be done.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 use serde_json::Value;
 use trireme::transport::rabbit::Claim;
@@ -258,6 +260,40 @@ async fn a_project_that_asks_waits_for_the_answer() {
     };
     assert_eq!(decided, "fail");
     assert_eq!(watched.end().await.status, Some(1));
+    dismiss(agents, claim).await;
+}
+
+/// Others depend on it: what is to become of them is asked at once, and nobody waits for an end.
+#[tokio::test]
+async fn a_cancelled_subtask_that_is_asked_about_says_how_to_answer() {
+    let claim = namespace().await;
+    let (home, agents) = team(&claim).await;
+    let mut gate = home.gate();
+    let held = "name = \"fails\"\nskill = \"hold\"\n";
+    home.write(
+        "asking.toml",
+        &ASKING.replace("name = \"fails\"\nskill = \"sleep\"\ninput = { ms = \"long\" }\n", held),
+    );
+    let watched = home.start(&["submit", "asking.toml", "--wait"]);
+    gate.began().await;
+    let began = Instant::now();
+    let cancelled = home.run(&["cancel", ID, "--subtask", "fails"]).await;
+    assert_eq!(cancelled.status, Some(0), "{}", cancelled.stderr);
+    assert!(began.elapsed() < Duration::from_secs(8), "it waited for more");
+    let answer = format!("`trireme decide {ID} --retry | --skip | --fail`");
+    let told = format!("subtask 1.0 `fails` is cancelled, and what depends on it waits for an answer: {answer}\n");
+    assert_eq!(cancelled.stdout, told);
+    assert_eq!(status(&home).await["waiting_for"][0]["error"], "it was cancelled");
+    let shown = home.run(&["status", ID]).await.stdout;
+    assert!(shown.contains(&format!("subtask 1.0 `fails` was cancelled: {answer}")), "{shown}");
+    // Said again it is the same.
+    assert_eq!(effect(&home, &["cancel", ID, "--subtask", "fails"]).await, "waiting");
+    assert_eq!(effect(&home, &["decide", ID, "--skip"]).await, "skip");
+    gate.let_one_end().await;
+    let done = watched.end().await;
+    assert_eq!(done.status, Some(0), "{}", done.stderr);
+    let results = home.run(&["result", ID]).await.stdout;
+    assert!(results.contains("Only / after: SKIPPED: its dependency `fails` was cancelled\n"), "{results}");
     dismiss(agents, claim).await;
 }
 
