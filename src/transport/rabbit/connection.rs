@@ -21,8 +21,8 @@ use crate::runtime::port::TransportError;
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// One question and its answer on a connection that works: a broker that is busy recovering takes seconds.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// A goodbye is waited for no longer: now and then the library has closed the connection and does not say so (seen with
-/// lapin 4.12, once in some thousand times).
+/// A goodbye is waited for no longer: the library may have closed the connection without saying so (seen twice with
+/// lapin 4.12, under load).
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What there is to say while the broker reads nothing from those that publish.
