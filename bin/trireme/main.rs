@@ -197,8 +197,14 @@ fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure
     let settings = Settings::resolve(common.config.as_deref(), std::env::vars_os(), given)?;
     let verbosity = i8::try_from(common.verbose).unwrap_or(i8::MAX) - i8::try_from(common.quiet).unwrap_or(i8::MAX);
     telemetry::start(command.log_filter(&settings), settings.log.format, verbosity)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Agents wait for the most part: more threads would make an idle process larger and a busy one no faster.
+    let is_agent = matches!(command, Command::Manager(_) | Command::Coordinator(_) | Command::Executor(_));
+    // An agent waits for the most part, and what it does goes from one message to the next: on one thread that is faster
+    // than handed from one to another. The broker's library has threads of its own, and runners that compute have theirs.
+    let mut builder = match is_agent {
+        true => tokio::runtime::Builder::new_current_thread(),
+        false => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder
         .worker_threads(2)
         .enable_all()
         .build()
