@@ -165,8 +165,11 @@ async fn measure(options: &Options, settings: &Settings, output: &Output) -> Res
 }
 
 fn topology_options(settings: &Settings, namespace: &Namespace) -> TopologyOptions {
-    let skills = ["noop", "sleep", NAIVE_COMMANDS, NAIVE_RESULTS].map(str::to_owned).to_vec();
-    TopologyOptions { namespace: namespace.clone(), skills, ..settings.topology() }
+    // The workers declare the queues of every configured skill: they go with the others.
+    let configured = settings.topology();
+    let naive = [NAIVE_COMMANDS, NAIVE_RESULTS].map(str::to_owned);
+    let skills = configured.skills.iter().cloned().chain(naive).collect();
+    TopologyOptions { namespace: namespace.clone(), skills, ..configured }
 }
 
 /// Everything that a measurement needs.
