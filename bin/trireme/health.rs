@@ -161,7 +161,7 @@ fn judge(arguments: &Arguments, answers: &Answers) -> Result<String, Failure> {
     let mut said = match (answers.answered.is_empty(), is_well) {
         (true, _) => vec!["none answered".to_owned()],
         (false, true) => vec![there(&well)],
-        (false, false) => lacking.iter().map(|layer| format!("no {} answered", one_of(*layer))).collect(),
+        (false, false) => lacking.iter().map(|layer| format!("no {} answered", usage::one_of(*layer))).collect(),
     };
     let trouble = |agent: &&Presence| {
         let trouble = agent.trouble.as_deref().unwrap_or("it does not say what");
@@ -174,7 +174,9 @@ fn judge(arguments: &Arguments, answers: &Answers) -> Result<String, Failure> {
     match (is_well, lacking.as_slice()) {
         (true, _) => Ok(detail),
         (false, []) => Err(Failure::unreachable(detail)),
-        (false, [layer]) => Err(Failure::unreachable(detail).hint(format!("`trireme {}` starts one", one_of(*layer)))),
+        (false, [layer]) => {
+            Err(Failure::unreachable(detail).hint(format!("`trireme {}` starts one", usage::one_of(*layer))))
+        }
         (false, _) => Err(Failure::unreachable(detail).hint("`trireme up` starts a team")),
     }
 }
@@ -182,7 +184,7 @@ fn judge(arguments: &Arguments, answers: &Answers) -> Result<String, Failure> {
 /// As in `1 manager, 2 executors answer`.
 fn there(agents: &[&Presence]) -> String {
     let count = |layer| agents.iter().filter(|agent| agent.layer == layer).count();
-    let counts = LAYERS.iter().map(|layer| (count(*layer), one_of(*layer))).filter(|(count, _)| *count > 0);
+    let counts = LAYERS.iter().map(|layer| (count(*layer), usage::one_of(*layer))).filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, one)| show::count(count, one)).collect();
     format!("{} {}", counts.join(", "), if agents.len() == 1 { "answers" } else { "answer" })
 }
@@ -196,16 +198,6 @@ fn named(all: impl Iterator<Item = String>) -> Vec<String> {
         all.push(format!("and {more} more"));
     }
     all
-}
-
-/// The word for one of a layer, and for the command that starts it.
-fn one_of(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Management => "manager",
-        Layer::Coordination => "coordinator",
-        Layer::Execution => "executor",
-        Layer::Client => "client",
-    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,16 @@ pub fn layer(text: &str) -> Result<Layer, String> {
     }
 }
 
+/// The word for one of a layer, and for the command that starts it.
+pub fn one_of(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Management => "manager",
+        Layer::Coordination => "coordinator",
+        Layer::Execution => "executor",
+        Layer::Client => "client",
+    }
+}
+
 /// An agent's id.
 pub fn agent(text: &str) -> Result<AgentId, String> {
     AgentId::new(text)

@@ -11,7 +11,7 @@ use trireme::wire::content::Layer;
 use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
-use crate::{process, wiring};
+use crate::{process, usage, wiring};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -140,12 +140,7 @@ async fn unless_stopped<T>(stop: &Stop, ready: impl Future<Output = Result<T, Fa
 }
 
 fn identity(layer: Layer, arguments: Arguments) -> Result<Identity, Failure> {
-    let word = match layer {
-        Layer::Management => "manager",
-        Layer::Coordination => "coordinator",
-        Layer::Execution => "executor",
-        Layer::Client => "client",
-    };
+    let word = usage::one_of(layer);
     // The random end of a UUIDv7: short enough to be read, long enough to be one's own.
     let fresh = || format!("{word}-{}", &Uuid::now_v7().simple().to_string()[20..]);
     let agent_id = AgentId::new(arguments.id.unwrap_or_else(fresh)).map_err(Failure::usage)?;

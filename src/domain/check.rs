@@ -50,7 +50,7 @@ pub fn check(goals: &[GoalPlan]) -> Result<(), BadInput> {
         }
         for subtask in goal.subtasks.iter().flatten() {
             check_subtask(subtask).map_err(|bad| bad.at(format_args!("goal {}", quote(&goal.goal_name))))?;
-            subtasks += copies(subtask);
+            subtasks += u64::from(subtask.copies());
         }
         phases.entry(goal.priority).or_default().push(goal);
     }
@@ -78,7 +78,7 @@ fn check_subtask(subtask: &SubtaskPlan) -> Result<(), BadInput> {
         check_skill(&subtask.skill).map_err(BadInput::new)?;
         check_text(&subtask.description)?;
         check_input(subtask.input.as_ref())?;
-        check_range("repeat", copies(subtask), u64::from(SUBTASKS_MAX))?;
+        check_range("repeat", subtask.copies().into(), u64::from(SUBTASKS_MAX))?;
         check_range("timeout", subtask.timeout_ms.unwrap_or(1), TIMEOUT_MS_MAX)?;
         check_range("max_attempts", u64::from(subtask.max_attempts.unwrap_or(1)), u64::from(ATTEMPTS_MAX))?;
         check_retry(subtask)
@@ -131,10 +131,6 @@ fn check_range(key: &str, value: u64, most: u64) -> Result<(), BadInput> {
         true => Ok(()),
         false => Err(BadInput::new(format!("its `{key}` is {value}, not from 1 to {most}"))),
     }
-}
-
-fn copies(subtask: &SubtaskPlan) -> u64 {
-    subtask.repeat.map_or(1, u64::from)
 }
 
 /// The subtasks of one phase by name.
@@ -204,7 +200,8 @@ impl<'a> Graph<'a> {
                     None => return Err(self.missing(goal, subtask, name)),
                 }
             }
-            edges += copies(subtask) * found.iter().map(|on| copies(self.nodes[*on].1)).sum::<u64>();
+            edges +=
+                u64::from(subtask.copies()) * found.iter().map(|on| u64::from(self.nodes[*on].1.copies())).sum::<u64>();
             found.sort_unstable();
             if let Some(pair) = found.windows(2).find(|pair| pair[0] == pair[1]) {
                 let twice = format!("names the dependency {} twice", quote(&self.nodes[pair[0]].1.name));

@@ -52,15 +52,14 @@ pub struct QuestionView {
 
 impl QuestionView {
     fn new(question: MessageId, open: &project::Open) -> Self {
-        let is_cancelled = open.asking.is_some_and(|asking| asking.after_cancel);
         Self {
             question,
             asked_at: open.at,
             phase: open.phase,
             subtask_id: open.subtask.as_ref().map(|subtask| subtask.id),
             name: open.subtask.as_ref().map(|subtask| subtask.name.clone()),
-            error: if is_cancelled { "it was cancelled".into() } else { open.error.clone() },
-            is_cancelled,
+            error: open.error.clone(),
+            is_cancelled: open.asking.is_some_and(|asking| asking.after_cancel),
         }
     }
 }

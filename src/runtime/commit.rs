@@ -124,8 +124,8 @@ impl<R: Role> Desk<R> {
     /// Decides and commits a batch.
     pub(crate) async fn commit(&mut self, work: &[Work<R::Input>]) -> Result<Verdicts, LaneError> {
         let items = (0..).zip(work).map(|(item, (_, letter, message))| (item, letter.again, message));
-        let (first, then): (Vec<_>, Vec<_>) = items.partition(|(_, _, message)| self.role.comes_first(&message.input));
-        let items = [first, then].concat();
+        let mut items: Vec<_> = items.collect();
+        items.sort_by_key(|(_, _, message)| !self.role.comes_first(&message.input));
         if items.is_empty() {
             return Ok(Verdicts::default());
         }

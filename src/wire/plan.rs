@@ -62,6 +62,11 @@ pub struct SubtaskPlan {
 }
 
 impl SubtaskPlan {
+    /// How many subtasks there are of it.
+    pub fn copies(&self) -> u32 {
+        self.repeat.unwrap_or(1)
+    }
+
     /// A subtask without dependencies, input or bounds of its own.
     pub fn new(name: impl Into<String>, skill: impl Into<String>) -> Self {
         Self {

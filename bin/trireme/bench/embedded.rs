@@ -40,8 +40,7 @@ async fn once(bench: &Bench<'_>, subtasks: u32, folder: &Path) -> Result<Taken, 
     let count = shape::count(&request);
     let file = folder.join("project.json");
     let goals = request.plan.into_iter().flatten().map(|goal| {
-        let subtasks = goal.subtasks.into_iter().flatten();
-        let subtasks: Vec<_> = subtasks.collect();
+        let subtasks = goal.subtasks.unwrap_or_default();
         serde_json::json!({ "name": goal.goal_name, "priority": goal.priority, "subtasks": subtasks })
     });
     let project = serde_json::json!({
@@ -53,9 +52,7 @@ async fn once(bench: &Bench<'_>, subtasks: u32, folder: &Path) -> Result<Taken, 
     let mut command = Command::new(std::env::current_exe().map_err(|error| failed(&error))?);
     command.arg("run").arg(&file).args(["--json", "-q", "--store"]);
     command.arg(format!("sqlite:{}", folder.join("bench.db").display()));
-    if let Some(batch) = &bench.options.batch {
-        command.env("TRIREME_SKILLS__NOOP__BATCH", batch).env("TRIREME_SKILLS__SLEEP__BATCH", batch);
-    }
+    command.envs(bench.options.batch_variables());
     if let Some(slots) = bench.options.slots {
         command.args(["--slots", &slots.to_string()]);
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use trireme::config::Settings;
 use trireme::runtime::client::Client;
-use trireme::runtime::port::{Append, SystemClock, Transport};
+use trireme::runtime::port::{Append, Store, SystemClock, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::{self, Throwaway};
 use trireme::transport::rabbit::{Claim, RabbitOptions, RabbitTransport, claim};
@@ -26,7 +26,7 @@ use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crew::Crew;
 use naive::{Naive, NaiveWay, OUTSTANDING};
-use report::{Hops, PROFILE, Pair, Report, median, quantile};
+use report::{Hops, Latency, PROFILE, Pair, Report, median, quantile};
 use shape::{Shape, Task, Work};
 
 /// The namespaces of benchmarks, and the database of each.
@@ -115,6 +115,13 @@ struct Options {
 impl Options {
     fn subtasks(&self) -> u32 {
         self.subtasks.unwrap_or(self.shape.subtasks())
+    }
+
+    /// What tells a worker how many commands may share a message.
+    fn batch_variables(&self) -> impl Iterator<Item = (String, String)> {
+        let name = |work: Work| format!("TRIREME_SKILLS__{}__BATCH", work.skill().to_uppercase());
+        let of_each = move |batch: &String| [Work::Noop, Work::Sleep].map(|work| (name(work), batch.clone()));
+        self.batch.iter().flat_map(of_each)
     }
 }
 
@@ -206,7 +213,8 @@ impl Bench<'_> {
     async fn report(&self, database: &Throwaway) -> Result<Report, Failure> {
         let options = self.options;
         let subtasks = options.subtasks();
-        let commit_ms = commit_ms(database).await?;
+        // A database that keeps nothing through a crash is refused here, as by every worker.
+        let store = store::open(&database.url).await?;
         let transport = self.transport()?;
         let crew = self.crew(database, &*transport).await?;
         let mut pairs: Vec<Pair> = Vec::new();
@@ -224,24 +232,22 @@ impl Bench<'_> {
         let processes = crew.used();
         crew.leave().await;
         transport.close().await;
-        let hop_ms = (options.shape == Shape::Chain).then(|| Hops::of(&pairs)).flatten();
-        let naive_ms = match &hop_ms {
-            Some(_) => quantile(self.naive().run(ROUND_TRIPS, 1).await?.round_trips_ms, 0.5),
-            None => None,
+        let latency = match options.shape {
+            Shape::Chain => self.latency(&*store, &pairs).await?,
+            _ => Latency::default(),
         };
-        let commit_ms = hop_ms.as_ref().and(commit_ms);
+        let commits = median(&pairs, |pair| pair.commits);
+        Ok(Report { latency, commits, processes, ..summary(options.shape, subtasks, pairs) })
+    }
+
+    /// A hop, beside what it is made of: a round trip of the naive way, one at a time, and a commit.
+    async fn latency(&self, store: &dyn Store, pairs: &[Pair]) -> Result<Latency, Failure> {
+        let hop_ms = Hops::of(pairs);
+        let naive_ms = quantile(self.naive().run(ROUND_TRIPS, 1).await?.round_trips_ms, 0.5);
+        let commit_ms = commit_ms(store).await?;
         let both = naive_ms.zip(commit_ms).map(|(naive, commit)| naive + commit);
         let hop_ratio = hop_ms.as_ref().zip(both).map(|(hops, both)| hops.p50 / both);
-        let commits = median(&pairs, |pair| pair.commits);
-        Ok(Report {
-            hop_ms,
-            naive_ms,
-            commit_ms,
-            hop_ratio,
-            commits,
-            processes,
-            ..summary(options.shape, subtasks, pairs)
-        })
+        Ok(Latency { hop_ms, naive_ms, commit_ms, hop_ratio })
     }
 
     fn say_pair(&self, number: u32, pair: &Pair) {
@@ -268,10 +274,7 @@ impl Bench<'_> {
             variable("BROKER__NAMESPACE", self.claim.namespace().to_string()),
             variable("STORE__URL", database.url.clone()),
         ];
-        for work in [Work::Noop, Work::Sleep] {
-            let name = format!("SKILLS__{}__BATCH", work.skill().to_uppercase());
-            environment.extend(options.batch.iter().map(|batch| variable(&name, batch.clone())));
-        }
+        environment.extend(options.batch_variables());
         let mut crew = Crew::new(environment);
         crew.start("manager", &[])?;
         for _ in 0..options.coordinators {
@@ -370,10 +373,7 @@ fn summary(shape: Shape, subtasks: u32, pairs: Vec<Pair>) -> Report {
         subtasks_per_s: of(|pair| pair.subtasks_per_s),
         naive_per_s: of(|pair| pair.naive_per_s),
         ratio: of(|pair| pair.ratio),
-        hop_ms: None,
-        naive_ms: None,
-        commit_ms: None,
-        hop_ratio: None,
+        latency: Latency::default(),
         cpu_us_per_subtask: median(&pairs, |pair| pair.cpu_us_per_subtask),
         naive_cpu_us: median(&pairs, |pair| pair.naive_cpu_us),
         processes: Vec::new(),
@@ -398,10 +398,8 @@ async fn until_ready(transport: &dyn Transport, workers: usize) -> Result<(), Fa
     }
 }
 
-/// The median time of a commit of one small event, in milliseconds. A database that keeps nothing through a crash is
-/// refused here, as by every worker.
-async fn commit_ms(database: &Throwaway) -> Result<Option<f64>, Failure> {
-    let store = store::open(&database.url).await?;
+/// The median time of a commit of one small event, in milliseconds.
+async fn commit_ms(store: &dyn Store) -> Result<Option<f64>, Failure> {
     let stream = StreamId::Project(ProjectId(Uuid::now_v7()));
     let event = Raw::from_serialize(&serde_json::json!({ "Measured": "x".repeat(200) })).expect("JSON");
     let mut took_ms = Vec::new();

@@ -18,13 +18,9 @@ pub struct Report {
     pub subtasks_per_s: f64,
     pub naive_per_s: f64,
     pub ratio: f64,
-    /// From one completed subtask to the next one's, in milliseconds; null for shapes that are no chain.
-    pub hop_ms: Option<Hops>,
-    /// A round trip of the naive way, one at a time, and a commit of one event; medians, where hops are told.
-    pub naive_ms: Option<f64>,
-    pub commit_ms: Option<f64>,
-    /// The median hop by the sum of those two.
-    pub hop_ratio: Option<f64>,
+    /// All of it null for shapes that are no chain.
+    #[serde(flatten)]
+    pub latency: Latency,
     /// Of the workers and the database; without the broker.
     pub cpu_us_per_subtask: Option<f64>,
     /// Of the two processes of the naive way.
@@ -34,6 +30,17 @@ pub struct Report {
     pub commits: Option<f64>,
     pub pairs: Vec<Pair>,
     pub profile: &'static str,
+}
+
+#[derive(Default, Serialize)]
+pub struct Latency {
+    /// From one completed subtask to the next one's, in milliseconds.
+    pub hop_ms: Option<Hops>,
+    /// A round trip of the naive way, one at a time, and a commit of one event; medians.
+    pub naive_ms: Option<f64>,
+    pub commit_ms: Option<f64>,
+    /// The median hop by the sum of those two.
+    pub hop_ratio: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -96,10 +103,12 @@ impl Report {
             self.ratio,
             self.pairs.len(),
         ));
-        if let Some(Hops { p50, p95, p99 }) = &self.hop_ms {
+        if let Some(Hops { p50, p95, p99 }) = &self.latency.hop_ms {
             output.line(&format!("a hop: p50 {p50:.2} ms, p95 {p95:.2} ms, p99 {p99:.2} ms"));
         }
-        if let (Some(naive), Some(commit), Some(ratio)) = (self.naive_ms, self.commit_ms, self.hop_ratio) {
+        if let (Some(naive), Some(commit), Some(ratio)) =
+            (self.latency.naive_ms, self.latency.commit_ms, self.latency.hop_ratio)
+        {
             output.line(&format!(
                 "a naive round trip {naive:.2} ms, a commit {commit:.2} ms: the median hop is {ratio:.2} times both"
             ));

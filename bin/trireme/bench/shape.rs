@@ -108,7 +108,7 @@ impl Shape {
 /// How many subtasks there are in a request.
 pub fn count(request: &NewProject) -> u32 {
     let subtasks = request.plan.iter().flatten().flat_map(|goal| goal.subtasks.iter().flatten());
-    subtasks.map(|subtask| subtask.repeat.unwrap_or(1)).sum()
+    subtasks.map(SubtaskPlan::copies).sum()
 }
 
 fn fanout(count: u32, task: Task) -> Vec<SubtaskPlan> {

@@ -1,11 +1,10 @@
 //! One run of the work through a team that is there, from the first request to the word that the last project ended.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use trireme::runtime::client::Client;
 use trireme::runtime::port::{Delivery, SystemClock, Transport};
 use trireme::store::Throwaway;
@@ -159,14 +158,10 @@ fn cpu_us_per_subtask(looks: &[Look]) -> Option<f64> {
     Some((to.cpu_s - from.cpu_s) * 1e6 / f64::from(subtasks)).filter(|us| us.is_finite())
 }
 
+/// Shows on a terminal only.
 fn bar(subtasks: u32) -> ProgressBar {
-    let target = match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}");
-    let bar = ProgressBar::with_draw_target(Some(subtasks.into()), target);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::new(subtasks.into()).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

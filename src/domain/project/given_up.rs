@@ -26,12 +26,18 @@ pub(super) fn on_dead_phase(draft: &mut Draft<'_>, dead: &DeadPhase) -> Result<(
 
 /// Gives the current phase up. It may be alive all the same, or come to life later: its last word is to stop.
 pub(super) fn give_up(draft: &mut Draft<'_>, phase: u32, reason: &str) {
+    let error = report_given_up(draft, phase, reason);
+    tell_phase(draft, phase, Word::Cancel { subtask: None, reason: error.clone() });
+    go_on_without(draft, phase, error);
+}
+
+/// In the place of its own report; gives back the error.
+fn report_given_up(draft: &mut Draft<'_>, phase: u32, reason: &str) -> String {
     let error = cut(&format!("phase {phase} was given up: {reason}"));
     let counts = draft.project.phase(phase).map(|phase| draft.project.known_counts(phase)).unwrap_or_default();
     let (at, status) = (draft.context.now, Status::Error);
     draft.record(Event::PhaseReported { at, phase, status, counts, error: Some(error.clone()) });
-    tell_phase(draft, phase, Word::Cancel { subtask: None, reason: error.clone() });
-    go_on_without(draft, phase, error);
+    error
 }
 
 /// What the policy says of a phase that was given up.
@@ -83,10 +89,7 @@ fn on_start_refused(draft: &mut Draft<'_>, phase: u32, why: &Why) {
     let at = draft.context.now;
     match why {
         Why::Unsendable(why) => {
-            let error = cut(&format!("phase {phase} was given up: it can not be sent: {why}"));
-            let counts = draft.project.phase(phase).map(|phase| draft.project.known_counts(phase)).unwrap_or_default();
-            let status = Status::Error;
-            draft.record(Event::PhaseReported { at, phase, status, counts, error: Some(error.clone()) });
+            let error = report_given_up(draft, phase, &format!("it can not be sent: {why}"));
             // It would be too big the next time too.
             match draft.project.policy().on_failure {
                 OnFailure::Replan => end(draft, Status::Error, Some(error)),

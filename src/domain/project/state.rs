@@ -182,7 +182,7 @@ impl Project {
     /// What was reported of a phase; before anything was, what the plan has of it.
     pub fn known_counts(&self, phase: &PhaseState) -> Counts {
         let subtasks = self.goals_of(phase).flat_map(|goal| goal.subtasks.iter().flatten());
-        let planned = subtasks.fold(0, |sum: u32, subtask| sum.saturating_add(subtask.repeat.unwrap_or(1)));
+        let planned = subtasks.fold(0, |sum: u32, subtask| sum.saturating_add(subtask.copies()));
         match phase.counts.total {
             0 => Counts { total: planned, idle: planned, ..Counts::default() },
             _ => phase.counts,

@@ -199,6 +199,8 @@ impl Role for CoordinatorRole {
     }
 }
 
+type Parts = (Address, Content, MessageId, Option<String>);
+
 impl CoordinatorRole {
     /// Commands of a first attempt only: what dies together may have died of one of them, so each is tried again alone.
     fn pack_max(&self, state: &Phase, effect: Effect) -> u32 {
@@ -215,11 +217,7 @@ impl CoordinatorRole {
             _ => self.share.batch_of(&self.window, terms.skill),
         }
     }
-}
 
-type Parts = (Address, Content, MessageId, Option<String>);
-
-impl CoordinatorRole {
     async fn command(&mut self, stream: StreamId, state: &Phase, ordinal: u32) -> Result<Parts, RenderError> {
         let opened = state.opened().ok_or_else(|| gone(MessageId(uuid::Uuid::nil())))?;
         let flight = state.flights().get(&ordinal).ok_or_else(|| gone(opened.cause))?;

@@ -97,7 +97,9 @@ fn question(id: MessageId, update: &ProjectStatusUpdate, subtask: SubtaskId) -> 
     }
     let failed = dossier(update).failed.into_iter().find(|failed| failed.subtask_id == subtask);
     let last = failed.as_ref().and_then(|failed| failed.attempts.last());
+    let is_cancelled = update.asking.is_some_and(|asking| asking.after_cancel);
     let error = match (last, &update.error_message) {
+        _ if is_cancelled => "it was cancelled".into(),
         (Some(last), _) => format!("{}: {}", last.kind.as_str(), last.error),
         (None, Some(error)) => error.clone(),
         (None, None) => "it failed".into(),
