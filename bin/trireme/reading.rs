@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use trireme::config::Settings;
 use trireme::domain::bad_input::quote;
 use trireme::domain::nearest;
-use trireme::domain::view::{PhaseView, ProjectView, SubtaskView};
+use trireme::domain::view::{Meant, ProjectView, SubtaskView, ToCome};
 use trireme::runtime::port::{Store, StoreError};
 use trireme::runtime::reader::{self, Listed};
 use trireme::store;
-use trireme::wire::{ProjectId, Status as ProjectStatus, SubtaskId};
+use trireme::wire::{ProjectId, SubtaskId};
 
 use crate::failure::Failure;
 
@@ -112,7 +112,7 @@ pub fn subtask<'a>(view: &'a ProjectView, named: &str) -> Result<&'a SubtaskView
         (Some(subtask), Some(_)) if Some(subtask.id) == id => Ok(subtask),
         (Some(first), Some(second)) => Err(Failure::usage(format!("two subtasks have the name {}", quote(named)))
             .hint(format!("name it by its id: `{}` or `{}`", first.id, second.id))),
-        (None, _) if let Some(phase) = to_come(view, named, id) => {
+        (None, _) if let Some(phase) = phase_to_come(view, named, id) => {
             Err(Failure::usage(format!("subtask {} is of phase {phase}, which has not begun", quote(named)))
                 .hint(format!("`trireme status {}` shows how far it is", view.project_id)))
         }
@@ -127,11 +127,32 @@ pub fn subtask<'a>(view: &'a ProjectView, named: &str) -> Result<&'a SubtaskView
     }
 }
 
-/// The phase that has not begun which will have this subtask: by its name in the plan, or by the phase in its id.
-fn to_come(view: &ProjectView, named: &str, id: Option<SubtaskId>) -> Option<u32> {
-    let is_its = |phase: &&PhaseView| {
-        let is_by_id = id.is_some_and(|id| id.phase == phase.phase) && phase.status == ProjectStatus::Idle;
-        is_by_id || phase.to_come.iter().any(|subtask| subtask.is_called(named))
-    };
-    view.phases.iter().find(is_its).map(|phase| phase.phase)
+/// The phase that has not begun which will have this subtask: by its name in the plan, or by its id.
+fn phase_to_come(view: &ProjectView, named: &str, id: Option<SubtaskId>) -> Option<u32> {
+    let is_its = |to_come: &ToCome| id.is_some_and(|id| to_come.may_have(id)) || to_come.meant_by(named).is_some();
+    view.phases.iter().find(|phase| phase.to_come.as_ref().is_some_and(is_its)).map(|phase| phase.phase)
+}
+
+/// The id of a subtask in a phase that has not begun, by that id or its name in the plan; none where there is no such
+/// phase.
+pub fn subtask_to_come(view: &ProjectView, named: &str) -> Result<Option<SubtaskId>, Failure> {
+    let to_come = || view.phases.iter().filter_map(|phase| phase.to_come.as_ref());
+    let id = named.parse().ok().filter(|&id| to_come().any(|phase| phase.may_have(id)));
+    match to_come().find_map(|phase| phase.meant_by(named)) {
+        _ if id.is_some() => Ok(id),
+        None => Ok(None),
+        Some(Meant::One(id)) => Ok(Some(id)),
+        Some(Meant::Copies(copies)) => {
+            let name = quote(named);
+            Err(Failure::usage(format!("there will be {copies} subtasks {name}")).hint(format!(
+                "name one of them: {} to {}",
+                quote(&format!("{named} 1")),
+                quote(&format!("{named} {copies}"))
+            )))
+        }
+        Some(Meant::Somewhere) => Err(Failure::usage(format!(
+            "the id of subtask {} is not known yet: its phase has not begun, and a planner is still to say what comes before it",
+            quote(named)
+        ))),
+    }
 }

@@ -8,7 +8,7 @@ use trireme::domain::bad_input::{cut, one_line};
 use trireme::domain::view::{GoalView, ProjectView, SubtaskView};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
-use trireme::wire::{Counts, ProjectId, SubtaskStatus, Timestamp};
+use trireme::wire::{Counts, ProjectId, SubtaskId, SubtaskStatus, Timestamp};
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
@@ -85,6 +85,11 @@ fn head(view: &ProjectView, waits: &[String]) -> String {
     table.add_row(["subtasks".into(), counts(&view.counts)]);
     for wait in waits {
         table.add_row(["waiting".into(), wait.clone()]);
+    }
+    let unwanted: Vec<String> =
+        view.phases.iter().flat_map(|phase| &phase.unwanted).map(SubtaskId::to_string).collect();
+    if !unwanted.is_empty() && !view.status.is_ended() {
+        table.add_row(["cancelled".into(), format!("{} (as soon as the phase has begun)", unwanted.join(", "))]);
     }
     let of_phases = view.phases.iter().filter_map(|phase| phase.error.as_deref());
     for error in errors(view.error.as_deref(), of_phases) {

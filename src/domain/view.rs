@@ -3,16 +3,16 @@
 //! The shape is that of `--json` of `run`, `submit --wait` and `status`.
 
 mod attempts;
+mod to_come;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use self::to_come::{Meant, ToCome};
 use super::expand::Spec;
 use super::{phase, project};
-use crate::wire::{
-    Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskPlan, SubtaskStatus, Timestamp,
-};
+use crate::wire::{Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// A project, whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,28 +74,12 @@ pub struct PhaseView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub goals: Vec<GoalView>,
+    /// What is cancelled as soon as it has begun.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unwanted: BTreeSet<SubtaskId>,
     /// What its goals say of their subtasks, as long as it has not begun.
     #[serde(skip)]
-    pub to_come: Vec<ToCome>,
-}
-
-/// A subtask of the plan, or its copies, in a phase that has not begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToCome {
-    pub name: String,
-    /// How many copies there will be; they are numbered then.
-    pub repeat: Option<u32>,
-}
-
-impl ToCome {
-    /// Whether it, or one of its copies, will have this name.
-    pub fn is_called(&self, name: &str) -> bool {
-        let copy = || name.strip_prefix(&*self.name)?.strip_prefix(' ')?.parse::<u32>().ok();
-        match self.repeat {
-            None => self.name == name,
-            Some(copies) => self.name == name || copy().is_some_and(|copy| (1..=copies).contains(&copy)),
-        }
-    }
+    pub to_come: Option<ToCome>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -161,7 +145,7 @@ impl ProjectView {
         let mut views: Vec<_> = state
             .phases()
             .iter()
-            .map(|known| match phases.iter().find(|(number, events)| *number == known.number && !events.is_empty()) {
+            .map(|known| match phases.iter().find(|(number, events)| *number == known.number && has_opened(events)) {
                 Some((number, events)) => PhaseView::known_as(known, *number, events),
                 None => PhaseView::to_come(&state, known),
             })
@@ -189,7 +173,6 @@ impl ProjectView {
 impl PhaseView {
     /// A phase that no coordinator has taken yet.
     fn to_come(project: &project::Project, phase: &project::PhaseState) -> Self {
-        let to_come = |planned: &SubtaskPlan| ToCome { name: planned.name.clone(), repeat: planned.repeat };
         let goal = |name: &str| GoalView { name: name.to_owned(), status: phase.status, subtasks: Vec::new() };
         Self {
             phase: phase.number,
@@ -198,11 +181,8 @@ impl PhaseView {
             counts: phase.counts,
             error: phase.error.clone(),
             goals: project.goals_of(phase).map(|planned| goal(&planned.goal_name)).collect(),
-            to_come: project
-                .goals_of(phase)
-                .flat_map(|planned| planned.subtasks.iter().flatten())
-                .map(to_come)
-                .collect(),
+            unwanted: project.unwanted_in(phase.number),
+            to_come: Some(ToCome::new(phase.number, project.goals_of(phase))).filter(|_| !phase.status.is_ended()),
         }
     }
 
@@ -228,8 +208,12 @@ impl PhaseView {
     fn fold_until(number: u32, events: &[phase::Event], is_over: bool) -> Self {
         let mut state = phase::Phase::default();
         let mut logs: Vec<Vec<AttemptView>> = Vec::new();
+        let mut reasons: BTreeMap<u32, String> = BTreeMap::new();
         for event in events {
             state.apply(event);
+            if let phase::Event::SubtaskCancelled { ordinal, reason: Some(reason), .. } = event {
+                reasons.insert(*ordinal, reason.clone());
+            }
             logs.resize_with(state.counts().total as usize, Vec::new);
             attempts::log(&mut logs, event, &state);
         }
@@ -243,7 +227,8 @@ impl PhaseView {
         for (ordinal, log) in (0..).zip(logs) {
             let spec = state.spec(ordinal);
             if let Some(goal) = goals.get_mut(spec.goal as usize) {
-                goal.subtasks.push(SubtaskView::new(number, ordinal, spec, &state, log));
+                let reason = reasons.remove(&ordinal).filter(|_| state.is_cancelled_by_hand(ordinal));
+                goal.subtasks.push(SubtaskView::new(number, ordinal, spec, &state, log).with_reason(reason));
             }
         }
         for goal in &mut goals {
@@ -256,7 +241,8 @@ impl PhaseView {
             counts: state.counts(),
             error: state.ended().and_then(|ended| ended.error.clone()),
             goals,
-            to_come: Vec::new(),
+            unwanted: BTreeSet::new(),
+            to_come: None,
         }
     }
 }
@@ -284,6 +270,18 @@ impl SubtaskView {
             attempt_log,
         }
     }
+}
+
+impl SubtaskView {
+    /// Why a person has cancelled it, where no attempt says so.
+    fn with_reason(self, reason: Option<String>) -> Self {
+        Self { error: self.error.or(reason), ..self }
+    }
+}
+
+/// Whether a coordinator has taken it: before that there may be words that wait for it.
+fn has_opened(events: &[phase::Event]) -> bool {
+    events.iter().any(|event| matches!(event, phase::Event::Opened(_)))
 }
 
 /// The first dependency, in the plan's order, for whose sake a subtask was skipped.

@@ -6,11 +6,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use trireme::domain::project::{Answer, Open, Project};
+use trireme::domain::project::{Answer, Open, PhaseState, Project};
 use trireme::runtime::World;
 use trireme::runtime::client::Client;
 use trireme::wire::content::Control;
-use trireme::wire::{Content, MessageId, ProjectId, StreamId, SubtaskId};
+use trireme::wire::{Content, MessageId, ProjectId, Status, StreamId, SubtaskId};
 
 use crate::ending::Said;
 use crate::projects::PlannedProject;
@@ -134,7 +134,9 @@ impl<'a> Operator<'a> {
         let control = match word {
             Sight::SaidCancelSubtask | Sight::SaidRetrySubtask => {
                 let asked = self.asked_about(project).filter(|_| self.sim.draw(|random| random.percent(70)));
-                Control { subtask_id: Some(asked.or_else(|| self.some_subtask(project))?), ..about }
+                let to_come = self.subtask_to_come(project).filter(|_| word == Sight::SaidCancelSubtask);
+                let subtask = asked.or(to_come).or_else(|| self.some_subtask(project));
+                Control { subtask_id: Some(subtask?), ..about }
             }
             Sight::SaidRetryFailed => Control { failed_only: true, ..about },
             Sight::SaidDecide => {
@@ -155,6 +157,16 @@ impl<'a> Operator<'a> {
         let asked: Option<Vec<SubtaskId>> =
             self.with(project, |state| state.open_questions().filter_map(|(_, open)| about(open)).collect());
         self.pick(&asked?)
+    }
+
+    /// Now and then of a phase that has not begun, where there is one.
+    fn subtask_to_come(&self, project: ProjectId) -> Option<SubtaskId> {
+        let to_come = self.with(project, |state| {
+            let number = |phase: &PhaseState| (phase.status == Status::Idle).then_some(phase.number);
+            state.phases().iter().filter_map(number).collect::<Vec<u32>>()
+        });
+        let phase = self.pick(&to_come?)?;
+        self.sim.draw(|random| random.percent(40).then(|| SubtaskId { phase, ordinal: random.between(0, 3) }))
     }
 
     /// Of the newest phase that has any.

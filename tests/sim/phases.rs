@@ -108,7 +108,11 @@ impl FollowedPhase {
                 self.outcomes.extend(self.state.flights().keys());
                 sim.see(Sight::CancelledRunning);
             }
-            Event::SubtaskCancelled { ordinal, then, .. } => {
+            Event::SubtaskUnwanted { .. } => sim.see(Sight::EarlyWord),
+            Event::SubtaskCancelled { cause, ordinal, then, .. } => {
+                if self.state.opened().is_some_and(|opened| opened.cause == *cause) {
+                    sim.see(Sight::NeverWanted);
+                }
                 self.was_cancelled_by_hand = true;
                 self.cancelled.insert(self.state.spec(*ordinal).name_of(*ordinal));
                 self.is_failing |= *then == Then::Fail;

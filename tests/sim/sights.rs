@@ -32,6 +32,7 @@ pub enum Sight {
     PublishRefused,
     ChangedPlaces,
     EarlyWord,
+    NeverWanted,
     CancelledRunning,
     DeadlinePassed,
     ProjectInError,
@@ -43,7 +44,7 @@ impl Sight {
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::SaidCancel,
         Self::SaidCancelSubtask,
         Self::SaidPause,
@@ -71,6 +72,7 @@ impl Sight {
         Self::PublishRefused,
         Self::ChangedPlaces,
         Self::EarlyWord,
+        Self::NeverWanted,
         Self::CancelledRunning,
         Self::DeadlinePassed,
         Self::ProjectInError,
@@ -107,6 +109,7 @@ impl Sight {
             Self::PublishRefused => "a refused publish told to the machine",
             Self::ChangedPlaces => "two messages of a queue that changed places",
             Self::EarlyWord => "a word before what it is about",
+            Self::NeverWanted => "a subtask cancelled before its phase opened",
             Self::CancelledRunning => "a failed phase that stops what runs",
             Self::DeadlinePassed => "a project past its deadline",
             Self::ProjectInError => "a project that ended in ERROR",

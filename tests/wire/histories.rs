@@ -18,16 +18,19 @@ const OTHER_PROJECTS: [&str; 2] =
     [include_str!("histories/project-2.jsonl"), include_str!("histories/project-3.jsonl")];
 /// One that was asked three times about one subtask: by a phase that did not say when, before a cancel, and after it.
 const ASKED_AGAIN: &str = include_str!("histories/project-4.jsonl");
+/// One of whose second phase a subtask was cancelled before that began.
+const UNWANTED: &str = include_str!("histories/project-5.jsonl");
 const PHASES: [&str; 2] = [include_str!("histories/phase-1.jsonl"), include_str!("histories/phase-2.jsonl")];
 /// Phases of other projects: retries and leases, words and questions, one that failed, the one in its place, one that came
-/// to nothing, and one that laid down what was left when it failed.
-const OTHERS: [&str; 6] = [
+/// to nothing, one that laid down what was left when it failed, and one of which something was not wanted before it opened.
+const OTHERS: [&str; 7] = [
     include_str!("histories/retries.jsonl"),
     include_str!("histories/words.jsonl"),
     include_str!("histories/failed.jsonl"),
     include_str!("histories/renewed.jsonl"),
     include_str!("histories/handed-on.jsonl"),
     include_str!("histories/laid-down.jsonl"),
+    include_str!("histories/unwanted.jsonl"),
 ];
 const VIEW: &str = include_str!("histories/view.json");
 
@@ -60,6 +63,7 @@ fn kind_in_project(event: &project::Event) -> &'static str {
         project::Event::PhaseAdded { why: Added::Replan, .. } => "PhaseAdded, replan",
         project::Event::PhaseAdded { why: Added::Decided, .. } => "PhaseAdded, decided",
         project::Event::CancelAsked { .. } => "CancelAsked",
+        project::Event::SubtaskUnwanted { .. } => "SubtaskUnwanted",
         project::Event::Paused { .. } => "Paused",
         project::Event::Resumed { .. } => "Resumed",
         project::Event::Told { word: Word::Cancel { .. }, .. } => "Told, cancel",
@@ -101,6 +105,7 @@ fn kind_in_phase(event: &phase::Event) -> &'static str {
         phase::Event::AskedAgain { .. } => "AskedAgain",
         phase::Event::Decided { .. } => "Decided",
         phase::Event::SubtaskCancelled { .. } => "SubtaskCancelled",
+        phase::Event::SubtaskUnwanted { .. } => "SubtaskUnwanted",
         phase::Event::Cancelled { .. } => "Cancelled",
         phase::Event::RunningCancelled { .. } => "RunningCancelled",
         phase::Event::Paused { .. } => "Paused",
@@ -118,11 +123,11 @@ fn kind_in_phase(event: &phase::Event) -> &'static str {
 
 #[test]
 fn every_kind_of_event_is_recorded() {
-    let projects = [PROJECT, OTHER_PROJECTS[0], OTHER_PROJECTS[1]];
+    let projects = [PROJECT, OTHER_PROJECTS[0], OTHER_PROJECTS[1], UNWANTED];
     let in_project: BTreeSet<_> = projects.into_iter().flat_map(events).map(|event| kind_in_project(&event)).collect();
-    assert_eq!(in_project.len(), 25, "{in_project:?}");
+    assert_eq!(in_project.len(), 26, "{in_project:?}");
     let in_phases: BTreeSet<_> = PHASES.into_iter().chain(OTHERS).flat_map(events).map(|e| kind_in_phase(&e)).collect();
-    assert_eq!(in_phases.len(), 36, "{in_phases:?}");
+    assert_eq!(in_phases.len(), 37, "{in_phases:?}");
 }
 
 #[test]
@@ -137,6 +142,7 @@ fn a_recorded_event_is_written_as_it_was() {
     check::<project::Event>(PROJECT);
     OTHER_PROJECTS.into_iter().for_each(check::<project::Event>);
     check::<project::Event>(ASKED_AGAIN);
+    check::<project::Event>(UNWANTED);
     PHASES.into_iter().chain(OTHERS).for_each(check::<phase::Event>);
 }
 
@@ -196,6 +202,18 @@ fn of_what_was_asked_about_one_subtask_the_newest_is_open() {
         })
         .collect();
     assert_eq!(open, ["", "", "", "", "46", "47", "", "48"]);
+}
+
+#[test]
+fn what_is_not_wanted_of_a_phase_to_come_is_told_when_it_begins() {
+    let (mut project, subtask) = (Project::new(id()), "2.0".parse().expect("an id"));
+    let known = events(UNWANTED).into_iter().map(|event| {
+        project.apply(&event);
+        (project.unwanted_in(2).contains(&subtask), project.told().len())
+    });
+    let known: Vec<(bool, usize)> = known.collect();
+    assert_eq!(known[5..], [(true, 0), (true, 0), (true, 0), (true, 1)]);
+    assert_eq!(project.check(), Ok(()));
 }
 
 #[test]

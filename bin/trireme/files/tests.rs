@@ -1,5 +1,6 @@
 //! Results that lie, and folders that are not as they seem.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
@@ -51,7 +52,8 @@ fn view(results: &[(&str, &str, Value)]) -> ProjectView {
             counts: Counts::default(),
             error: None,
             goals: goals.collect(),
-            to_come: Vec::new(),
+            unwanted: BTreeSet::new(),
+            to_come: None,
         }],
     }
 }

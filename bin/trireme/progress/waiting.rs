@@ -118,6 +118,8 @@ fn busy(view: &ProjectView) -> impl Iterator<Item = &SubtaskView> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use trireme::domain::view::{GoalView, PhaseView, QuestionView};
     use trireme::wire::{Counts, MessageId, ProjectId, SubtaskId};
     use uuid::Uuid;
@@ -132,7 +134,8 @@ mod tests {
             counts: Counts { total: subtasks.len() as u32, waiting: subtasks.len() as u32, ..Counts::default() },
             error: None,
             goals: vec![GoalView { name: "g".into(), status: Status::Busy, subtasks }],
-            to_come: Vec::new(),
+            unwanted: BTreeSet::new(),
+            to_come: None,
         };
         ProjectView {
             project_id: ProjectId(Uuid::nil()),

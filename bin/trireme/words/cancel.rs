@@ -34,20 +34,26 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
     let spoken = Spoken::find(&arguments.about, settings, output).await?;
     spoken.check_open("cancelled")?;
-    let subtask = arguments.subtask.as_deref().map(|named| reading::subtask(&spoken.view, named)).transpose()?;
-    if let Some(subtask) = subtask {
-        check_open(subtask)?;
-    }
-    let subtask_id = subtask.map(|subtask| subtask.id);
+    let subtask_id = arguments.subtask.as_deref().map(|named| find(&spoken.view, named)).transpose()?;
     let mut asker = spoken.asker().await?;
     let word = Content::Cancel(Control { subtask_id, reason: arguments.reason.clone(), ..Control::about(spoken.id()) });
     let heard = spoken.say(&mut asker, word).await;
     asker.close().await;
-    match (heard?, subtask) {
+    match (heard?, subtask_id) {
         (None, _) => spoken.sent(),
         (Some(_), None) => whole(&spoken).await,
         (Some(_), Some(subtask)) => one(&spoken, subtask).await,
     }
+}
+
+/// A subtask that has not ended, also of a phase that has not begun.
+fn find(view: &ProjectView, named: &str) -> Result<SubtaskId, Failure> {
+    if let Some(to_come) = reading::subtask_to_come(view, named)? {
+        return Ok(to_come);
+    }
+    let subtask = reading::subtask(view, named)?;
+    check_open(subtask)?;
+    Ok(subtask.id)
 }
 
 async fn whole(spoken: &Spoken<'_>) -> Result<Status, Failure> {
@@ -58,20 +64,39 @@ async fn whole(spoken: &Spoken<'_>) -> Result<Status, Failure> {
     }
 }
 
-async fn one(spoken: &Spoken<'_>, subtask: &SubtaskView) -> Result<Status, Failure> {
-    let is_seen =
-        |view: &ProjectView| question(view, subtask.id).is_some() || status(view, subtask.id).is_none_or(has_ended);
+async fn one(spoken: &Spoken<'_>, id: SubtaskId) -> Result<Status, Failure> {
+    let is_seen = |view: &ProjectView| match subtask(view, id) {
+        Some(known) => question(view, id).is_some() || has_ended(known.status),
+        None => is_kept_in_mind(view, id) || !is_to_come(view, id),
+    };
     let view = spoken.look_for(is_seen).await?;
-    let which = format!("subtask {} {}", subtask.id, quote(&subtask.name));
-    match (question(&view, subtask.id), status(&view, subtask.id).filter(|status| has_ended(*status))) {
+    let known = subtask(&view, id);
+    let which = match known {
+        Some(known) => format!("subtask {id} {}", quote(&known.name)),
+        None => format!("subtask {id}"),
+    };
+    match (question(&view, id), known.map(|known| known.status).filter(|status| has_ended(*status))) {
         (Some(question), _) => {
             let answer = decide::command(&view, question);
             let line = format!("{which} is cancelled, and what depends on it waits for an answer: {answer}");
             spoken.tell(&view, "waiting", &line)
         }
         (None, Some(status)) => spoken.tell(&view, &status.as_str().to_lowercase(), &format!("{which} {status}")),
+        (None, None) if is_kept_in_mind(&view, id) => {
+            let line = format!("{which} is cancelled as soon as phase {} has begun", id.phase);
+            spoken.tell(&view, "cancelling", &line)
+        }
         (None, None) => spoken.tell(&view, "cancelling", &format!("{which} is being cancelled")),
     }
+}
+
+fn is_to_come(view: &ProjectView, id: SubtaskId) -> bool {
+    view.phases.iter().filter_map(|phase| phase.to_come.as_ref()).any(|phase| phase.may_have(id))
+}
+
+/// It is of a phase that has not begun, and will be cancelled then.
+fn is_kept_in_mind(view: &ProjectView, id: SubtaskId) -> bool {
+    view.phases.iter().any(|phase| phase.unwanted.contains(&id))
 }
 
 /// What a person is asked about a subtask that others depend on: what was asked before it was cancelled is over.
@@ -79,8 +104,8 @@ fn question(view: &ProjectView, id: SubtaskId) -> Option<&QuestionView> {
     view.waiting_for.iter().find(|question| question.subtask_id == Some(id))
 }
 
-fn status(view: &ProjectView, id: SubtaskId) -> Option<SubtaskStatus> {
-    view.subtasks().find(|subtask| subtask.id == id).map(|subtask| subtask.status)
+fn subtask(view: &ProjectView, id: SubtaskId) -> Option<&SubtaskView> {
+    view.subtasks().find(|subtask| subtask.id == id)
 }
 
 fn has_ended(status: SubtaskStatus) -> bool {

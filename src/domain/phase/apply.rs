@@ -87,6 +87,10 @@ impl Phase {
                 self.heard.insert(*cause);
                 self.cancel_one(*ordinal, *cause, reason.as_deref(), *then);
             }
+            Event::SubtaskUnwanted { cause, ordinal, reason, .. } => {
+                self.heard.insert(*cause);
+                self.never_wanted.insert(*ordinal, reason.clone());
+            }
             Event::Cancelled { project_version, reason, .. } => {
                 self.word_version = Some(*project_version);
                 self.cancelled = Some(Cancelled { reason: reason.clone() });

@@ -128,6 +128,14 @@ pub enum Event {
         reason: Option<String>,
         then: Then,
     },
+    /// A person does not want this subtask of a phase that has not opened: it is cancelled as soon as it has.
+    SubtaskUnwanted {
+        at: Timestamp,
+        cause: MessageId,
+        ordinal: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Nobody wants this phase any more: all that has not ended is cancelled.
     Cancelled {
         at: Timestamp,

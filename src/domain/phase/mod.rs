@@ -23,11 +23,12 @@
 //! | of no subtask | refused | nothing | refused |
 //! | Accepted of the current command | leased | nothing | refused |
 //! | Cancel, Pause, Resume, newer than the last | recorded | nothing | tombstone |
-//! | CancelSubtask, Decide | recorded | nothing | refused |
+//! | CancelSubtask | recorded | nothing | tombstone |
+//! | Decide | recorded | nothing | refused |
 //! | Alarm, not stale | sweeps, next alarm | while something is still to be told | refused |
 //! | DeadCommand, Refused | recorded | a refused report is tried again | refused |
 //! | Recover | all in flight and asked again | reports again | nothing |
-//! | CancelSubtask, Recover, heard before | nothing | nothing | |
+//! | CancelSubtask, Recover, heard before | nothing | nothing | nothing |
 //!
 //! `attempt` counts dispatches and only tells them apart; `failures` (those that are charged) is what
 //! `max_attempts` bounds. A result is fenced by the id of the command that it answers.

@@ -2,7 +2,7 @@
 
 use super::dispatch::settle;
 use super::draft::Draft;
-use super::words::end_cancelled;
+use super::words::{cancel_never_wanted, end_cancelled};
 use super::{Event, Opened, Start};
 use crate::domain::decision::{Decision, cut};
 use crate::domain::expand::{Spec, dependants, remaining_paths};
@@ -51,6 +51,7 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
             if !start.left_out.is_empty() {
                 draft.record(Event::LeftOut { at, ordinals: start.left_out.clone() });
             }
+            cancel_never_wanted(draft);
             settle(draft, false);
         }
     }

@@ -14,7 +14,7 @@ use crate::domain::ready::Ready;
 use crate::wire::{AgentId, Counts, FailureKind, MessageId, Policy, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// The format of a stored [`Phase`]; snapshots of another are ignored.
-pub const SNAPSHOT_FORMAT: u32 = 5;
+pub const SNAPSHOT_FORMAT: u32 = 6;
 /// So many agents are named to be avoided.
 const AVOIDED_MAX: usize = 8;
 
@@ -62,6 +62,8 @@ pub struct Phase {
     pub(super) kept: BTreeMap<u32, SubtaskId>,
     /// What a person has cancelled, one by one, and has not wanted again since.
     pub(super) by_hand: BTreeSet<u32>,
+    /// What a person does not want of a phase that has not opened, and why.
+    pub(super) never_wanted: BTreeMap<u32, Option<String>>,
     /// Commands that were given up and may be run all the same.
     pub(super) unwanted: BTreeMap<MessageId, Unwanted>,
     /// Words that name no version and were heard: each means something once.

@@ -1,7 +1,7 @@
 //! The project's words to its phase: cancel, pause, resume, and the answers to its questions.
 //!
 //! Of cancel, pause and resume the newest wins, in whatever order they come. One that comes before the phase's
-//! start leaves a tombstone that the start will find.
+//! start leaves a tombstone that the start will find, and so does the cancel of one subtask.
 
 use super::dispatch::settle;
 use super::draft::Draft;
@@ -30,7 +30,11 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
         }
         Word::Pause { project_version } => draft.record(Event::Paused { at, project_version: *project_version }),
         Word::Resume { project_version } => draft.record(Event::Resumed { at, project_version: *project_version }),
-        Word::CancelSubtask { .. } | Word::Decide { .. } if !is_open => return Err(Decision::Refuse(UNKNOWN_STREAM)),
+        Word::CancelSubtask { ordinal, reason } if !is_open => {
+            let (cause, ordinal, reason) = (draft.cause, *ordinal, reason.as_deref().map(cut));
+            draft.record(Event::SubtaskUnwanted { at, cause, ordinal, reason });
+        }
+        Word::Decide { .. } if !is_open => return Err(Decision::Refuse(UNKNOWN_STREAM)),
         Word::CancelSubtask { ordinal, reason } => {
             let Some(subtask) = draft.phase.subtask(*ordinal) else {
                 return Err(Decision::Refuse("unknown_subtask"));
@@ -38,8 +42,7 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
             if subtask.status.is_ended() {
                 return Err(Decision::Nothing("the subtask has ended"));
             }
-            let (reason, then) = (reason.as_deref().map(cut), cancelled(draft, *ordinal));
-            draft.record(Event::SubtaskCancelled { at, cause: draft.cause, ordinal: *ordinal, reason, then });
+            cancel_subtask(draft, *ordinal, reason.as_deref().map(cut));
         }
         Word::Decide { question, answer } => {
             let asked = draft.phase.questions.keys().copied();
@@ -54,6 +57,21 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
         settle(draft, false);
     }
     Ok(())
+}
+
+fn cancel_subtask(draft: &mut Draft<'_>, ordinal: u32, reason: Option<String>) {
+    let (at, cause, then) = (draft.context.now, draft.cause, cancelled(draft, ordinal));
+    draft.record(Event::SubtaskCancelled { at, cause, ordinal, reason, then });
+}
+
+/// The plan is there: what was never wanted of it is cancelled, before anything is handed out.
+pub(super) fn cancel_never_wanted(draft: &mut Draft<'_>) {
+    for (ordinal, reason) in draft.phase.never_wanted.clone() {
+        // It may be kept, or skipped because of another one; and a plan may be shorter than somebody thought.
+        if draft.phase.subtask(ordinal).is_some_and(|subtask| !subtask.status.is_ended()) {
+            cancel_subtask(draft, ordinal, reason);
+        }
+    }
 }
 
 /// A phase that was cancelled is over at once: nothing waits for an executor's answer.

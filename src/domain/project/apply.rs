@@ -2,7 +2,7 @@
 
 use super::questions::Open;
 use super::state::{CancelAsked, Ended, PhaseState, Project};
-use super::words::{Told, Word};
+use super::words::Told;
 use super::{Accepted, Added, Event};
 use crate::wire::content::Former;
 use crate::wire::{Status, Timestamp};
@@ -63,6 +63,10 @@ impl Project {
                 self.questions.clear();
                 self.resume(None);
             }
+            Event::SubtaskUnwanted { cause, subtask, reason, .. } => {
+                self.heard.insert(*cause);
+                self.unwanted.insert(*subtask, reason.clone());
+            }
             Event::Paused { at, cause } => {
                 self.heard.insert(*cause);
                 self.paused_at = Some(*at);
@@ -74,8 +78,9 @@ impl Project {
             Event::Told { cause, number, phase, word, .. } => {
                 self.heard.insert(*cause);
                 self.told_last = self.told_last.max(*number);
-                if let Word::Cancel { subtask: Some(subtask), .. } = word {
-                    self.stop_asking(*subtask);
+                if let Some(subtask) = word.cancelled_subtask() {
+                    self.unwanted.remove(&subtask);
+                    self.stop_asking(subtask);
                 }
                 // Of what contradicts each other the newest counts.
                 self.told.retain(|_, told| told.phase != *phase || !word.outdates(&told.word));

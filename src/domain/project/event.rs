@@ -7,7 +7,7 @@ use super::questions::{Answer, AskedSubtask};
 use super::words::Word;
 use crate::domain::alarm::CurrentAlarm;
 use crate::wire::content::{Asking, Former, PlaybookRef};
-use crate::wire::{Counts, GoalPlan, MessageId, Raw, Status, Timestamp};
+use crate::wire::{Counts, GoalPlan, MessageId, Raw, Status, SubtaskId, Timestamp};
 
 /// One event of the stream `project/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub enum Event {
     /// The project is to end before it is done: its current phase closes everything, then it ends with this status.
     /// Of a project that nobody knows yet it is the first event.
     CancelAsked { at: Timestamp, cause: MessageId, status: Status, reason: String },
+    /// A person does not want this subtask of a phase that has not begun: its phase is told when it begins.
+    SubtaskUnwanted { at: Timestamp, cause: MessageId, subtask: SubtaskId, reason: String },
     /// No further phase is started, and the deadline stands still. Of a project that nobody knows yet it is the
     /// first event.
     Paused { at: Timestamp, cause: MessageId },

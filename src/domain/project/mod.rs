@@ -24,7 +24,7 @@
 //! | DeadPhase (its start or its alarm), Refused | recorded | nothing | refused |
 //! | Recover | current phase handed over again, next alarm | nothing | refused |
 //! | Cancel | ends when its phase has closed everything; at once without one | nothing | remembered |
-//! | Cancel of a subtask | told to the current phase | nothing | refused |
+//! | Cancel of a subtask | told to its phase, when that begins | nothing | refused |
 //! | Pause, Resume | recorded, told | nothing | remembered |
 //! | Decide | told, or done, when it is the open question's first answer; else nothing | nothing | refused |
 //! | Retry | nothing | opens the next run | refused |
@@ -134,13 +134,13 @@ pub fn is_word(input: &Input) -> bool {
 
 /// What `cause` had sent and what is still current.
 pub fn effects(project: &Project, cause: MessageId) -> Vec<Effect> {
-    let mut effects = Vec::new();
+    // Words go first: what is cancelled before its phase begins is not to be handed out. Of an ended project there may be
+    // a last word to a phase that was given up.
+    let told = project.told().iter().filter(|(_, told)| told.cause == cause && told.again_at.is_none());
+    let mut effects: Vec<Effect> = told.map(|(&number, _)| Effect::Tell { number }).collect();
     if let Some(phase) = project.current().filter(|phase| phase.started_by == Some(cause)) {
         effects.push(Effect::StartPhase { phase: phase.number });
     }
-    // Of an ended project there may be a last word to a phase that was given up.
-    let told = project.told().iter().filter(|(_, told)| told.cause == cause && told.again_at.is_none());
-    effects.extend(told.map(|(&number, _)| Effect::Tell { number }));
     if project.is_open() {
         effects.extend(project.alarms.caused_by(cause));
     }

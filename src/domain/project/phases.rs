@@ -2,6 +2,7 @@
 
 use super::alarm::set_alarm;
 use super::runs::replan;
+use super::words::tell_unwanted;
 use super::{Draft, Event, PhaseReport};
 use crate::domain::check::SUBTASKS_MAX;
 use crate::domain::decision::{Decision, cut};
@@ -15,6 +16,7 @@ pub(super) fn start_phase(draft: &mut Draft<'_>, phase: u32) {
     let partition =
         dealt.unwrap_or_else(|| StreamId::Phase(draft.project.id_or_nil(), phase).partition(accepted.partitions));
     draft.record(Event::PhaseStarted { at: draft.context.now, cause: draft.cause, phase, partition });
+    tell_unwanted(draft, phase);
 }
 
 /// A phase ended: on to the next one, or to the project's own end.

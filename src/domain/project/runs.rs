@@ -43,8 +43,7 @@ pub(super) fn on_retry(draft: &mut Draft<'_>, retry: &Retry) -> Result<(), Decis
     let is_late = project.ended().is_some_and(|ended| ended.status == Status::Error);
     let again = project.phases().iter().filter(|phase| runs_again(phase, retry, is_late));
     let again: Vec<u32> = again.map(|phase| phase.number).collect();
-    let is_left = |phase: &PhaseState| phase.started_by.is_none() && !phase.is_skipped;
-    if again.is_empty() && !project.phases().iter().any(is_left) {
+    if again.is_empty() && !project.phases().iter().any(PhaseState::is_to_come) {
         return Err(Decision::Nothing(match retry.failed_only {
             true => "nothing of it has failed",
             false => "everything of it was completed",

@@ -35,6 +35,8 @@ pub struct Project {
     /// What phases were told and may not have heard, by number.
     pub(super) told: BTreeMap<u32, Told>,
     pub(super) told_last: u32,
+    /// What a person does not want of phases that have not begun, and why.
+    pub(super) unwanted: BTreeMap<SubtaskId, String>,
     /// The questions of the current phase, or about the one that was given up.
     pub(super) questions: BTreeMap<MessageId, Open>,
     /// Words that were heard: each means something once.
@@ -84,6 +86,11 @@ impl PhaseState {
             handed_over_at: Timestamp::default(),
             started_version: 0,
         }
+    }
+
+    /// Nobody has begun it.
+    pub(super) fn is_to_come(&self) -> bool {
+        self.started_by.is_none() && !self.is_skipped
     }
 
     /// The project has no more to wait for here.
@@ -218,6 +225,12 @@ impl Project {
     /// What the current phase was told, and may not have heard.
     pub fn told(&self) -> &BTreeMap<u32, Told> {
         &self.told
+    }
+
+    /// The subtasks of a phase that are cancelled, as soon as it has opened.
+    pub fn unwanted_in(&self, phase: u32) -> BTreeSet<SubtaskId> {
+        let told = self.told.values().filter_map(|told| told.word.cancelled_subtask());
+        self.unwanted.keys().copied().chain(told).filter(|subtask| subtask.phase == phase).collect()
     }
 
     /// Whether this word was heard.

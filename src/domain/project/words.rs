@@ -35,9 +35,17 @@ pub enum Word {
 }
 
 impl Word {
+    /// The subtask that it cancels, where it is just one.
+    pub(super) fn cancelled_subtask(&self) -> Option<SubtaskId> {
+        match self {
+            Self::Cancel { subtask, .. } => *subtask,
+            Self::Pause | Self::Resume | Self::Decide { .. } | Self::Recover => None,
+        }
+    }
+
     /// Whether it cancels just this subtask.
     pub(super) fn cancels(&self, subtask: SubtaskId) -> bool {
-        matches!(self, Self::Cancel { subtask: Some(cancelled), .. } if *cancelled == subtask)
+        self.cancelled_subtask() == Some(subtask)
     }
 
     /// Whether `older` means nothing any more, now that this was said.
@@ -120,18 +128,34 @@ pub(super) fn cancel_all(draft: &mut Draft<'_>, status: Status, reason: String) 
 }
 
 fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> Result<(), Decision<Event>> {
-    if draft.project.current != Some(subtask.phase) {
-        return Err(Decision::Nothing("the subtask is not of the phase that runs"));
+    let is_current = draft.project.current == Some(subtask.phase);
+    let is_to_come = draft.project.phases().iter().any(|phase| phase.number == subtask.phase && phase.is_to_come());
+    if !is_current && !is_to_come {
+        return Err(Decision::Nothing("the subtask's phase is over, or there is none"));
     }
     if draft.project.cancel.is_some() {
         return Err(Decision::Nothing("the project is being cancelled already"));
     }
-    if draft.project.told.values().any(|told| told.word.cancels(subtask)) {
+    if draft.project.unwanted_in(subtask.phase).contains(&subtask) {
         return Err(Decision::Nothing("the subtask is being cancelled already"));
     }
-    tell(draft, Word::Cancel { subtask: Some(subtask), reason });
-    set_alarm(draft, false);
+    if is_current {
+        tell(draft, Word::Cancel { subtask: Some(subtask), reason });
+        set_alarm(draft, false);
+    } else {
+        let (at, cause) = (draft.context.now, draft.cause);
+        draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason });
+    }
     Ok(())
+}
+
+/// A phase begins: it is told what is not wanted of it.
+pub(super) fn tell_unwanted(draft: &mut Draft<'_>, phase: u32) {
+    let of_phase = SubtaskId { phase, ordinal: 0 }..=SubtaskId { phase, ordinal: u32::MAX };
+    let unwanted: Vec<_> = draft.project.unwanted.range(of_phase).map(|(&id, reason)| (id, reason.clone())).collect();
+    for (subtask, reason) in unwanted {
+        tell(draft, Word::Cancel { subtask: Some(subtask), reason });
+    }
 }
 
 /// Somebody cancels what nobody knows yet.

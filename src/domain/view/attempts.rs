@@ -112,6 +112,7 @@ pub(super) fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event, state: &p
         | phase::Event::Planned {}
         | phase::Event::Kept { .. }
         | phase::Event::LeftOut { .. }
+        | phase::Event::SubtaskUnwanted { .. }
         | phase::Event::LeasesRenewed { .. }
         | phase::Event::Begun { .. }
         | phase::Event::WaitEnded { .. }

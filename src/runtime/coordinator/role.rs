@@ -178,7 +178,7 @@ impl Role for CoordinatorRole {
     /// What was said before anything of a batch is sent holds for all of it. Of these words the newest wins, in whatever
     /// order they come.
     fn comes_first(&self, input: &Input) -> bool {
-        matches!(input, Input::Word(Word::Cancel { .. } | Word::Pause { .. } | Word::Resume { .. }))
+        matches!(input, Input::Word(word) if !matches!(word, Word::Decide { .. }))
     }
 
     fn at_work(&self) {

@@ -124,6 +124,7 @@ fn is_progress(event: &Event) -> bool {
         Event::Accepted(_)
         | Event::PhaseStarted { .. }
         | Event::CancelAsked { .. }
+        | Event::SubtaskUnwanted { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
         | Event::Asked { .. }

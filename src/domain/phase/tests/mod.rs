@@ -92,10 +92,8 @@ impl Bench {
 
     /// The same under a policy: `skip`, or `fail cancel`.
     fn under(policy: &str, text: &str) -> Self {
-        let (on_failure, running) = policy.split_once(' ').unwrap_or((policy, "finish"));
-        let policy = Raw::from(serde_json::json!({ "on_failure": on_failure, "running": running }));
         let mut bench = Self::new();
-        bench.give(Input::Start(Box::new(Start { policy, ..started(Ok(graph(text))) })));
+        bench.give(start_under(policy, text));
         bench
     }
 
@@ -263,6 +261,12 @@ fn project() -> ProjectId {
 
 fn start(plan: Result<Vec<Spec>, String>) -> Input {
     Input::Start(Box::new(started(plan)))
+}
+
+fn start_under(policy: &str, text: &str) -> Input {
+    let (on_failure, running) = policy.split_once(' ').unwrap_or((policy, "finish"));
+    let policy = Raw::from(serde_json::json!({ "on_failure": on_failure, "running": running }));
+    Input::Start(Box::new(Start { policy, ..started(Ok(graph(text))) }))
 }
 
 fn started(plan: Result<Vec<Spec>, String>) -> Start {

@@ -114,7 +114,8 @@ fn a_word_before_the_start_leaves_a_tombstone() {
     bench.word(resume(10));
     assert!(bench.word(pause(9)).is_nothing());
     assert_eq!(bench.give(start(Ok(graph("a")))).commands(), [(0, 1)]);
-    assert_eq!(Bench::new().word(cancel_one(0)).decision, Decision::Refuse("unknown_stream"));
+    let answer = Word::Decide { question: cause(1), answer: Answered::Skip };
+    assert_eq!(Bench::new().word(answer).decision, Decision::Refuse("unknown_stream"));
 }
 
 #[test]
@@ -155,4 +156,39 @@ fn one_that_waits_or_is_ready_can_be_cancelled_too() {
     bench.word(cancel_one(2));
     bench.complete(1);
     assert_eq!((bench.ended().0, bench.shows().as_str()), (Status::Completed, "X1 C1 X0"));
+}
+
+#[test]
+fn what_was_cancelled_before_the_phase_began_is_never_handed_out() {
+    for (policy, shows, ends) in [
+        ("fail", "X0 I0 I0 X0", Some(Status::Error)),
+        ("skip", "X0 B1 S0 X0", None),
+        ("continue", "X0 B1 B1 X0", None),
+        ("ask", "W0 B1 I0 X0", None),
+    ] {
+        let mut bench = Bench::new();
+        let words = [0, 3, 77].map(|ordinal| bench.word(cancel_one(ordinal)));
+        assert!(words.iter().all(|step| matches!(step.events(), [Event::SubtaskUnwanted { .. }])));
+        assert!(bench.give_again(words[0].cause, Input::Word(cancel_one(0))).is_nothing());
+        assert_eq!(bench.phase.status(), Status::Idle);
+        let step = bench.give(start_under(policy, "a; b; c: a; d"));
+        assert_eq!((bench.shows().as_str(), bench.ended_status()), (shows, ends), "{policy}");
+        assert!(step.effects.iter().all(|effect| !matches!(effect, Effect::Execute { ordinal: 0 | 3, .. })));
+        let asks = step.effects.iter().filter(|effect| matches!(effect, Effect::Ask { .. })).count();
+        assert_eq!(asks, usize::from(policy == "ask"));
+    }
+}
+
+#[test]
+fn of_what_was_never_wanted_nothing_is_cancelled_that_is_kept() {
+    let mut bench = Bench::new();
+    bench.word(cancel_one(0));
+    bench.word(cancel(9));
+    bench.give(start(Ok(graph("a; b"))));
+    assert_eq!(bench.ended_status(), Some(Status::Cancelled), "the whole phase is not wanted");
+    let mut bench = Bench::new();
+    bench.word(cancel_one(0));
+    let kept = vec![Kept { ordinal: 0, from: crate::wire::SubtaskId { phase: 1, ordinal: 0 }, bytes: 4 }];
+    bench.give(Input::Start(Box::new(Start { kept, ..started(Ok(graph("a; b: a"))) })));
+    assert_eq!(bench.shows(), "C0 B1");
 }

@@ -118,7 +118,7 @@ fn a_phase_is_handed_over_again_now_and_then() {
     // Nobody has been heard of who could have taken it.
     assert_eq!(alarms_until(&mut bench, 900_000), []);
     bench.coordinator_heard = Some(bench.now);
-    let again = [Effect::StartPhase { phase: 1 }, Effect::Tell { number: 1 }];
+    let again = [Effect::Tell { number: 1 }, Effect::StartPhase { phase: 1 }];
     assert_eq!(alarms_until(&mut bench, 1_199_000), again);
     let phase = bench.project.phase(1).expect("a phase");
     assert_eq!((phase.started_at, phase.handed_over_at), (NOON, NOON.plus_ms(960_000)));
