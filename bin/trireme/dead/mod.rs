@@ -2,6 +2,7 @@
 //! else ever takes one out of its queue.
 
 mod redrive;
+mod retries;
 mod shown;
 
 use std::sync::Arc;

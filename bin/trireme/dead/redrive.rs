@@ -1,21 +1,18 @@
 //! `trireme dead redrive`: letters on their way again, one after the other.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use trireme::config::Settings;
 use trireme::domain::bad_input::quote;
-use trireme::runtime::dead::{DeadLetter, DeadLetters, NotRedriven, OnItsWay, Redriven, Redriver, retried};
-use trireme::runtime::port::{Store, TransportError};
-use trireme::runtime::reader;
-use trireme::wire::SubtaskStatus;
+use trireme::runtime::dead::{DeadLetter, DeadLetters, NotRedriven, OnItsWay, Redriven, Redriver};
+use trireme::runtime::port::TransportError;
 
+use super::retries::{Retries, Wanted};
 use crate::failure::{Failure, Status};
 use crate::output::Output;
-use crate::reading;
 use crate::show::count;
 
 /// The letters a second that can be asked for: more than a broker confirms one by one, and one in a quarter of an hour.
@@ -69,8 +66,7 @@ pub async fn run(
 ) -> Result<Status, Failure> {
     let mut work = Work {
         redriver,
-        settings,
-        store: None,
+        retries: Retries::new(settings),
         output,
         pace: arguments.rate.map(pace),
         on_their_way: VecDeque::new(),
@@ -105,9 +101,7 @@ pub async fn run(
 
 struct Work<'a> {
     redriver: &'a Redriver,
-    settings: &'a Settings,
-    /// Opened for the first command: nothing else needs it.
-    store: Option<Arc<dyn Store>>,
+    retries: Retries<'a>,
     output: &'a Output,
     pace: Option<Interval>,
     on_their_way: VecDeque<OnItsWay>,
@@ -166,44 +160,24 @@ impl Work<'_> {
 
     /// Sends a letter, and waits for others when many are on their way. At a pace there is time to wait for each.
     async fn redrive(&mut self, letters: &DeadLetters, letter: DeadLetter) -> Result<(), Failure> {
-        if let Some(why) = self.pointless(&letter).await? {
-            self.refused(&letter, &NotRedriven::Pointless(why));
-            return Ok(());
-        }
+        let wanted = match self.retries.wanted(&letter).await? {
+            Wanted::Anything => None,
+            Wanted::These(subtasks) => Some(subtasks),
+            Wanted::Nothing(why) => {
+                self.refused(&letter, &NotRedriven::Pointless(why));
+                return Ok(());
+            }
+        };
         if let Some(pace) = &mut self.pace {
             pace.tick().await;
         }
-        let sent = self.redriver.send(letter).await.map_err(|error| self.broken(error))?;
+        let sent = match wanted {
+            None => self.redriver.send(letter).await,
+            Some(subtasks) => self.redriver.send_retries(letter, &subtasks).await,
+        };
+        let sent = sent.map_err(|error| self.broken(error))?;
         self.on_their_way.push_back(sent);
         self.arrive(letters, if self.pace.is_some() { 0 } else { ON_THEIR_WAY_MAX }).await
-    }
-
-    /// Why nothing would come of retrying what a dead command was for. What is open goes on by itself, and what was
-    /// completed would be done once more.
-    async fn pointless(&mut self, letter: &DeadLetter) -> Result<Option<String>, Failure> {
-        let Some(subtasks) = retried(letter) else { return Ok(None) };
-        let store = match &self.store {
-            Some(store) => store,
-            None => self.store.insert(reading::open(self.settings).await?),
-        };
-        for (id, subtask) in subtasks {
-            let why = match reader::project(&**store, id, false).await? {
-                None => Some("the store knows no such project".to_owned()),
-                Some(view) if !view.status.is_ended() => Some(format!("its project is open ({})", view.status)),
-                Some(view) => {
-                    let found = view.subtasks().find(|known| known.id == subtask);
-                    match found.map(|known| known.status) {
-                        None => Some(format!("subtask {subtask} is of an earlier run")),
-                        Some(SubtaskStatus::Completed) => Some(format!("subtask {subtask} was completed")),
-                        Some(_) => None,
-                    }
-                }
-            };
-            if let Some(why) = why {
-                return Ok(Some(format!("{why}; project {id}")));
-            }
-        }
-        Ok(None)
     }
 
     /// Waits until no more than `most` are on their way.

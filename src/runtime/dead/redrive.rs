@@ -73,7 +73,24 @@ impl Redriver {
     /// means that nothing more can be sent; letters that are on their way are in the queue again then, whether or not
     /// the broker has taken them.
     pub async fn send(&self, letter: DeadLetter) -> Result<OnItsWay, TransportError> {
-        let (messages, outcome) = match self.prepare(&letter) {
+        self.send_some(letter, |_| true).await
+    }
+
+    /// The same for the commands of these subtasks only, of those that are in the letter.
+    pub async fn send_retries(
+        &self,
+        letter: DeadLetter,
+        subtasks: &[(ProjectId, SubtaskId)],
+    ) -> Result<OnItsWay, TransportError> {
+        self.send_some(letter, |subtask| subtasks.contains(&subtask)).await
+    }
+
+    async fn send_some(
+        &self,
+        letter: DeadLetter,
+        is_wanted: impl Fn((ProjectId, SubtaskId)) -> bool,
+    ) -> Result<OnItsWay, TransportError> {
+        let (messages, outcome) = match self.prepare(&letter, is_wanted) {
             Ok((messages, redriven)) => (messages, Ok(redriven)),
             Err(why) => (Vec::new(), Err(why)),
         };
@@ -85,9 +102,14 @@ impl Redriver {
         Ok(OnItsWay { letter, confirmations, outcome })
     }
 
-    fn prepare(&self, letter: &DeadLetter) -> Result<(Vec<Outgoing>, Redriven), NotRedriven> {
+    fn prepare(
+        &self,
+        letter: &DeadLetter,
+        is_wanted: impl Fn((ProjectId, SubtaskId)) -> bool,
+    ) -> Result<(Vec<Outgoing>, Redriven), NotRedriven> {
         match commands(letter) {
-            Some(commands) => {
+            Some(mut commands) => {
+                commands.retain(|(envelope, subtask)| is_wanted((envelope.task_id, *subtask)));
                 let retries = commands.iter().map(|(envelope, subtask)| self.retry(envelope, *subtask));
                 let messages = retries.collect::<Result<_, _>>()?;
                 let subtasks = commands.into_iter().map(|(envelope, subtask)| (envelope.task_id, subtask));

@@ -230,7 +230,8 @@ async fn run(
                 for parcel in taken.drain(..) {
                     let Parcel { exchange, key, mandatory, is_bounded, properties, body, message_id, answer } = parcel;
                     let to = To { exchange, key, mandatory, is_bounded };
-                    let number = unconfirmed.add(Waiting { sent, name: message_id, mandatory, answer });
+                    let name = Name::new(message_id, &to.exchange, &to.key);
+                    let number = unconfirmed.add(Waiting { sent, name, mandatory, answer });
                     // The set polls what is new in the order in which it was put in, and the first poll hands
                     // the message to the connection: this is the order of sending.
                     in_flight.push(Either::Left(send(&channel, number, to, properties, body)));
@@ -273,7 +274,10 @@ async fn send(channel: &Channel, number: u64, to: To, properties: BasicPropertie
     match answer {
         Ok(answer) => {
             let acked = !answer.is_nack();
-            let carried = answer.take_message().map(|returned| properties::message_id(&returned.delivery.properties));
+            let carried = answer.take_message().map(|returned| {
+                let returned = &returned.delivery;
+                Name::new(properties::message_id(&returned.properties), &returned.exchange, &returned.routing_key)
+            });
             Event::Confirmed { number, acked, is_bounded, carried }
         }
         Err(error) => Event::Gone(error),

@@ -16,15 +16,27 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use lapin::types::ShortString;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::runtime::port::Confirmed;
 use crate::wire::MessageId;
 
-/// A message is known by its id. Several of one id at a time are taken for each other, which is right as long
-/// as they go to the same address: they are the same message, sent again.
-pub(super) type Name = Option<MessageId>;
+/// What a message is known by. Several of one name at a time are taken for each other, which is right as long as they
+/// go to the same address: either queues take all of them there, or none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name {
+    Id(MessageId),
+    /// A dead letter that somebody sent without an id: its exchange and routing key.
+    Address(ShortString, ShortString),
+}
+
+impl Name {
+    pub fn new(id: Option<MessageId>, exchange: &ShortString, key: &ShortString) -> Self {
+        id.map_or_else(|| Self::Address(exchange.clone(), key.clone()), Self::Id)
+    }
+}
 
 /// What is not answered is answered by dropping it: the other end takes that for `Unknown`.
 pub(super) struct Waiting {
@@ -89,8 +101,8 @@ impl Unconfirmed {
         }
         let settled: Vec<u64> = self.confirmed.drain(..marked).collect();
         for number in settled {
-            let Some(name) = self.get(number).map(|waiting| waiting.name) else { continue };
-            let outcome = if self.take_return(name) { Confirmed::Returned } else { Confirmed::Accepted };
+            let Some(name) = self.get(number).map(|waiting| waiting.name.clone()) else { continue };
+            let outcome = if self.take_return(&name) { Confirmed::Returned } else { Confirmed::Accepted };
             self.answer(number, outcome);
         }
     }
@@ -103,19 +115,19 @@ impl Unconfirmed {
     fn every_return_is_among(&self, marked: usize) -> bool {
         let mut missing = self.returned.clone();
         for number in &self.confirmed[..marked] {
-            let name = self.get(*number).map(|waiting| waiting.name);
-            if let Some(count) = name.and_then(|name| missing.get_mut(&name)) {
+            let name = self.get(*number).map(|waiting| &waiting.name);
+            if let Some(count) = name.and_then(|name| missing.get_mut(name)) {
                 *count = count.saturating_sub(1);
             }
         }
         missing.values().all(|count| *count == 0)
     }
 
-    fn take_return(&mut self, name: Name) -> bool {
-        let Some(count) = self.returned.get_mut(&name) else { return false };
+    fn take_return(&mut self, name: &Name) -> bool {
+        let Some(count) = self.returned.get_mut(name) else { return false };
         *count -= 1;
         if *count == 0 {
-            self.returned.remove(&name);
+            self.returned.remove(name);
         }
         true
     }
@@ -175,8 +187,10 @@ mod tests {
         completed
     }
 
+    /// Every third has no id, and an address of its own.
     fn name(number: usize) -> Name {
-        Some(MessageId(Uuid::from_u128(number as u128)))
+        let id = (!number.is_multiple_of(3)).then(|| MessageId(Uuid::from_u128(number as u128)));
+        Name::new(id, &"skills".into(), &number.to_string().into())
     }
 
     proptest! {

@@ -80,3 +80,57 @@ async fn redriven(place: Place) {
     transport.close().await;
     place.leave().await;
 }
+
+/// Two that nobody survives, and the project goes on without either.
+const TWICE_POISONED: &str = r#"
+name = "Twice poisoned"
+[policy]
+on_failure = "skip"
+[[goals]]
+name = "Only"
+subtasks = [
+    { name = "before", skill = "held" },
+    { name = "poison", skill = "once", dependencies = ["before"], repeat = 2 },
+    { name = "after", skill = "held", dependencies = ["poison"] },
+]
+"#;
+const DEADLY: &str = r#"
+echo "$TRIREME_SUBTASK_ID" >> ran
+case "$TRIREME_SUBTASK_ID" in *.1|*.2) [ -e poison ] && kill -9 "$PPID" ;; esac
+exit 0
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_dead_commands_of_a_project_are_redriven_by_one_run() {
+    on_every_broker(async |url| redriven_together(place(url, Shared::SqliteFile, "together", DEADLY).await).await)
+        .await;
+}
+
+async fn redriven_together(place: Place) {
+    place.write("poison", "");
+    let _above = [place.worker(&["manager"]), place.worker(&["coordinator"])];
+    let id = place.submit(TWICE_POISONED);
+    let mut victim = place.worker(&["executor"]);
+    let status = place.wait(&id, |status| {
+        if !victim.is_alive() {
+            victim = place.worker(&["executor"]);
+        }
+        has_ended(status)
+    });
+    let skipped = [("before", "COMPLETED"), ("poison 1", "SKIPPED"), ("poison 2", "SKIPPED"), ("after", "SKIPPED")];
+    assert_eq!((&status["status"], &stands(&status)[..]), (&"COMPLETED".into(), &skipped[..]), "{status}");
+    place.remove("poison");
+    drop(victim);
+    let dead = place.json(&["dead", "list", "--json"]).as_array().map_or(0, Vec::len);
+    assert_eq!(dead, 2);
+    let redriven = place.json(&["dead", "redrive", "--all", "--yes", "--json"]);
+    assert_eq!(redriven, json!({ "redriven": 2, "left": 0, "not_redriven": [] }));
+    let _executor = place.worker(&["executor"]);
+    let status = place.wait(&id, |status| status["run"] == 2 && has_ended(status));
+    let all = ["before", "poison 1", "poison 2", "after"].map(|name| (name, "COMPLETED"));
+    assert_eq!((&status["status"], &stands(&status)[..]), (&"COMPLETED".into(), &all[..]), "{status}");
+    assert_eq!(recorded(&place, &id, "RunStarted").len(), 1, "one run does both again");
+    assert_eq!(place.json(&["dead", "list", "--json"]), json!([]));
+    place.run(&["check", &id]);
+    place.leave().await;
+}
