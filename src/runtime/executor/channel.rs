@@ -56,7 +56,7 @@ impl<'a> Channel<'a> {
         tokio::select! {
             biased;
             () = self.shop.stop.draining() => Ok(None),
-            () = self.broken.cancelled() => Err(Ended::Broken("an ack did not go through".into())),
+            () = self.broken.cancelled() => Err(Ended::Broken("an ack, or a dead letter, did not go through".into())),
             deliveries = self.consumer.next(most) => Ok(Some(deliveries?)),
         }
     }
@@ -92,7 +92,8 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// The tasks that a delivery brings.
+    /// The tasks that a delivery brings. Each of them is to be performed, or refused: it counts as running from here on,
+    /// and a second delivery of its command would wait for its answer.
     pub(super) async fn take(&mut self, delivery: &Delivery) -> Result<Vec<Task>, Ended> {
         if broken::is(Broken::AcksBeforeConfirms) {
             self.consumer.acker().ack(delivery.tag, false).await?;
@@ -102,7 +103,7 @@ impl<'a> Channel<'a> {
         let (acker, broken, open) = (self.consumer.acker(), self.broken.clone(), self.open.token());
         let receipt = Receipt::new(acker, delivery.tag, letters.len() + unreadable.len(), broken, open);
         for part in unreadable {
-            self.set_aside(delivery, beside(), &part.header(), part.bytes, receipt.clone()).await?;
+            self.set_aside(delivery, beside(), &part.header(), part.bytes, receipt.clone()).await;
         }
         let mut tasks = Vec::with_capacity(letters.len());
         for letter in letters {
@@ -111,7 +112,7 @@ impl<'a> Channel<'a> {
                 Ok((Begun::Known, _)) => {}
                 Ok((Begun::Accepted(receipts), _)) => settle(receipts).await,
                 Err((reason, body)) => {
-                    self.set_aside(delivery, beside(), &reason, body, receipt.clone()).await?;
+                    self.set_aside(delivery, beside(), &reason, body, receipt.clone()).await;
                 }
             }
         }
@@ -182,7 +183,8 @@ impl<'a> Channel<'a> {
         Some(task)
     }
 
-    /// A command that can not be read or answered goes to the dead letters.
+    /// A command that can not be read or answered goes to the dead letters. When they do not take it the channel is of no
+    /// use any more: it gives the delivery back.
     async fn set_aside(
         &mut self,
         delivery: &Delivery,
@@ -190,17 +192,21 @@ impl<'a> Channel<'a> {
         reason: &str,
         body: Bytes,
         receipt: Receipt,
-    ) -> Result<(), Ended> {
+    ) {
         tracing::warn!(reason, key = delivery.key, "a message was set aside");
         let (exchange, at) = (letter::exchange(delivery), self.shop.ground.clock.now());
         let aside = Aside { exchange: Some(exchange), key: &delivery.key, beside, reason, at };
         let outgoing = letter::dead(aside, None, body);
-        match self.publisher.publish(outgoing).await?.await {
-            Confirmed::Accepted => {
-                receipt.settle().await;
-                Ok(())
+        let confirmed = match self.publisher.publish(outgoing).await {
+            Ok(confirmation) => confirmation.await,
+            Err(_) => Confirmed::Unknown,
+        };
+        match confirmed {
+            Confirmed::Accepted => receipt.settle().await,
+            Confirmed::Nacked | Confirmed::Returned | Confirmed::Unknown => {
+                tracing::warn!(?confirmed, "a dead letter was not taken");
+                self.broken.cancel();
             }
-            other => Err(Ended::Broken(format!("a dead letter was not taken: {other:?}"))),
         }
     }
 }

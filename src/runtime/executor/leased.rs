@@ -71,12 +71,13 @@ async fn take(
             let publisher = channel.publisher.clone();
             let Some((task, place)) = admit(shop, room, &*publisher, task, Some(PATIENCE)).await else { continue };
             // Before the ack: with it the broker would send the next.
-            if is_open && !shop.room.is_free(room) {
-                is_open = false;
-                channel.stop().await?;
-            }
+            let is_last = is_open && !shop.room.is_free(room);
+            let stopped = if is_last { channel.stop().await } else { Ok(()) };
+            // Whatever became of the channel: this process has said of the command that it has it.
             let (of_task, offered) = (shop.clone(), channel.offered.clone());
             shop.attempts.spawn(async move { work(&of_task, &offered, task, place).await });
+            stopped?;
+            is_open = is_open && !is_last;
         }
     }
     Ok(is_open)

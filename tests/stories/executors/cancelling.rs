@@ -71,7 +71,7 @@ async fn a_process_group(place: &Place) {
     let script = format!("sleep 1000 & echo $$ $! > {0}.new; mv {0}.new {0}; wait", pids.display());
     let options = json!({ "argv": ["sh", "-c", script] });
     let runner = trireme::runner::build("command", Some(&options)).expect("a runner");
-    let worker = place.executor_with("worker", 1, runner, None);
+    let worker = place.executor_with("worker", (1, 16), runner, None);
     let mut owner = Owner::join(place).await;
     let runs = owner.command(command(HELD, 1)).await;
     let written = async {

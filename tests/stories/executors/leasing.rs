@@ -6,7 +6,7 @@ use trireme::wire::{Content, FailureKind, Timestamp};
 
 use super::on_both;
 use super::owner::{Owner, command};
-use super::place::{LEASED, Place};
+use super::place::{HELD, LEASED, Place};
 
 fn leased(ordinal: u32) -> ExecuteSubtask {
     ExecuteSubtask { lease_ms: Some(30_000), ..command(LEASED, ordinal) }
@@ -70,4 +70,31 @@ async fn too_late(place: &Place) {
 #[tokio::test]
 async fn a_leased_command_that_comes_too_late_is_neither_accepted_nor_run() {
     on_both(too_late).await;
+}
+
+/// The command has come, and waits for the room that another skill has taken, when the connection breaks.
+#[tokio::test]
+async fn a_leased_command_whose_channel_breaks_while_it_waits_for_room_is_run_all_the_same() {
+    let place = Place::in_memory().await;
+    let Place::Memory(broker) = &place else { panic!("a broker in memory") };
+    let mut worker = place.executor_of("worker", 1, 1);
+    let mut owner = Owner::join(&place).await;
+    owner.until_queue_has(LEASED, 0, 1).await;
+    let held = owner.command(command(HELD, 1)).await;
+    assert_eq!(worker.begun().await, 1);
+    let leased = owner.command(leased(2)).await;
+    owner.heartbeat_with(&[held, leased]).await;
+    broker.disconnect("worker");
+    worker.open(1);
+    assert_eq!(owner.completion().await.0, 1);
+    // The second time because its channel has given it back.
+    for _ in 0..2 {
+        accepted(&mut owner, 2).await;
+        assert_eq!(worker.begun().await, 2);
+        worker.open(1);
+        assert_eq!(owner.completion().await.0, 2);
+    }
+    owner.until_queue_has(LEASED, 0, 1).await;
+    worker.drained().await;
+    owner.until_queue_has(LEASED, 0, 0).await;
 }

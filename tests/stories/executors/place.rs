@@ -90,15 +90,20 @@ impl Place {
 
     /// An executor whose attempts are begun and ended by the test: so many of a skill at once.
     pub fn executor(&self, name: &str, concurrency: u32) -> Worker {
+        self.executor_of(name, concurrency, 16)
+    }
+
+    /// The same with so many slots for all skills together.
+    pub fn executor_of(&self, name: &str, concurrency: u32, slots: u32) -> Worker {
         let (began, beginning) = mpsc::unbounded_channel();
         let gate = Arc::new(Gate { began, open: Semaphore::new(0) });
-        self.executor_with(name, concurrency, gate.clone(), Some((gate, beginning)))
+        self.executor_with(name, (concurrency, slots), gate.clone(), Some((gate, beginning)))
     }
 
     pub fn executor_with(
         &self,
         name: &str,
-        concurrency: u32,
+        (concurrency, slots): (u32, u32),
         runner: Arc<dyn Runner>,
         gate: Option<(Arc<Gate>, mpsc::UnboundedReceiver<u32>)>,
     ) -> Worker {
@@ -126,7 +131,7 @@ impl Place {
         let identity =
             Identity { agent_id: agent(name), name: name.into(), layer: Layer::Execution, host: "here".into(), pid: 1 };
         let stop = Stop::new();
-        let task = tokio::spawn(run(ground, identity, ExecutorOptions { slots: 16, skills }, stop.clone()));
+        let task = tokio::spawn(run(ground, identity, ExecutorOptions { slots, skills }, stop.clone()));
         Worker { stop, task, gate }
     }
 }
