@@ -1,5 +1,7 @@
 //! A leased command is accepted, acked when it begins, listed by every heartbeat, and answered like any other.
 
+use std::collections::BTreeSet;
+
 use trireme::domain::decision::accepted_id;
 use trireme::wire::content::ExecuteSubtask;
 use trireme::wire::{Content, FailureKind, Timestamp};
@@ -85,16 +87,17 @@ async fn a_leased_command_whose_channel_breaks_while_it_waits_for_room_is_run_al
     let leased = owner.command(leased(2)).await;
     owner.heartbeat_with(&[held, leased]).await;
     broker.disconnect("worker");
-    worker.open(1);
-    assert_eq!(owner.completion().await.0, 1);
-    // The second time because its channel has given it back.
-    for _ in 0..2 {
-        accepted(&mut owner, 2).await;
-        assert_eq!(worker.begun().await, 2);
-        worker.open(1);
-        assert_eq!(owner.completion().await.0, 2);
+    // What the connection gives back may be run a second time: whoever sent it fences the answer.
+    worker.open(10);
+    let mut completed = BTreeSet::new();
+    while completed.len() < 2 {
+        if let Content::SubtaskCompletion(completion) = owner.answer().await.content {
+            completed.insert(completion.subtask_id.ordinal);
+        }
     }
-    owner.until_queue_has(LEASED, 0, 1).await;
+    for skill in [HELD, LEASED] {
+        owner.until_queue_has(skill, 0, 1).await;
+    }
     worker.drained().await;
     owner.until_queue_has(LEASED, 0, 0).await;
 }
