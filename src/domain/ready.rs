@@ -8,12 +8,32 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::expand::Span;
+
 /// One queue a skill.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
     /// By skill; within it by remaining path, in subtasks.
-    skills: Vec<BTreeMap<u32, VecDeque<u32>>>,
+    skills: Vec<BTreeMap<u32, Queue>>,
     len: u32,
+}
+
+/// Ordinals, as a snapshot has them: those that follow each other are written as the first and how many they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<Span>", into = "Vec<Span>")]
+struct Queue(VecDeque<u32>);
+
+impl From<Queue> for Vec<Span> {
+    fn from(Queue(mut ordinals): Queue) -> Self {
+        let runs = ordinals.make_contiguous().chunk_by(|one, other| one.checked_add(1) == Some(*other));
+        runs.map(|run| Span { first: run[0], count: u32::try_from(run.len()).unwrap_or(u32::MAX) }).collect()
+    }
+}
+
+impl From<Vec<Span>> for Queue {
+    fn from(spans: Vec<Span>) -> Self {
+        Self(spans.into_iter().flat_map(|span| span.ordinals()).collect())
+    }
 }
 
 impl Ready {
@@ -41,14 +61,14 @@ impl Ready {
         if self.skills.len() <= skill {
             self.skills.resize_with(skill + 1, BTreeMap::new);
         }
-        self.skills[skill].entry(remaining_path).or_default()
+        &mut self.skills[skill].entry(remaining_path).or_default().0
     }
 
     /// Takes out one that was about to be dispatched. It is the first of its path in all orders that `walk`
     /// gives, so this does not search.
     pub fn remove(&mut self, skill: u32, remaining_path: u32, ordinal: u32) {
         let Some(paths) = self.skills.get_mut(skill as usize) else { return };
-        let Some(queue) = paths.get_mut(&remaining_path) else { return };
+        let Some(Queue(queue)) = paths.get_mut(&remaining_path) else { return };
         if let Some(at) = queue.iter().position(|&other| other == ordinal) {
             queue.remove(at);
             self.len -= 1;
@@ -60,12 +80,13 @@ impl Ready {
 
     /// The ready ones of a skill, in order.
     pub fn walk(&self, skill: u32) -> impl Iterator<Item = u32> + '_ {
-        self.skills.get(skill as usize).into_iter().flat_map(|paths| paths.values().rev().flatten().copied())
+        let queues = self.skills.get(skill as usize).into_iter().flat_map(|paths| paths.values().rev());
+        queues.flat_map(|Queue(ordinals)| ordinals.iter().copied())
     }
 
     /// The skills that have some, with the remaining path of their first.
     pub fn skills(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        let first = |paths: &BTreeMap<u32, VecDeque<u32>>| paths.keys().next_back().copied();
+        let first = |paths: &BTreeMap<u32, Queue>| paths.keys().next_back().copied();
         self.skills
             .iter()
             .enumerate()
@@ -76,6 +97,17 @@ impl Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_has_neighbours_as_one() {
+        let mut ready = Ready::default();
+        (0..100_000).for_each(|ordinal| ready.push(0, 2, ordinal));
+        ready.push_first(0, 2, 7);
+        ready.push(1, 1, 5);
+        let written = serde_json::to_string(&ready).expect("JSON");
+        assert!(written.len() < 300, "{written}");
+        assert_eq!(serde_json::from_str::<Ready>(&written).expect("the same"), ready);
+    }
 
     #[test]
     fn the_longest_path_goes_first_and_equals_keep_their_order() {

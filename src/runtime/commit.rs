@@ -31,7 +31,7 @@ const STORE: &str = "the store";
 /// A stream that is fought over is decided anew this often; then its lane ends, and with it the fight.
 const CONFLICTS_MAX: u32 = 8;
 /// No snapshot before a stream has grown by this much: folding it is cheaper.
-const SNAPSHOT_BYTES_MIN: usize = 256 * 1024;
+const SNAPSHOT_BYTES_MIN: usize = 1024 * 1024;
 
 /// The reason in the header of a letter whose decision panicked.
 pub(crate) const PANICKED: &str = "the decision panicked";

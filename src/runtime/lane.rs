@@ -181,10 +181,6 @@ impl<R: Role> Lane<R> {
             self.desk.role.at_work();
         }
         let verdicts = self.desk.commit(&work).await?;
-        for outgoing in verdicts.notices {
-            // Best effort: nobody waits for it.
-            drop(self.publisher.publish(outgoing).await?);
-        }
         for (item, reason) in verdicts.refused {
             let (at, letter, _) = &work[item];
             if reason != UNKNOWN_STREAM || !is_alarm_of(self.store_id, letter) {
@@ -203,6 +199,10 @@ impl<R: Role> Lane<R> {
             self.send(*at, message.cause, stream, effect).await?;
         }
         self.flush().await?;
+        // Best effort, and after what somebody waits for: nobody waits for these.
+        for outgoing in verdicts.notices {
+            drop(self.publisher.publish(outgoing).await?);
+        }
         self.desk.append_late().await?;
         Ok(())
     }

@@ -34,6 +34,7 @@ pub struct Phase {
     pub(super) skills: Vec<String>,
     pub(super) spec_skills: Vec<u32>,
     pub(super) spec_fallbacks: Vec<u32>,
+    #[serde(with = "runs")]
     pub(super) subtasks: Vec<Subtask>,
     pub(super) ready: Ready,
     /// What the broker has, by ordinal.
@@ -82,7 +83,7 @@ pub struct Phase {
 }
 
 /// One subtask: a few words, because there may be a million.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subtask {
     pub status: SubtaskStatus,
     pub spec: u32,
@@ -101,6 +102,36 @@ pub struct Subtask {
 impl Subtask {
     pub(super) fn new(spec: u32, status: SubtaskStatus) -> Self {
         Self { status, spec, attempt: 0, failures: 0, crashes: 0, postponed: 0, bytes: 0, fell_back: false }
+    }
+}
+
+/// Subtasks as a snapshot has them: those beside each other that are alike are written once. Of a large phase most have
+/// not begun, or were completed at the first attempt.
+mod runs {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Subtask;
+    use crate::wire::SubtaskStatus;
+
+    /// Status, spec, attempt, failures, crashes, postponed, bytes, whether it fell back.
+    type Row = (SubtaskStatus, u32, u32, u32, u32, u32, u32, bool);
+
+    pub fn serialize<S: Serializer>(subtasks: &[Subtask], serializer: S) -> Result<S::Ok, S::Error> {
+        let row = |of: &Subtask| -> Row {
+            (of.status, of.spec, of.attempt, of.failures, of.crashes, of.postponed, of.bytes, of.fell_back)
+        };
+        let runs = subtasks.chunk_by(|one, other| one == other);
+        serializer.collect_seq(runs.map(|run| (run.len(), row(&run[0]))))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Subtask>, D::Error> {
+        let runs = Vec::<(usize, Row)>::deserialize(deserializer)?;
+        let mut subtasks = Vec::with_capacity(runs.iter().map(|(count, _)| count).sum());
+        for (count, (status, spec, attempt, failures, crashes, postponed, bytes, fell_back)) in runs {
+            let of = Subtask { status, spec, attempt, failures, crashes, postponed, bytes, fell_back };
+            subtasks.extend(std::iter::repeat_n(of, count));
+        }
+        Ok(subtasks)
     }
 }
 
