@@ -231,6 +231,7 @@ mod tests {
             waits_for: Vec::new(),
             commands: Vec::new(),
             trouble: trouble.map(str::to_owned),
+            published: 0,
             leaving: false,
             peers: Vec::new(),
         };

@@ -188,6 +188,7 @@ mod tests {
             waits_for: Vec::new(),
             commands: Vec::new(),
             trouble: None,
+            published: 0,
             leaving: false,
             peers,
         }

@@ -2,6 +2,7 @@
 //! messages. All of it may get lost: nothing that must happen depends on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -265,6 +266,7 @@ impl Post {
             waits_for: facts.waits_for,
             commands,
             trouble,
+            published: self.watch.published.load(Ordering::Relaxed),
             leaving: self.stop.is_draining(),
             peers: Vec::new(),
         }

@@ -449,12 +449,19 @@ pub struct Presence {
     /// What does not work there right now, in one line: its status is ERROR then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// How many messages it has published since its start; several in one body count as one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub published: u64,
     /// It is about to leave.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,
     /// In a pong: the agents that this one has heard of in the last minute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<Presence>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A command that an executor runs.

@@ -214,6 +214,7 @@ async fn ghosts(sim: &Sim) {
             waits_for: (0..8).collect(),
             commands: Vec::new(),
             trouble: None,
+            published: 0,
             leaving: false,
             peers: Vec::new(),
         };

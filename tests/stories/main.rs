@@ -10,6 +10,7 @@ mod deleted;
 mod drain;
 mod executors;
 mod forgotten;
+mod frugal;
 mod kills;
 mod outages;
 mod place;

@@ -344,11 +344,17 @@ fn presence() -> impl Strategy<Value = Presence> {
         (agent(), text(), text(), text()),
         (proptest::sample::select(layers), proptest::sample::select(statuses)),
         (vec(text(), 0..3), vec(any::<u32>(), 0..3), vec(any::<u32>(), 0..3), vec(running(), 0..3)),
-        any::<([u32; 3], bool)>(),
+        any::<([u32; 3], u64, bool)>(),
         (time(), option::of(id()), option::of(text())),
     )
         .prop_map(
-            |(words, (layer, status), lists, ([slots, busy, pid], leaving), (last_seen, store_id, trouble))| {
+            |(
+                words,
+                (layer, status),
+                lists,
+                ([slots, busy, pid], published, leaving),
+                (last_seen, store_id, trouble),
+            )| {
                 let (agent_id, name, version, host) = words;
                 let (skills, holds, waits_for, commands) = lists;
                 Presence {
@@ -368,6 +374,7 @@ fn presence() -> impl Strategy<Value = Presence> {
                     waits_for,
                     commands,
                     trouble,
+                    published,
                     leaving,
                     peers: Vec::new(),
                 }

@@ -1,14 +1,21 @@
 //! The worker processes of a benchmark: separate processes of this binary, in a namespace and a store of their own.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::process::{Child, Command};
+use trireme::runtime::client::Client;
+use trireme::runtime::port::{SystemClock, Transport};
+use trireme::wire::address::Address;
 
 use super::usage;
 use crate::failure::Failure;
 
+/// Until all workers answer, and one round of asking them.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 /// Whoever takes longer to leave is ended.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -59,8 +66,19 @@ impl Crew {
         Ok(())
     }
 
-    pub fn len(&self) -> usize {
-        self.workers.len()
+    /// How many messages they have published since their starts, when all of them answer: then all are ready.
+    pub async fn published(&self, transport: &dyn Transport) -> Result<u64, Failure> {
+        let mut client = Client::connect(transport, Arc::new(SystemClock)).await?;
+        let (all, began) = (self.workers.len(), Instant::now());
+        loop {
+            let answers = client.ping(Address::everybody(), ANSWERS_WITHIN, Some(all)).await?.answered;
+            if answers.len() >= all {
+                return Ok(answers.values().map(|presence| presence.published).sum());
+            }
+            if began.elapsed() > READY_WITHIN {
+                return Err(Failure::bug(format!("{} of {all} workers answer", answers.len())));
+            }
+        }
     }
 
     /// Nobody has anything to do just now.

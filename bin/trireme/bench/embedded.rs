@@ -27,7 +27,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Report, Failure> {
         let folder = tempfile::tempdir().map_err(|error| Failure::bug(error.to_string()))?;
         let taken = once(bench, subtasks, folder.path()).await?;
         let (per_s, cpu_us) = bench.naive_way(taken.subtasks).await?;
-        let pair = Pair::new(taken, per_s, cpu_us, None);
+        let pair = Pair::new(taken, per_s, cpu_us);
         bench.say_pair(number, &pair);
         pairs.push(pair);
     }

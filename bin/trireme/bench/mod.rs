@@ -9,17 +9,16 @@ mod trial;
 mod usage;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 use trireme::config::Settings;
 use trireme::domain::check::SUBTASKS_MAX;
-use trireme::runtime::client::Client;
-use trireme::runtime::port::{Append, Store, SystemClock, Transport};
+use trireme::runtime::port::{Append, Store, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::{self, Throwaway};
 use trireme::transport::rabbit::{Claim, RabbitOptions, RabbitTransport, claim};
-use trireme::wire::address::{Address, Namespace, Queue};
+use trireme::wire::address::{Namespace, Queue};
 use trireme::wire::{ProjectId, Raw, StreamId};
 use uuid::Uuid;
 
@@ -38,8 +37,6 @@ const NAIVE_RESULTS: &str = "naive-results";
 /// What a no-op's command and its answer have on the wire, in bytes: the naive way carries as much.
 const COMMAND_BYTES: usize = 554;
 const RESULT_BYTES: usize = 443;
-/// Until all workers answer.
-const READY_WITHIN: Duration = Duration::from_secs(30);
 /// So many round trips of the naive way, and commits, are measured one at a time.
 const ROUND_TRIPS: u32 = 300;
 const COMMITS: u64 = 200;
@@ -220,13 +217,14 @@ impl Bench<'_> {
         let crew = self.crew(database, &*transport).await?;
         let mut pairs: Vec<Pair> = Vec::new();
         for number in 1..=options.pairs {
-            let commits_before = database.commits().await?;
+            let (commits_before, published_before) = (database.commits().await?, crew.published(&*transport).await?);
             let requests = options.shape.requests(subtasks, options.projects, self.task());
             let taken = trial::run(&*transport, &crew, database, requests).await?;
+            let count = |now: u64, before: u64| u32::try_from(now.saturating_sub(before)).ok().map(f64::from);
+            let messages = count(crew.published(&*transport).await?, published_before);
+            let commits = count(database.commits().await?, commits_before);
             let (per_s, cpu_us) = self.naive_way(taken.subtasks).await?;
-            let commits = database.commits().await?.saturating_sub(commits_before);
-            let commits = u32::try_from(commits).ok().map(f64::from);
-            let pair = Pair::new(taken, per_s, cpu_us, commits);
+            let pair = Pair { messages, commits, ..Pair::new(taken, per_s, cpu_us) };
             self.say_pair(number, &pair);
             pairs.push(pair);
         }
@@ -237,8 +235,7 @@ impl Bench<'_> {
             Shape::Chain => self.latency(&*store, &pairs).await?,
             _ => Latency::default(),
         };
-        let commits = median(&pairs, |pair| pair.commits);
-        Ok(Report { latency, commits, processes, ..summary(options.shape, subtasks, pairs) })
+        Ok(Report { latency, processes, ..summary(options.shape, subtasks, pairs) })
     }
 
     /// A hop, beside what it is made of: a round trip of the naive way, one at a time, and a commit.
@@ -286,7 +283,7 @@ impl Bench<'_> {
         for _ in 0..options.executors {
             crew.start("executor", &arguments)?;
         }
-        until_ready(transport, crew.len()).await?;
+        crew.published(transport).await?;
         crew.is_idle();
         Ok(crew)
     }
@@ -380,24 +377,10 @@ fn summary(shape: Shape, subtasks: u32, pairs: Vec<Pair>) -> Report {
         cpu_us_per_subtask: median(&pairs, |pair| pair.cpu_us_per_subtask),
         naive_cpu_us: median(&pairs, |pair| pair.naive_cpu_us),
         processes: Vec::new(),
-        commits: None,
+        messages: median(&pairs, |pair| pair.messages),
+        commits: median(&pairs, |pair| pair.commits),
         pairs,
         profile: PROFILE,
-    }
-}
-
-/// Until so many workers answer.
-async fn until_ready(transport: &dyn Transport, workers: usize) -> Result<(), Failure> {
-    let mut client = Client::connect(transport, Arc::new(SystemClock)).await?;
-    let began = Instant::now();
-    loop {
-        let answers = client.ping(Address::everybody(), Duration::from_millis(500), Some(workers)).await?;
-        if answers.answered.len() >= workers {
-            return Ok(());
-        }
-        if began.elapsed() > READY_WITHIN {
-            return Err(Failure::bug(format!("{} of {workers} workers answer", answers.answered.len())));
-        }
     }
 }
 

@@ -26,7 +26,9 @@ pub struct Report {
     /// Of the two processes of the naive way.
     pub naive_cpu_us: Option<f64>,
     pub processes: Vec<Used>,
-    /// Transactions of the database, in the median run.
+    /// What the workers have published in the median run, several messages in one body as one.
+    pub messages: Option<f64>,
+    /// Transactions that wrote events in the median run.
     pub commits: Option<f64>,
     pub pairs: Vec<Pair>,
     pub profile: &'static str,
@@ -57,17 +59,19 @@ pub struct Pair {
     pub ratio: f64,
     pub cpu_us_per_subtask: Option<f64>,
     pub naive_cpu_us: Option<f64>,
+    pub messages: Option<f64>,
     pub commits: Option<f64>,
     #[serde(skip)]
     pub hops_ms: Vec<f64>,
 }
 
 impl Pair {
-    pub fn new(taken: Taken, naive_per_s: f64, naive_cpu_us: Option<f64>, commits: Option<f64>) -> Self {
+    pub fn new(taken: Taken, naive_per_s: f64, naive_cpu_us: Option<f64>) -> Self {
         let subtasks_per_s = f64::from(taken.subtasks) / taken.seconds;
         let Taken { cpu_us_per_subtask, hops_ms, .. } = taken;
         let ratio = subtasks_per_s / naive_per_s;
-        Self { subtasks_per_s, naive_per_s, ratio, cpu_us_per_subtask, naive_cpu_us, commits, hops_ms }
+        let (messages, commits) = (None, None);
+        Self { subtasks_per_s, naive_per_s, ratio, cpu_us_per_subtask, naive_cpu_us, messages, commits, hops_ms }
     }
 }
 
@@ -117,6 +121,9 @@ impl Report {
             output.line(&format!(
                 "CPU a subtask: {ours:.0} us of workers and database, {naive:.0} us of the naive way's processes"
             ));
+        }
+        if let (Some(messages), Some(commits)) = (self.messages, self.commits) {
+            output.line(&format!("{messages:.0} messages and {commits:.0} commits a run"));
         }
         for Used { layer, cpu_s, rss_idle, rss_peak } in &self.processes {
             if let (Some(cpu_s), Some(idle), Some(peak)) = (cpu_s, rss_idle, rss_peak) {

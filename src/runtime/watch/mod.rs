@@ -5,6 +5,7 @@ mod consumer;
 mod transport;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::options::Ground;
@@ -15,6 +16,8 @@ use transport::WatchedTransport;
 #[derive(Default)]
 pub(crate) struct Watch {
     pub(crate) outages: Arc<Outages>,
+    /// How many messages the process has published, each body as one.
+    pub(crate) published: AtomicU64,
     /// The partitions that some live coordinator says it holds.
     held: Mutex<BTreeSet<u32>>,
 }

@@ -1,12 +1,15 @@
-//! A transport whose consumers are watched, and nothing else about it.
+//! A transport whose consumers are watched and whose messages are counted, and nothing else about it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
 use super::Watch;
 use super::consumer::WatchedConsumer;
-use crate::runtime::port::{Browser, Consumer, Publisher, QueueDepth, Topology, Transport, TransportError};
+use crate::runtime::port::{
+    Browser, Confirmation, Consumer, Outgoing, Publisher, QueueDepth, Topology, Transport, TransportError,
+};
 use crate::wire::address::{Exchange, Queue};
 
 pub(super) struct WatchedTransport {
@@ -50,7 +53,8 @@ impl Transport for WatchedTransport {
     }
 
     async fn publisher(&self) -> Result<Box<dyn Publisher>, TransportError> {
-        self.inner.publisher().await
+        let (inner, watch) = (self.inner.publisher().await?, self.watch.clone());
+        Ok(Box::new(CountedPublisher { inner, watch }))
     }
 
     async fn depth(&self, queue: &Queue) -> Result<Option<QueueDepth>, TransportError> {
@@ -59,5 +63,18 @@ impl Transport for WatchedTransport {
 
     fn hindrance(&self) -> Option<String> {
         self.inner.hindrance()
+    }
+}
+
+struct CountedPublisher {
+    inner: Box<dyn Publisher>,
+    watch: Arc<Watch>,
+}
+
+#[async_trait]
+impl Publisher for CountedPublisher {
+    async fn publish(&self, message: Outgoing) -> Result<Confirmation, TransportError> {
+        self.watch.published.fetch_add(1, Ordering::Relaxed);
+        self.inner.publish(message).await
     }
 }

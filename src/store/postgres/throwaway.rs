@@ -38,10 +38,10 @@ impl Throwaway {
         rows.iter().map(|row| row.try_get::<_, i32>(0).map_err(unusable).map(i32::unsigned_abs)).collect()
     }
 
-    /// How many transactions were committed in it, as the server has counted so far: it may be a second behind.
+    /// How many transactions have written events in it: each row knows its own.
     pub async fn commits(&self) -> Result<u64, StoreError> {
-        let of = "select xact_commit from pg_stat_database where datname = $1";
-        let row = self.connect().await?.query_one(of, &[&self.name]).await.map_err(unusable)?;
+        let of = "select count(distinct xmin::text) from trireme.events";
+        let row = self.connect_to(&self.name).await?.query_one(of, &[]).await.map_err(unusable)?;
         row.try_get::<_, i64>(0).map_err(unusable).map(i64::unsigned_abs)
     }
 
@@ -49,10 +49,16 @@ impl Throwaway {
         self.connect().await?.batch_execute(statement).await.map_err(unusable)
     }
 
-    /// The connection ends with the client.
     async fn connect(&self) -> Result<Client, StoreError> {
+        let server = self.server.get_dbname().unwrap_or("postgres");
+        self.connect_to(server).await
+    }
+
+    /// The connection ends with the client.
+    async fn connect_to(&self, database: &str) -> Result<Client, StoreError> {
+        let config = self.server.clone().dbname(database).to_owned();
         let (client, connection) =
-            self.server.connect(NoTls).await.map_err(|error| StoreError::Unreachable(describe(&error)))?;
+            config.connect(NoTls).await.map_err(|error| StoreError::Unreachable(describe(&error)))?;
         tokio::spawn(connection);
         Ok(client)
     }

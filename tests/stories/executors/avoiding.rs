@@ -109,6 +109,7 @@ fn pong(to: &str) -> Outgoing {
         waits_for: Vec::new(),
         commands: Vec::new(),
         trouble: None,
+        published: 0,
         leaving: false,
         peers: Vec::new(),
     });
