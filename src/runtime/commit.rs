@@ -84,6 +84,14 @@ struct Draft<E> {
     payloads: Vec<Payload>,
 }
 
+/// Where an input comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Delivered,
+    /// This process gives it itself, because of a delivery that it still has to hold: what follows is sent because of that.
+    Own,
+}
+
 /// What was decided of one piece of work.
 enum Outcome {
     Recorded,
@@ -133,7 +141,7 @@ impl<R: Role> Desk<R> {
             self.states.iter().filter(|(_, hot)| self.role.is_over(&hot.state)).map(|(&stream, _)| stream).collect();
         self.forget(over);
         let mut verdicts = Verdicts::default();
-        match self.commit_items(&items, 2, &mut verdicts).await {
+        match self.commit_items(&items, Whose::Delivered, 2, &mut verdicts).await {
             Err(LaneError::Store(StoreError::Conflict)) => {
                 let mut streams: BTreeMap<StreamId, Vec<_>> = BTreeMap::new();
                 for item in items {
@@ -144,7 +152,7 @@ impl<R: Role> Desk<R> {
                     ));
                 }
                 for items in streams.values() {
-                    self.commit_items(items, CONFLICTS_MAX, &mut verdicts).await?;
+                    self.commit_items(items, Whose::Delivered, CONFLICTS_MAX, &mut verdicts).await?;
                 }
             }
             done => done?,
@@ -159,7 +167,7 @@ impl<R: Role> Desk<R> {
         message: Message<R::Input>,
     ) -> Result<Option<Vec<(StreamId, Effect)>>, LaneError> {
         let mut verdicts = Verdicts::default();
-        self.commit_items(&[(0, true, &message)], CONFLICTS_MAX, &mut verdicts).await?;
+        self.commit_items(&[(0, true, &message)], Whose::Own, CONFLICTS_MAX, &mut verdicts).await?;
         let effects = verdicts.effects.into_iter().map(|(_, stream, effect)| (stream, effect)).collect();
         Ok(verdicts.panicked.is_empty().then_some(effects))
     }
@@ -196,6 +204,7 @@ impl<R: Role> Desk<R> {
     async fn commit_items(
         &mut self,
         items: &[(usize, bool, &Message<R::Input>)],
+        whose: Whose,
         tries: u32,
         verdicts: &mut Verdicts,
     ) -> Result<(), LaneError> {
@@ -213,10 +222,10 @@ impl<R: Role> Desk<R> {
             }
             // After the state was read: whoever else gets the message from here on finds the same or a newer one, and
             // then this commit does not go through.
-            if items.iter().any(|(_, _, message)| self.role.is_untimely(&message.input)) {
+            if whose == Whose::Own || items.iter().any(|(_, _, message)| self.role.is_untimely(&message.input)) {
                 self.acker.still_holds().await?;
             }
-            let (outcomes, mut drafts) = match self.decide(items, &poisons) {
+            let (outcomes, mut drafts) = match self.decide(items, whose, &poisons) {
                 Ok(decided) => decided,
                 Err(poison) => {
                     poisons.insert(poison);
@@ -249,12 +258,13 @@ impl<R: Role> Desk<R> {
     fn decide(
         &mut self,
         items: &[(usize, bool, &Message<R::Input>)],
+        whose: Whose,
         poisons: &BTreeSet<usize>,
     ) -> Result<(Vec<Outcome>, BTreeMap<StreamId, Draft<R::Event>>), usize> {
         let now = self.clock.now();
         let mut outcomes = Vec::with_capacity(items.len());
         let mut drafts = BTreeMap::new();
-        for &(item, _, message) in items {
+        for &(item, again, message) in items {
             if poisons.contains(&item) {
                 outcomes.push(Outcome::Panicked);
                 continue;
@@ -279,6 +289,15 @@ impl<R: Role> Desk<R> {
                 }
                 Decision::Nothing(why) => {
                     tracing::debug!(%stream, message = %message.cause, why, "nothing to do");
+                    // Whoever had it before may be about to record that a publish was refused: then one of the two finds
+                    // the stream changed.
+                    let is_fenced = again && whose == Whose::Delivered && !broken::is(Broken::StaleNothing);
+                    if is_fenced && !role.effects(&hot.state, message.cause).is_empty() {
+                        let event = role.sent_again(message.cause, now);
+                        role.apply(&mut hot.state, &event);
+                        draft.raw.push(Raw::from_serialize(&event).expect("events are JSON"));
+                        draft.events.push(event);
+                    }
                     Outcome::Nothing(why)
                 }
                 Decision::Refuse(why) => Outcome::Refused(why),

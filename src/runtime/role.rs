@@ -61,6 +61,9 @@ pub(crate) trait Role: Send {
     /// The stream's row on the read side.
     fn summary(&self, stream: StreamId, state: &Self::State) -> Option<Summary>;
 
+    /// The event that says that what `cause` had sent is sent once more.
+    fn sent_again(&self, cause: MessageId, now: Timestamp) -> Self::Event;
+
     /// What `cause` had sent and what is still current.
     fn effects(&self, state: &Self::State, cause: MessageId) -> Vec<Effect>;
 

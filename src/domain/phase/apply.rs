@@ -126,6 +126,7 @@ impl Phase {
                 self.ended = Some(Ended { at: *at, cause: *cause, status: *status, error });
             }
             Event::ReportRefused { .. } => self.report_refused = true,
+            Event::SentAgain { .. } => {}
             Event::Recovered { cause, .. } => {
                 self.heard.insert(*cause);
             }

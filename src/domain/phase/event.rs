@@ -189,6 +189,11 @@ pub enum Event {
         at: Timestamp,
         cause: MessageId,
     },
+    /// A message came once more: what it had sent, and still counts, is sent once more too.
+    SentAgain {
+        at: Timestamp,
+        cause: MessageId,
+    },
     /// Everything was to be sent anew, and is.
     Recovered {
         at: Timestamp,

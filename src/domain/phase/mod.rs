@@ -27,7 +27,7 @@
 //! | Decide | recorded | nothing | refused |
 //! | Alarm, not stale | sweeps, next alarm | while something is still to be told | refused |
 //! | DeadCommand, Refused | recorded | a refused report is tried again | refused |
-//! | Recover | all in flight and asked again | reports again | nothing |
+//! | Recover | all in flight and asked again | reports again | remembered |
 //! | CancelSubtask, Recover, heard before | nothing | nothing | nothing |
 //!
 //! `attempt` counts dispatches and only tells them apart; `failures` (those that are charged) is what
@@ -70,8 +70,7 @@ pub fn decide(phase: &mut Phase, cause: MessageId, input: &Input, context: &Cont
         (Input::Start(start), true, _) => sweep::on_start_again(&mut draft, start),
         (Input::Word(word), _, false) => words::on_word(&mut draft, word),
         (Input::Word(_), _, true) => Err(Decision::Nothing("the phase has ended")),
-        // Its start is on its way, or comes back from the dead.
-        (Input::Recover, false, _) => Err(Decision::Nothing("the phase is not open yet: nothing of it is out")),
+        (Input::Recover, false, _) => sweep::on_early_recover(&mut draft),
         (_, false, _) => Err(Decision::Refuse(UNKNOWN_STREAM)),
 
         (Input::Answer(answer), true, false) => answer::on_answer(&mut draft, answer),

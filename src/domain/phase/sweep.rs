@@ -97,6 +97,13 @@ pub(super) fn on_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
     Ok(())
 }
 
+/// Its start is on its way, or comes back from the dead, and nothing of it is out. That it was said is remembered: whoever
+/// has lost the word, and does not know it yet, must not act on it once the phase is open.
+pub(super) fn on_early_recover(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
+    draft.record(Event::Recovered { at: draft.context.now, cause: draft.cause });
+    Ok(())
+}
+
 pub(super) fn on_recover_after_end(draft: &mut Draft<'_>) -> Result<(), Decision<Event>> {
     draft.record(Event::Recovered { at: draft.context.now, cause: draft.cause });
     report_again(draft);

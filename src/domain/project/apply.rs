@@ -95,6 +95,7 @@ impl Project {
                 Some(told) => told.again_at = Some(*again_at),
                 None => {}
             },
+            Event::SentAgain { .. } => {}
             Event::Recovered { cause, .. } => {
                 self.heard.insert(*cause);
             }

@@ -44,6 +44,8 @@ pub enum Event {
     Told { at: Timestamp, cause: MessageId, number: u32, phase: u32, word: Word },
     /// A word could not be handed over.
     TellRefused { at: Timestamp, number: u32, again_at: Timestamp, error: String },
+    /// A message came once more: what it had sent, and still counts, is sent once more too.
+    SentAgain { at: Timestamp, cause: MessageId },
     /// Everything was to be sent anew, and is.
     Recovered { at: Timestamp, cause: MessageId },
     /// A person is to say what is to become of a subtask, or of a phase that was given up.

@@ -134,13 +134,16 @@ pub fn is_word(input: &Input) -> bool {
 
 /// What `cause` had sent and what is still current.
 pub fn effects(project: &Project, cause: MessageId) -> Vec<Effect> {
-    // Words go first: what is cancelled before its phase begins is not to be handed out. Of an ended project there may be
-    // a last word to a phase that was given up.
+    // Of an ended project there may be a last word to a phase that was given up.
     let told = project.told().iter().filter(|(_, told)| told.cause == cause && told.again_at.is_none());
-    let mut effects: Vec<Effect> = told.map(|(&number, _)| Effect::Tell { number }).collect();
+    // What is cancelled before its phase begins is not to be handed out: the phase hears of that first.
+    let (first, then): (Vec<_>, Vec<_>) = told.partition(|(_, told)| told.word.cancelled_subtask().is_some());
+    let tell = |(&number, _): (&u32, &Told)| Effect::Tell { number };
+    let mut effects: Vec<Effect> = first.into_iter().map(tell).collect();
     if let Some(phase) = project.current().filter(|phase| phase.started_by == Some(cause)) {
         effects.push(Effect::StartPhase { phase: phase.number });
     }
+    effects.extend(then.into_iter().map(tell));
     if project.is_open() {
         effects.extend(project.alarms.caused_by(cause));
     }

@@ -127,6 +127,7 @@ pub(super) fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event, state: &p
         | phase::Event::Ended { .. }
         | phase::Event::ReportRefused { .. }
         | phase::Event::ReportAgain { .. }
+        | phase::Event::SentAgain { .. }
         | phase::Event::Recovered { .. }
         | phase::Event::HandedOverAgain { .. } => {}
     }

@@ -58,6 +58,7 @@ fn what_happened(state: &Phase, events: &[Event]) -> Option<&'static str> {
             event,
             Event::AlarmSet { .. }
                 | Event::ReportAgain { .. }
+                | Event::SentAgain { .. }
                 | Event::HandedOverAgain { .. }
                 | Event::CancelRepeated { .. }
                 | Event::Hushed { .. }

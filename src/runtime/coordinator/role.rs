@@ -135,6 +135,10 @@ impl Role for CoordinatorRole {
         })
     }
 
+    fn sent_again(&self, cause: MessageId, at: Timestamp) -> Event {
+        Event::SentAgain { at, cause }
+    }
+
     fn effects(&self, state: &Phase, cause: MessageId) -> Vec<Effect> {
         phase::effects(state, cause)
     }

@@ -125,6 +125,10 @@ impl Role for Panicking {
         None
     }
 
+    fn sent_again(&self, cause: MessageId, _: Timestamp) -> Caused {
+        Caused(cause)
+    }
+
     fn effects(&self, state: &Vec<MessageId>, cause: MessageId) -> Vec<Effect> {
         let at = state.iter().position(|known| *known == cause).and_then(|at| u32::try_from(at).ok());
         at.map(|ordinal| Effect::Execute { ordinal, attempt: 1 }).into_iter().collect()
@@ -303,6 +307,21 @@ async fn what_somebody_else_may_have_by_now_is_not_decided() {
     assert!(matches!(ended, Err(LaneError::Transport(TransportError::Closed(_)))), "{ended:?}");
     let stored = world.store.load(&[stream]).await.expect("a store");
     assert!(consumer.acked().is_empty() && stored.iter().all(|stored| stored.version == 0), "{stored:?}");
+}
+
+/// Whoever had it before may be about to record that something it sent was refused: what follows from that is sent because
+/// of this very delivery, which will be acked here.
+#[tokio::test(start_paused = true)]
+async fn what_sends_again_for_a_redelivered_message_changes_its_stream() {
+    let (world, stream) = (world(), StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1));
+    for (redelivered, version, sends) in [(false, 1, 1), (false, 1, 0), (true, 2, 1), (true, 3, 1)] {
+        let delivery = Delivery { redelivered, ..addressed(1, recover(stream), stream) };
+        let publisher = Recorder { takes_commands: true, ..Recorder::default() };
+        let role = Panicking { pen: pen(), is_unsendable: false };
+        let sent = published_at(&world, role, publisher, vec![delivery]).await;
+        let stored = world.store.load(&[stream]).await.expect("a store").remove(0);
+        assert_eq!((stored.version, sent.len()), (version, sends), "{redelivered}");
+    }
 }
 
 /// Of another store, or of none that is named, it may be this process that is in the wrong place.

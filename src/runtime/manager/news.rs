@@ -139,6 +139,7 @@ fn is_progress(event: &Event) -> bool {
         | Event::AlarmSet { .. }
         | Event::Told { .. }
         | Event::TellRefused { .. }
+        | Event::SentAgain { .. }
         | Event::Recovered { .. }
         | Event::Ended { .. } => false,
     }

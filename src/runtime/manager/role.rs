@@ -104,6 +104,10 @@ impl Role for ManagerRole {
         })
     }
 
+    fn sent_again(&self, cause: MessageId, at: Timestamp) -> Event {
+        Event::SentAgain { at, cause }
+    }
+
     fn effects(&self, state: &Project, cause: MessageId) -> Vec<Effect> {
         project::effects(state, cause)
     }

@@ -102,7 +102,7 @@ fn recover_hands_the_current_phase_over_again_to_the_same_partition() {
     // The count of partitions belongs to the store; were it another, this phase would keep its own.
     bench.partitions = 1;
     let step = bench.give(Input::Recover);
-    let effects = [Effect::Tell { number: 1 }, Effect::StartPhase { phase: 2 }, Effect::Alarm { number: 2 }];
+    let effects = [Effect::StartPhase { phase: 2 }, Effect::Tell { number: 1 }, Effect::Alarm { number: 2 }];
     assert_eq!(step.effects, effects);
     let after = bench.project.phase(2).expect("it");
     assert_eq!(after.partition, before.partition);

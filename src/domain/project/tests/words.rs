@@ -206,9 +206,9 @@ fn recover_tells_again_what_the_phase_may_have_lost() {
     bench.give(Input::Pause);
     let step = bench.give(Input::Recover);
     let effects = [
+        Effect::StartPhase { phase: 1 },
         Effect::Tell { number: 1 },
         Effect::Tell { number: 2 },
-        Effect::StartPhase { phase: 1 },
         Effect::Alarm { number: 2 },
     ];
     assert_eq!(step.effects, effects);
