@@ -37,7 +37,8 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
         Word::Decide { .. } if !is_open => return Err(Decision::Refuse(UNKNOWN_STREAM)),
         Word::CancelSubtask { ordinal, reason } => {
             let Some(subtask) = draft.phase.subtask(*ordinal) else {
-                return Err(Decision::Refuse("unknown_subtask"));
+                // Said of a phase that had no plan yet, by somebody who guessed.
+                return Err(Decision::Nothing("the plan has no such subtask"));
             };
             if subtask.status.is_ended() {
                 return Err(Decision::Nothing("the subtask has ended"));

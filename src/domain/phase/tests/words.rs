@@ -126,7 +126,7 @@ fn what_depends_on_a_cancelled_subtask_follows_the_policy() {
         bench.word(cancel_one(0));
         assert_eq!(bench.shows(), shows, "{policy}");
         assert!(bench.phase.unwanted().contains_key(&command), "{policy}");
-        assert!(bench.word(cancel_one(9)).decision == Decision::Refuse("unknown_subtask"));
+        assert!(bench.word(cancel_one(9)).decision == Decision::Nothing("the plan has no such subtask"));
         bench.complete(2);
         bench
     };
