@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use trireme::config::Settings;
 use trireme::domain::bad_input::quote;
 use trireme::domain::nearest;
-use trireme::domain::view::{Meant, ProjectView, SubtaskView, ToCome};
+use trireme::domain::to_come::ToCome;
+use trireme::domain::view::{ProjectView, SubtaskView};
 use trireme::runtime::port::{Store, StoreError};
 use trireme::runtime::reader::{self, Listed};
 use trireme::store;
@@ -118,8 +119,9 @@ pub fn subtask<'a>(view: &'a ProjectView, named: &str) -> Result<&'a SubtaskView
         }
         (None, _) => {
             let failure = Failure::usage(format!("the project has no subtask {}", quote(named)));
-            let names: Vec<&str> = view.subtasks().map(|subtask| subtask.name.as_str()).collect();
-            Err(match nearest::nearest(named, names) {
+            let to_come = view.phases.iter().filter_map(|phase| phase.to_come.as_ref()).flat_map(ToCome::names);
+            let names: Vec<&str> = view.subtasks().map(|subtask| subtask.name.as_str()).chain(to_come).collect();
+            Err(match nearest::nearest(named, names).filter(|_| !named.trim().is_empty()) {
                 Some(near) => failure.hint(format!("did you mean {}?", quote(near))),
                 None => failure.hint(format!("`trireme status {}` lists them", view.project_id)),
             })
@@ -131,28 +133,4 @@ pub fn subtask<'a>(view: &'a ProjectView, named: &str) -> Result<&'a SubtaskView
 fn phase_to_come(view: &ProjectView, named: &str, id: Option<SubtaskId>) -> Option<u32> {
     let is_its = |to_come: &ToCome| id.is_some_and(|id| to_come.may_have(id)) || to_come.meant_by(named).is_some();
     view.phases.iter().find(|phase| phase.to_come.as_ref().is_some_and(is_its)).map(|phase| phase.phase)
-}
-
-/// The id of a subtask in a phase that has not begun, by that id or its name in the plan; none where there is no such
-/// phase.
-pub fn subtask_to_come(view: &ProjectView, named: &str) -> Result<Option<SubtaskId>, Failure> {
-    let to_come = || view.phases.iter().filter_map(|phase| phase.to_come.as_ref());
-    let id = named.parse().ok().filter(|&id| to_come().any(|phase| phase.may_have(id)));
-    match to_come().find_map(|phase| phase.meant_by(named)) {
-        _ if id.is_some() => Ok(id),
-        None => Ok(None),
-        Some(Meant::One(id)) => Ok(Some(id)),
-        Some(Meant::Copies(copies)) => {
-            let name = quote(named);
-            Err(Failure::usage(format!("there will be {copies} subtasks {name}")).hint(format!(
-                "name one of them: {} to {}",
-                quote(&format!("{named} 1")),
-                quote(&format!("{named} {copies}"))
-            )))
-        }
-        Some(Meant::Somewhere) => Err(Failure::usage(format!(
-            "the id of subtask {} is not known yet: its phase has not begun, and a planner is still to say what comes before it",
-            quote(named)
-        ))),
-    }
 }

@@ -86,10 +86,15 @@ fn head(view: &ProjectView, waits: &[String]) -> String {
     for wait in waits {
         table.add_row(["waiting".into(), wait.clone()]);
     }
-    let unwanted: Vec<String> =
-        view.phases.iter().flat_map(|phase| &phase.unwanted).map(SubtaskId::to_string).collect();
-    if !unwanted.is_empty() && !view.status.is_ended() {
-        table.add_row(["cancelled".into(), format!("{} (as soon as the phase has begun)", unwanted.join(", "))]);
+    for phase in view.phases.iter().filter(|phase| !phase.unwanted.is_empty()) {
+        let unwanted: Vec<String> = phase.unwanted.iter().map(SubtaskId::to_string).collect();
+        let has_begun = phase.goals.iter().any(|goal| !goal.subtasks.is_empty());
+        let when = match has_begun {
+            true => "in vain: the plan has no such subtask",
+            false if view.status.is_ended() => continue,
+            false => "as soon as the phase has begun",
+        };
+        table.add_row(["cancelled".into(), format!("{} ({when})", unwanted.join(", "))]);
     }
     let of_phases = view.phases.iter().filter_map(|phase| phase.error.as_deref());
     for error in errors(view.error.as_deref(), of_phases) {

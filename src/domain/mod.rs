@@ -25,6 +25,7 @@ pub mod phase;
 pub mod project;
 pub mod ready;
 pub mod retry;
+pub mod to_come;
 pub mod view;
 
 pub use bad_input::BadInput;

@@ -3,14 +3,13 @@
 //! The shape is that of `--json` of `run`, `submit --wait` and `status`.
 
 mod attempts;
-mod to_come;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-pub use self::to_come::{Meant, ToCome};
 use super::expand::Spec;
+use super::to_come::ToCome;
 use super::{phase, project};
 use crate::wire::{Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskStatus, Timestamp};
 
@@ -74,7 +73,7 @@ pub struct PhaseView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub goals: Vec<GoalView>,
-    /// What is cancelled as soon as it has begun.
+    /// What is cancelled as soon as it has begun; when it has, what of that its plan does not have.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub unwanted: BTreeSet<SubtaskId>,
     /// What its goals say of their subtasks, as long as it has not begun.
@@ -146,7 +145,13 @@ impl ProjectView {
             .phases()
             .iter()
             .map(|known| match phases.iter().find(|(number, events)| *number == known.number && has_opened(events)) {
-                Some((number, events)) => PhaseView::known_as(known, *number, events),
+                Some((number, events)) => {
+                    let view = PhaseView::known_as(known, *number, events);
+                    let total = view.counts.total;
+                    let is_missing = |id: &SubtaskId| total > 0 && id.ordinal >= total;
+                    let unwanted = state.unwanted_in(*number).map(|(id, _)| id).filter(is_missing).collect();
+                    PhaseView { unwanted, ..view }
+                }
                 None => PhaseView::to_come(&state, known),
             })
             .collect();
@@ -181,7 +186,7 @@ impl PhaseView {
             counts: phase.counts,
             error: phase.error.clone(),
             goals: project.goals_of(phase).map(|planned| goal(&planned.goal_name)).collect(),
-            unwanted: project.unwanted_in(phase.number),
+            unwanted: project.unwanted_in(phase.number).map(|(id, _)| id).collect(),
             to_come: Some(ToCome::new(phase.number, project.goals_of(phase))).filter(|_| !phase.status.is_ended()),
         }
     }
@@ -192,11 +197,21 @@ impl PhaseView {
         let view = Self::fold_until(number, events, is_over);
         match is_over && !view.status.is_ended() {
             true => {
-                let counts = if known.is_skipped { view.counts.passed_over() } else { view.counts };
-                Self { status: known.status, error: known.error.clone(), counts, ..view }
+                let view = Self { status: known.status, error: known.error.clone(), ..view };
+                if known.is_skipped { view.passed_over() } else { view }
             }
             false => view,
         }
+    }
+
+    /// The project has gone on without what was left of it.
+    fn passed_over(mut self) -> Self {
+        let subtasks = self.goals.iter_mut().flat_map(|goal| &mut goal.subtasks);
+        subtasks.filter(|subtask| !subtask.status.is_ended()).for_each(|subtask| {
+            subtask.status = SubtaskStatus::Skipped;
+        });
+        self.goals.iter_mut().for_each(|goal| goal.status = goal_status(&goal.subtasks, self.status));
+        Self { counts: self.counts.passed_over(), ..self }
     }
 
     /// Folds a phase's stream.

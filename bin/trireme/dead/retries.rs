@@ -1,6 +1,6 @@
 //! What dead commands are worth a retry. What is open goes on by itself, and what was completed would be done once
-//! more. A retry opens a run of its project, which does again whatever its unfinished phases left undone: the other dead
-//! commands of those need no run of their own.
+//! more. A retry opens a run of its project, which does again all that was not completed: the first one to be heard is
+//! enough for all dead commands of a project, and changes nothing for the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use trireme::domain::view::ProjectView;
 use trireme::runtime::dead::{DeadLetter, retried};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
-use trireme::wire::{ProjectId, Status, SubtaskId, SubtaskStatus};
+use trireme::wire::{ProjectId, SubtaskId, SubtaskStatus};
 
 use crate::failure::Failure;
 use crate::reading;
@@ -19,8 +19,14 @@ pub struct Retries<'a> {
     settings: &'a Settings,
     /// Opened for the first command: nothing else needs it.
     store: Option<Arc<dyn Store>>,
-    /// The phases that are done again by the runs that were asked for so far.
-    asked: BTreeMap<ProjectId, BTreeSet<u32>>,
+    /// What there was to do again in the projects that were asked about so far.
+    asked: BTreeMap<ProjectId, Undone>,
+}
+
+/// What a run does again, whatever it is asked for: all that was not completed.
+struct Undone {
+    phases: BTreeSet<u32>,
+    subtasks: BTreeSet<SubtaskId>,
 }
 
 /// What is to be asked for because of a letter.
@@ -56,35 +62,38 @@ impl<'a> Retries<'a> {
     }
 
     async fn pointless(&mut self, project: ProjectId, subtask: SubtaskId) -> Result<Option<String>, Failure> {
-        if let Some(phases) = self.asked.get(&project) {
-            let is_covered = phases.contains(&subtask.phase);
-            return Ok((!is_covered).then(|| "another run of its project was asked for just now".to_owned()));
-        }
-        let store = match &self.store {
-            Some(store) => store,
-            None => self.store.insert(reading::open(self.settings).await?),
-        };
-        let Some(view) = reader::project(&**store, project, false).await? else {
-            return Ok(Some("the store knows no such project".to_owned()));
-        };
-        if !view.status.is_ended() {
-            return Ok(Some(format!("its project is open ({})", view.status)));
-        }
-        let found = view.subtasks().find(|known| known.id == subtask).map(|known| known.status);
-        Ok(match found {
-            None => Some(format!("subtask {subtask} is of an earlier run")),
-            Some(SubtaskStatus::Completed) => Some(format!("subtask {subtask} was completed")),
-            Some(_) => {
-                self.asked.insert(project, done_again(&view, subtask));
-                None
+        if !self.asked.contains_key(&project) {
+            let store = match &self.store {
+                Some(store) => store,
+                None => self.store.insert(reading::open(self.settings).await?),
+            };
+            let Some(view) = reader::project(&**store, project, false).await? else {
+                return Ok(Some("the store knows no such project".to_owned()));
+            };
+            if !view.status.is_ended() {
+                return Ok(Some(format!("its project is open ({})", view.status)));
             }
-        })
+            self.asked.insert(project, Undone::of(&view));
+        }
+        Ok(self.asked[&project].lacks(subtask))
     }
 }
 
-/// The phases that a run does again which is asked for because of this subtask.
-fn done_again(view: &ProjectView, subtask: SubtaskId) -> BTreeSet<u32> {
-    let is_done_again = |phase: &u32, status| *phase == subtask.phase || status != Status::Completed;
-    let phases = view.phases.iter().filter(|phase| is_done_again(&phase.phase, phase.status));
-    phases.map(|phase| phase.phase).collect()
+impl Undone {
+    fn of(view: &ProjectView) -> Self {
+        let undone = view.subtasks().filter(|subtask| subtask.status != SubtaskStatus::Completed);
+        Self {
+            phases: view.phases.iter().map(|phase| phase.phase).collect(),
+            subtasks: undone.map(|subtask| subtask.id).collect(),
+        }
+    }
+
+    /// Why nothing would come of a retry of this subtask.
+    fn lacks(&self, subtask: SubtaskId) -> Option<String> {
+        match (self.phases.contains(&subtask.phase), self.subtasks.contains(&subtask)) {
+            (_, true) => None,
+            (false, _) => Some(format!("subtask {subtask} is of an earlier run")),
+            (true, _) => Some(format!("subtask {subtask} was completed")),
+        }
+    }
 }

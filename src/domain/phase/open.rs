@@ -35,6 +35,10 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
         end_cancelled(draft);
         return Ok(());
     }
+    if draft.phase.paused.is_some() && draft.phase.word_version.is_some_and(|said| said < start.project_version) {
+        // Whoever hands a phase over means it to run: what was said before that is of the past.
+        draft.record(Event::Resumed { at, project_version: start.project_version });
+    }
     match start.plan.as_ref().map_err(Clone::clone).and_then(|specs| checked(specs)) {
         Err(error) => {
             let (status, error) = (Status::Error, Some(cut(&error)));

@@ -1,7 +1,8 @@
 //! The project's words to its phase: cancel, pause, resume, and the answers to its questions.
 //!
 //! Of cancel, pause and resume the newest wins, in whatever order they come. One that comes before the phase's
-//! start leaves a tombstone that the start will find, and so does the cancel of one subtask.
+//! start leaves a tombstone that the start will find, and so does the cancel of one subtask; a pause that is older than
+//! the start is outdated by it.
 
 use super::dispatch::settle;
 use super::draft::Draft;

@@ -45,7 +45,7 @@ pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decisio
     }
     let now = draft.context.now;
     if draft.project.refused_until.is_some_and(|until| until <= now) {
-        draft.project.current.into_iter().for_each(|phase| start_phase(draft, phase));
+        draft.project.current.into_iter().for_each(|phase| hand_over_again(draft, phase));
     }
     tell_again(draft, |told| told.again_at.is_some_and(|at| at <= now));
     if running_deadline(draft).is_some_and(|deadline| deadline <= now) {

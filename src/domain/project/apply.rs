@@ -2,7 +2,7 @@
 
 use super::questions::Open;
 use super::state::{CancelAsked, Ended, PhaseState, Project};
-use super::words::Told;
+use super::words::{Told, Word};
 use super::{Accepted, Added, Event};
 use crate::wire::content::Former;
 use crate::wire::{Status, Timestamp};
@@ -78,9 +78,9 @@ impl Project {
             Event::Told { cause, number, phase, word, .. } => {
                 self.heard.insert(*cause);
                 self.told_last = self.told_last.max(*number);
-                if let Some(subtask) = word.cancelled_subtask() {
-                    self.unwanted.remove(&subtask);
-                    self.stop_asking(subtask);
+                if let Word::Cancel { subtask: Some(subtask), reason } = word {
+                    self.unwanted.insert(*subtask, reason.clone());
+                    self.stop_asking(*subtask);
                 }
                 // Of what contradicts each other the newest counts.
                 self.told.retain(|_, told| told.phase != *phase || !word.outdates(&told.word));
@@ -108,10 +108,15 @@ impl Project {
                 self.heard.insert(*cause);
                 if let Some(open) = self.questions.get_mut(question) {
                     open.answer = Some(*answer);
+                    // Whatever the answer is, the cancel is not what counts any more.
+                    open.subtask.iter().for_each(|asked| drop(self.unwanted.remove(&asked.id)));
                 }
             }
-            Event::RunStarted { at, cause, run, requester } => {
+            Event::RunStarted { at, cause, run, requester, wants_all } => {
                 self.heard.insert(*cause);
+                if *wants_all {
+                    self.unwanted.clear();
+                }
                 self.run = *run;
                 self.requester.clone_from(requester);
                 self.ended = None;

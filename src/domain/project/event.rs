@@ -33,7 +33,8 @@ pub enum Event {
     /// The project is to end before it is done: its current phase closes everything, then it ends with this status.
     /// Of a project that nobody knows yet it is the first event.
     CancelAsked { at: Timestamp, cause: MessageId, status: Status, reason: String },
-    /// A person does not want this subtask of a phase that has not begun: its phase is told when it begins.
+    /// A person does not want this subtask of a phase that has not begun: its phase is told when it begins. He may have
+    /// said so of the one whose place the phase takes.
     SubtaskUnwanted { at: Timestamp, cause: MessageId, subtask: SubtaskId, reason: String },
     /// No further phase is started, and the deadline stands still. Of a project that nobody knows yet it is the
     /// first event.
@@ -63,7 +64,15 @@ pub enum Event {
     /// Somebody said.
     Decided { at: Timestamp, cause: MessageId, question: MessageId, answer: Answer },
     /// An ended project is open again.
-    RunStarted { at: Timestamp, cause: MessageId, run: u32, requester: String },
+    RunStarted {
+        at: Timestamp,
+        cause: MessageId,
+        run: u32,
+        requester: String,
+        /// What a person had cancelled is wanted again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        wants_all: bool,
+    },
     /// Nothing more will happen here by itself.
     Ended { at: Timestamp, cause: MessageId, status: Status, error: Option<String> },
 }

@@ -3,13 +3,14 @@
 
 use super::alarm::set_alarm;
 use super::phases::{end, go_on};
-use super::runs::{add_phase, replan};
+use super::runs::{replan, run_again};
 use super::words::{Word, tell_phase};
 use super::{Added, DeadPhase, Draft, Event};
 use crate::domain::decision::{Decision, Effect, cut};
 use crate::domain::dossier::Dossier;
 use crate::domain::phase::{Refusal, Why};
 use crate::wire::Status;
+use crate::wire::content::Former;
 use crate::wire::policy::OnFailure;
 
 /// How long what was refused waits for its queue.
@@ -63,7 +64,7 @@ fn go_on_without(draft: &mut Draft<'_>, phase: u32, error: String) {
 
 /// Somebody has said that it is to be tried again: not what he, or another, had cancelled in it.
 pub(super) fn try_again(draft: &mut Draft<'_>, phase: u32) {
-    add_phase(draft, phase, Added::Decided, None, true);
+    run_again(draft, Added::Decided, Former { phase, redo: None, failed_only: true });
     go_on(draft);
 }
 

@@ -4,10 +4,12 @@
 use super::alarm::set_alarm;
 use super::phases::{end, go_on};
 use super::state::PhaseState;
-use super::{Added, Draft, Event};
+use super::words::{is_unwanted, unwanted_in};
+use super::{Added, Draft, Event, Project};
 use crate::domain::check;
 use crate::domain::decision::{Decision, cut};
 use crate::domain::dossier::Dossier;
+use crate::domain::to_come::{Meant, ToCome};
 use crate::wire::content::Former;
 use crate::wire::{GoalPlan, Status, SubtaskId};
 
@@ -50,12 +52,13 @@ pub(super) fn on_retry(draft: &mut Draft<'_>, retry: &Retry) -> Result<(), Decis
         }));
     }
     let (at, cause, run) = (draft.context.now, draft.cause, project.run() + 1);
-    draft.record(Event::RunStarted { at, cause, run, requester: retry.requester.clone() });
+    let (requester, wants_all) = (retry.requester.clone(), !retry.failed_only);
+    draft.record(Event::RunStarted { at, cause, run, requester, wants_all });
     // The alarm of the run before may have come back when nobody needed it.
     set_alarm(draft, true);
     for phase in again {
         let redo = retry.subtask.filter(|subtask| subtask.phase == phase).map(|subtask| subtask.ordinal);
-        add_phase(draft, phase, Added::Retry, redo, retry.failed_only);
+        run_again(draft, Added::Retry, Former { phase, redo, failed_only: retry.failed_only });
     }
     go_on(draft);
     Ok(())
@@ -68,7 +71,7 @@ fn runs_again(phase: &PhaseState, retry: &Retry, is_late: bool) -> bool {
     }
     let is_whole = phase.status == Status::Completed && phase.counts.completed == phase.counts.total;
     match retry.subtask {
-        Some(subtask) => subtask.phase == phase.number || !phase.is_done(),
+        Some(subtask) => subtask.phase == phase.number || !is_whole,
         None if retry.failed_only => {
             let has_failed = phase.counts.failed > 0 || phase.counts.skipped > 0;
             has_failed || phase.status == Status::Error || (is_late && phase.status == Status::Cancelled)
@@ -77,10 +80,20 @@ fn runs_again(phase: &PhaseState, retry: &Retry, is_late: bool) -> bool {
     }
 }
 
-/// A phase that takes the place of `former`.
-pub(super) fn add_phase(draft: &mut Draft<'_>, former: u32, why: Added, redo: Option<u32>, failed_only: bool) {
+/// A phase with the same goals takes the place of `former`. What was cancelled in that one, and is to stay so, has the
+/// same ids here: its own stream says nothing of it when it never had a plan.
+pub(super) fn run_again(draft: &mut Draft<'_>, why: Added, former: Former) {
+    let unwanted = unwanted_in(draft.project, former.phase);
+    let phase = add_phase(draft, why, former);
+    for (subtask, reason) in unwanted.into_iter().filter(|_| former.failed_only) {
+        is_unwanted(draft, SubtaskId { phase, ..subtask }, reason);
+    }
+}
+
+fn add_phase(draft: &mut Draft<'_>, why: Added, former: Former) -> u32 {
     let (at, phase) = (draft.context.now, draft.project.next_number());
-    draft.record(Event::PhaseAdded { at, phase, why, former: Former { phase: former, redo, failed_only } });
+    draft.record(Event::PhaseAdded { at, phase, why, former });
+    phase
 }
 
 /// The goals that failed in a phase are planned anew, told what failed; the project ends when that can not be.
@@ -96,14 +109,33 @@ pub(super) fn replan(draft: &mut Draft<'_>, phase: u32, dossier: &Dossier, error
         }
         Ok(replacements) => {
             let at = draft.context.now;
+            let unwanted = unwanted_by_name(draft.project, phase);
             for (replaces, goal) in replacements {
                 draft.record(Event::GoalReplanned { at, replaces, goal });
             }
             // What a person has cancelled is not started again, however it is planned.
-            add_phase(draft, phase, Added::Replan, None, true);
+            let phase = add_phase(draft, Added::Replan, Former { phase, redo: None, failed_only: true });
+            let to_come = to_come(draft.project, phase);
+            for (name, reason) in unwanted {
+                if let Some(Meant::One(subtask)) = to_come.meant_by(&name) {
+                    is_unwanted(draft, subtask, reason);
+                }
+            }
             go_on(draft);
         }
     }
+}
+
+/// What a person does not want of a phase, as far as its goals name it, and why. What only its coordinators had named is
+/// known to its own stream.
+fn unwanted_by_name(project: &Project, phase: u32) -> Vec<(String, String)> {
+    let to_come = to_come(project, phase);
+    let unwanted = unwanted_in(project, phase).into_iter();
+    unwanted.filter_map(|(subtask, reason)| Some((to_come.name_of(subtask.ordinal)?, reason))).collect()
+}
+
+fn to_come(project: &Project, phase: u32) -> ToCome {
+    ToCome::new(phase, project.phase(phase).into_iter().flat_map(|known| project.goals_of(known)))
 }
 
 /// What the planners put in the place of the goals that failed; all goals of the phase when nothing says which.

@@ -35,7 +35,8 @@ pub struct Project {
     /// What phases were told and may not have heard, by number.
     pub(super) told: BTreeMap<u32, Told>,
     pub(super) told_last: u32,
-    /// What a person does not want of phases that have not begun, and why.
+    /// What a person does not want, and why: of phases to come, and of those that have begun for the sake of the ones
+    /// that may take their places.
     pub(super) unwanted: BTreeMap<SubtaskId, String>,
     /// The questions of the current phase, or about the one that was given up.
     pub(super) questions: BTreeMap<MessageId, Open>,
@@ -227,10 +228,11 @@ impl Project {
         &self.told
     }
 
-    /// The subtasks of a phase that are cancelled, as soon as it has opened.
-    pub fn unwanted_in(&self, phase: u32) -> BTreeSet<SubtaskId> {
-        let told = self.told.values().filter_map(|told| told.word.cancelled_subtask());
-        self.unwanted.keys().copied().chain(told).filter(|subtask| subtask.phase == phase).collect()
+    /// The subtasks of a phase that a person does not want, and why: what the phase makes of it stands in its own
+    /// stream.
+    pub fn unwanted_in(&self, phase: u32) -> impl Iterator<Item = (SubtaskId, &str)> {
+        let of_phase = SubtaskId { phase, ordinal: 0 }..=SubtaskId { phase, ordinal: u32::MAX };
+        self.unwanted.range(of_phase).map(|(&id, reason)| (id, reason.as_str()))
     }
 
     /// Whether this word was heard.

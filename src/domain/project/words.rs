@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::{hand_over_again, set_alarm};
 use super::phases::{end, go_on};
 use super::questions::Answer;
-use super::{Draft, Event};
+use super::{Draft, Event, Project};
 use crate::domain::decision::{Decision, UNKNOWN_STREAM, cut};
 use crate::wire::{MessageId, Status, SubtaskId, Timestamp};
 
@@ -136,26 +136,34 @@ fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> 
     if draft.project.cancel.is_some() {
         return Err(Decision::Nothing("the project is being cancelled already"));
     }
-    if draft.project.unwanted_in(subtask.phase).contains(&subtask) {
+    if draft.project.unwanted.contains_key(&subtask) {
         return Err(Decision::Nothing("the subtask is being cancelled already"));
     }
     if is_current {
         tell(draft, Word::Cancel { subtask: Some(subtask), reason });
         set_alarm(draft, false);
     } else {
-        let (at, cause) = (draft.context.now, draft.cause);
-        draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason });
+        is_unwanted(draft, subtask, reason);
     }
     Ok(())
 }
 
+/// A subtask of a phase that has not begun is to be cancelled then.
+pub(super) fn is_unwanted(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) {
+    let (at, cause) = (draft.context.now, draft.cause);
+    draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason });
+}
+
 /// A phase begins: it is told what is not wanted of it.
 pub(super) fn tell_unwanted(draft: &mut Draft<'_>, phase: u32) {
-    let of_phase = SubtaskId { phase, ordinal: 0 }..=SubtaskId { phase, ordinal: u32::MAX };
-    let unwanted: Vec<_> = draft.project.unwanted.range(of_phase).map(|(&id, reason)| (id, reason.clone())).collect();
-    for (subtask, reason) in unwanted {
+    for (subtask, reason) in unwanted_in(draft.project, phase) {
         tell(draft, Word::Cancel { subtask: Some(subtask), reason });
     }
+}
+
+/// What a person does not want of a phase, and why.
+pub(super) fn unwanted_in(project: &Project, phase: u32) -> Vec<(SubtaskId, String)> {
+    project.unwanted_in(phase).map(|(id, reason)| (id, reason.to_owned())).collect()
 }
 
 /// Somebody cancels what nobody knows yet.

@@ -7,6 +7,7 @@ use crate::domain::alarm::next_alarm;
 use crate::domain::expand::{SkillDefaults, expand};
 use crate::domain::phase::{Opened, Outcome};
 use crate::domain::project::Accepted;
+use crate::domain::to_come::Meant;
 use crate::wire::{GoalPlan, MessageId, SubtaskPlan};
 
 const CAUSE: MessageId = MessageId(Uuid::nil());
@@ -325,8 +326,31 @@ fn nothing_waits_in_a_phase_that_is_over() {
     // And so is one that its project has given up, whatever its own stream says.
     let (phase, status, counts) = (2, Status::Error, Counts::default());
     let given_up = project::Event::PhaseReported { at: at(5), phase, status, counts, error: None };
-    let view = view(&[project_events(), vec![given_up]].concat(), &open);
-    assert_eq!(shown(&view), (SubtaskStatus::Idle, false, 0, 4));
+    let given_up = [project_events(), vec![given_up]].concat();
+    assert_eq!(shown(&view(&given_up, &open)), (SubtaskStatus::Idle, false, 0, 4));
+    // The project goes on without what was left of it, also of what runs.
+    let skipped = [given_up, vec![project::Event::PhaseSkipped { at: at(6), phase }]].concat();
+    let view = view(&skipped, &[opening(), vec![sent(&[(0, 1)])]].concat());
+    assert_eq!(shown(&view), (SubtaskStatus::Skipped, false, 0, 0));
+    assert_eq!((view.counts.skipped, view.phases[1].goals[0].status), (5, Status::Completed));
+}
+
+#[test]
+fn what_was_cancelled_and_is_not_in_the_plan_is_shown() {
+    let cancelled = |ordinal| project::Event::SubtaskUnwanted {
+        at: at(1),
+        cause: CAUSE,
+        subtask: SubtaskId { phase: 2, ordinal },
+        reason: String::new(),
+    };
+    let mut events = project_events();
+    events.extend([4, 5].map(cancelled));
+    let unwanted = |phase: &[phase::Event]| {
+        let view = ProjectView::fold(ProjectId(Uuid::nil()), &events, &[(2, phase.to_vec())]);
+        view.phases[1].unwanted.iter().map(SubtaskId::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(unwanted(&[]), ["2.4", "2.5"], "it has not begun");
+    assert_eq!(unwanted(&opening()), ["2.5"], "there are five");
 }
 
 #[test]

@@ -111,6 +111,13 @@ fn a_word_before_the_start_leaves_a_tombstone() {
     assert_eq!(bench.word(resume(10)).commands(), [(0, 1), (1, 1)]);
 
     let mut bench = Bench::new();
+    bench.word(pause(1));
+    assert_eq!(bench.give(start(Ok(graph("a")))).commands(), [(0, 1)], "a newer start outdates it");
+    bench.word(pause(9));
+    bench.complete(0);
+    assert_eq!(bench.ended().0, Status::Completed);
+
+    let mut bench = Bench::new();
     bench.word(resume(10));
     assert!(bench.word(pause(9)).is_nothing());
     assert_eq!(bench.give(start(Ok(graph("a")))).commands(), [(0, 1)]);

@@ -8,6 +8,7 @@ mod replay;
 mod requests;
 mod runs;
 mod table;
+mod unwanted;
 mod words;
 
 use uuid::Uuid;
@@ -235,6 +236,10 @@ fn open_with(policy: &str, priorities: &[u32]) -> Bench {
 
 fn cancel() -> Input {
     Input::Cancel(Cancel { subtask: None, reason: Some("wrong input".into()) })
+}
+
+fn cancel_one(phase: u32, ordinal: u32) -> Input {
+    Input::Cancel(Cancel { subtask: Some(subtask(phase, ordinal)), reason: None })
 }
 
 fn subtask(phase: u32, ordinal: u32) -> SubtaskId {

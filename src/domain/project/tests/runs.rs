@@ -86,6 +86,20 @@ fn one_subtask_is_done_again_with_all_that_is_left() {
 }
 
 #[test]
+fn with_one_subtask_all_that_was_not_completed_is_done_again() {
+    let mut bench = open_with(r#"{"on_failure":"skip"}"#, &[1, 2, 3, 4]);
+    let some = Counts { total: 2, completed: 1, skipped: 1, ..Counts::default() };
+    bench.give(Input::Report(PhaseReport { counts: some, ..report_of(1, Status::Completed) }));
+    bench.complete(2);
+    bench.give(dead(3));
+    let some = Counts { total: 2, completed: 1, failed: 1, ..Counts::default() };
+    bench.give(Input::Report(PhaseReport { counts: some, ..report_of(4, Status::Completed) }));
+    assert_eq!(bench.ended(), (Status::Completed, None));
+    bench.give(Input::Retry(Retry { subtask: Some(subtask(4, 1)), ..retry() }));
+    assert_eq!(numbers(&bench), [5, 2, 6, 7], "also what the project had gone on without");
+}
+
+#[test]
 fn what_was_cancelled_stays_cancelled_when_only_failures_are_retried() {
     let failed_only = || Input::Retry(Retry { failed_only: true, ..retry() });
     let mut cancelled = Bench::open(&[1, 2]);

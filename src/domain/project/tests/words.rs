@@ -69,10 +69,6 @@ fn without_a_phase_recover_is_heard_once_too() {
     assert_eq!((again.decision, again.effects), (Decision::Nothing("it was heard before"), step.effects));
 }
 
-fn cancel_one(phase: u32, ordinal: u32) -> Input {
-    Input::Cancel(Cancel { subtask: Some(subtask(phase, ordinal)), reason: None })
-}
-
 #[test]
 fn a_subtask_is_cancelled_in_the_phase_that_runs() {
     let mut bench = Bench::open(&[1, 2]);
@@ -86,43 +82,6 @@ fn a_subtask_is_cancelled_in_the_phase_that_runs() {
     for over in [cancel_one(1, 4), cancel_one(3, 0)] {
         assert_eq!(bench.give(over).decision, Decision::Nothing("the subtask's phase is over, or there is none"));
     }
-}
-
-#[test]
-fn a_subtask_of_a_phase_to_come_is_cancelled_when_that_begins() {
-    let mut bench = Bench::open(&[1, 2, 3]);
-    let first = bench.give(cancel_one(2, 4));
-    assert!(matches!(first.events(), [Event::SubtaskUnwanted { .. }]));
-    assert_eq!((first.effects, bench.told()), (vec![], vec![]));
-    bench.give(cancel_one(2, 1));
-    bench.give(cancel_one(3, 0));
-    assert_eq!(bench.give(cancel_one(2, 4)).decision, Decision::Nothing("the subtask is being cancelled already"));
-    assert_eq!(bench.give_again(first.cause, cancel_one(2, 4)).decision, Decision::Nothing("it was heard before"));
-    // Its phase hears of it before it hears that it begins.
-    let begins = bench.complete(1);
-    assert_eq!(
-        begins.effects[..3],
-        [Effect::Tell { number: 1 }, Effect::Tell { number: 2 }, Effect::StartPhase { phase: 2 }]
-    );
-    let word = |phase, ordinal| Word::Cancel { subtask: Some(subtask(phase, ordinal)), reason: String::new() };
-    assert_eq!(bench.told(), [(1, 2, &word(2, 1)), (2, 2, &word(2, 4))]);
-    assert_eq!(bench.give(cancel_one(2, 4)).decision, Decision::Nothing("the subtask is being cancelled already"));
-    // The third one is still to come.
-    bench.complete(2);
-    assert_eq!(bench.told(), [(3, 3, &word(3, 0))]);
-}
-
-#[test]
-fn what_is_not_wanted_of_a_phase_to_come_is_not_wanted_in_the_next_run_either() {
-    let mut bench = Bench::open(&[1, 2]);
-    bench.give(cancel_one(2, 0));
-    bench.give(report(1, Status::Error));
-    assert_eq!(bench.ended().0, Status::Error);
-    bench.give(Input::Retry(retry()));
-    let number = bench.current().expect("a phase");
-    bench.give(Input::Report(PhaseReport { run: 2, ..report_of(number, Status::Completed) }));
-    let word = Word::Cancel { subtask: Some(subtask(2, 0)), reason: String::new() };
-    assert_eq!((bench.current(), bench.told()), (Some(2), vec![(1, 2, &word)]));
 }
 
 #[test]

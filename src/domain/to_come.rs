@@ -34,7 +34,7 @@ pub enum Meant {
 }
 
 impl ToCome {
-    pub(super) fn new<'a>(phase: u32, goals: impl Iterator<Item = &'a GoalPlan>) -> Self {
+    pub fn new<'a>(phase: u32, goals: impl Iterator<Item = &'a GoalPlan>) -> Self {
         let (mut named, mut next) = (Vec::new(), Some(0u32));
         for goal in goals {
             for subtask in goal.subtasks.iter().flatten() {
@@ -52,9 +52,19 @@ impl ToCome {
         id.phase == self.phase && (!self.is_whole || self.named.iter().any(is_its))
     }
 
+    /// The names in the plan; copies have one together.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|named| named.name.as_str())
+    }
+
     /// What its goals call so.
     pub fn meant_by(&self, name: &str) -> Option<Meant> {
         self.named.iter().find_map(|named| named.meant_by(name, self.phase))
+    }
+
+    /// What its goals call the subtask of this ordinal, where that can be known.
+    pub fn name_of(&self, ordinal: u32) -> Option<String> {
+        self.named.iter().find_map(|named| named.name_of(ordinal))
     }
 }
 
@@ -64,12 +74,25 @@ impl Named {
         Some(first..first.saturating_add(self.repeat.unwrap_or(1)))
     }
 
+    fn name_of(&self, ordinal: u32) -> Option<String> {
+        let copy =
+            ordinal.checked_sub(self.first?).filter(|_| self.ordinals().is_some_and(|all| all.contains(&ordinal)))?;
+        Some(match self.repeat {
+            None => self.name.clone(),
+            Some(_) => format!("{} {}", self.name, copy + 1),
+        })
+    }
+
     fn meant_by(&self, name: &str, phase: u32) -> Option<Meant> {
         let one = |copy: u32| match self.first {
             Some(first) => Meant::One(SubtaskId { phase, ordinal: first.saturating_add(copy) }),
             None => Meant::Somewhere,
         };
-        let copy = || name.strip_prefix(&*self.name)?.strip_prefix(' ')?.parse::<u32>().ok();
+        let copy = || {
+            let number = name.strip_prefix(&*self.name)?.strip_prefix(' ')?;
+            // As it will be written, and not otherwise: `x 03` may be the name of another one.
+            number.parse::<u32>().ok().filter(|copy| copy.to_string() == number)
+        };
         match self.repeat {
             None => (self.name == name).then(|| one(0)),
             Some(copies) if self.name == name => Some(Meant::Copies(copies)),
@@ -102,12 +125,14 @@ mod tests {
         for spec in &specs {
             for ordinal in spec.span().ordinals() {
                 assert_eq!(to_come.meant_by(&spec.name_of(ordinal)), one(ordinal));
+                assert_eq!(to_come.name_of(ordinal), Some(spec.name_of(ordinal)));
             }
         }
         assert_eq!(
-            ["c", "c 0", "c 4", "c1", "d"].map(|name| to_come.meant_by(name)),
-            [Some(Meant::Copies(3)), None, None, None, None]
+            ["c", "c 0", "c 4", "c1", "d", "c 03", "c +3", "c  3"].map(|name| to_come.meant_by(name)),
+            [Some(Meant::Copies(3)), None, None, None, None, None, None, None]
         );
+        assert_eq!(to_come.name_of(5), None);
         let may_have = |phase, ordinal| to_come.may_have(SubtaskId { phase, ordinal });
         assert!(may_have(3, 0) && may_have(3, 4) && !may_have(3, 5) && !may_have(2, 0));
     }
@@ -117,6 +142,7 @@ mod tests {
         let goals = [goal("A", Some(&[("a", None)])), goal("B", None), goal("C", Some(&[("c", None)]))];
         let to_come = ToCome::new(3, goals.iter());
         assert_eq!(["a", "c", "x"].map(|name| to_come.meant_by(name)), [one(0), Some(Meant::Somewhere), None]);
+        assert_eq!([0, 1].map(|ordinal| to_come.name_of(ordinal)), [Some("a".to_owned()), None]);
         assert!(to_come.may_have(SubtaskId { phase: 3, ordinal: 99 }));
     }
 }

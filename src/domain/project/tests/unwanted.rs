@@ -1,0 +1,138 @@
+//! What a person does not want of phases to come, and of those that take the places of others.
+
+use super::*;
+
+/// What phases were told to cancel.
+fn cancelled(bench: &Bench) -> Vec<SubtaskId> {
+    bench.project.told().values().filter_map(|told| told.word.cancelled_subtask()).collect()
+}
+
+fn again(failed_only: bool) -> Input {
+    Input::Retry(Retry { failed_only, ..retry() })
+}
+
+#[test]
+fn a_subtask_of_a_phase_to_come_is_cancelled_when_that_begins() {
+    let mut bench = Bench::open(&[1, 2, 3]);
+    let first = bench.give(cancel_one(2, 4));
+    assert!(matches!(first.events(), [Event::SubtaskUnwanted { .. }]));
+    assert_eq!((first.effects, bench.told()), (vec![], vec![]));
+    bench.give(cancel_one(2, 1));
+    bench.give(cancel_one(3, 0));
+    assert_eq!(bench.give(cancel_one(2, 4)).decision, Decision::Nothing("the subtask is being cancelled already"));
+    assert_eq!(bench.give_again(first.cause, cancel_one(2, 4)).decision, Decision::Nothing("it was heard before"));
+    // Its phase hears of it before it hears that it begins.
+    let begins = bench.complete(1);
+    assert_eq!(
+        begins.effects[..3],
+        [Effect::Tell { number: 1 }, Effect::Tell { number: 2 }, Effect::StartPhase { phase: 2 }]
+    );
+    let word = |phase, ordinal| Word::Cancel { subtask: Some(subtask(phase, ordinal)), reason: String::new() };
+    assert_eq!(bench.told(), [(1, 2, &word(2, 1)), (2, 2, &word(2, 4))]);
+    assert_eq!(bench.give(cancel_one(2, 4)).decision, Decision::Nothing("the subtask is being cancelled already"));
+    // The third one is still to come.
+    bench.complete(2);
+    assert_eq!(bench.told(), [(3, 3, &word(3, 0))]);
+}
+
+#[test]
+fn it_stays_so_in_the_next_run_unless_all_is_to_be_done() {
+    for (failed_only, expected) in [(true, vec![subtask(2, 0)]), (false, vec![])] {
+        let mut bench = Bench::open(&[1, 2]);
+        bench.give(cancel_one(2, 0));
+        bench.give(report(1, Status::Error));
+        assert_eq!(bench.ended().0, Status::Error);
+        bench.give(again(failed_only));
+        let number = bench.current().expect("a phase");
+        bench.give(Input::Report(PhaseReport { run: 2, ..report_of(number, Status::Completed) }));
+        assert_eq!((bench.current(), cancelled(&bench)), (Some(2), expected));
+    }
+}
+
+/// A phase of three subtasks, one of which is not wanted any more, and nobody has opened the phase.
+fn unopened(policy: &str) -> Bench {
+    let mut bench = Bench::new();
+    bench.give(request_with(|request| {
+        request.request.policy = Raw::parse(policy).expect("JSON");
+        request.request.deadline_ms = Some(60_000);
+        let subtasks = ["a", "b", "c"].map(|name| SubtaskPlan::new(name, "noop"));
+        request.plan = Ok(vec![GoalPlan { subtasks: Some(subtasks.to_vec()), ..goals(&[1]).remove(0) }]);
+    }));
+    bench.give(cancel_one(1, 1));
+    bench
+}
+
+#[test]
+fn it_stays_so_in_the_phase_that_takes_the_place_of_one_that_never_opened() {
+    let mut asked = unopened(r#"{"on_failure":"ask"}"#);
+    let dead = asked.give(dead(1));
+    let decided = asked.give(Input::Decide { question: dead.cause, answer: Answer::Retry });
+    assert_eq!((asked.current(), cancelled(&asked)), (Some(2), vec![subtask(2, 1)]));
+    let tells = |effect: &Effect| matches!(effect, Effect::Tell { .. });
+    assert!(decided.effects.iter().position(tells) < decided.effects.iter().position(|effect| !tells(effect)));
+
+    // Its deadline has it cancelled before a coordinator has seen it.
+    let mut late = unopened("{}");
+    late.now = NOON.plus_ms(60_000);
+    late.alarm();
+    let nothing = PhaseReport { counts: Counts::default(), ..report_of(1, Status::Cancelled) };
+    late.give(Input::Report(nothing));
+    assert_eq!(late.ended().0, Status::Error);
+    let mut whole = late.clone();
+    late.give(again(true));
+    assert_eq!((late.current(), cancelled(&late)), (Some(2), vec![subtask(2, 1)]));
+    whole.give(again(false));
+    assert_eq!((whole.current(), cancelled(&whole)), (Some(2), vec![]), "all that was not completed");
+
+    // And so it goes on from phase to phase.
+    late.give(Input::DeadPhase(DeadPhase { phase: 2, reason: "delivery_limit".into() }));
+    late.give(again(true));
+    assert_eq!((late.current(), cancelled(&late)), (Some(3), vec![subtask(3, 1)]));
+}
+
+#[test]
+fn it_stays_so_under_its_name_however_the_goal_is_planned_anew() {
+    type Replan = fn(&GoalPlan, &Dossier) -> Result<GoalPlan, String>;
+    let replans: [(Replan, Vec<SubtaskId>); 3] = [
+        (|goal, _| Ok(goal.clone()), vec![subtask(2, 1)]),
+        (
+            |goal, _| {
+                let subtasks = ["x", "y", "b"].map(|name| SubtaskPlan::new(name, "noop"));
+                Ok(GoalPlan { subtasks: Some(subtasks.to_vec()), ..goal.clone() })
+            },
+            vec![subtask(2, 2)],
+        ),
+        // What it is called is not known before its coordinators have planned it.
+        (|goal, _| Ok(GoalPlan { subtasks: None, ..goal.clone() }), vec![]),
+    ];
+    for (replan, expected) in replans {
+        let mut bench = unopened(r#"{"on_failure":"replan"}"#);
+        bench.replan = replan;
+        bench.give(dead(1));
+        assert_eq!((bench.current(), cancelled(&bench)), (Some(2), expected));
+    }
+}
+
+#[test]
+fn an_answer_about_it_takes_it_back() {
+    let mut bench = unopened(r#"{"on_failure":"ask"}"#);
+    bench.give(question(77, 1, 1));
+    assert_eq!(bench.give(cancel_one(1, 1)).decision, Decision::Nothing("the subtask is being cancelled already"));
+    bench.give(decide_on(77, Answer::Retry));
+    let dead = bench.give(dead(1));
+    bench.give(Input::Decide { question: dead.cause, answer: Answer::Retry });
+    assert_eq!((bench.current(), cancelled(&bench)), (Some(2), vec![]));
+}
+
+#[test]
+fn a_phase_that_is_handed_over_again_is_told_again_and_once() {
+    let mut bench = unopened("{}");
+    let refused = bench.refused(1, Why::Returned);
+    bench.give(refused);
+    let again = bench.alarm();
+    assert_eq!(
+        again.effects,
+        [Effect::Tell { number: 1 }, Effect::StartPhase { phase: 1 }, Effect::Alarm { number: 3 }]
+    );
+    assert_eq!(cancelled(&bench), [subtask(1, 1)]);
+}
