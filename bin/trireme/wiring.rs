@@ -31,6 +31,9 @@ pub fn rabbit(settings: &Settings, connection_name: &str) -> Result<RabbitTransp
 /// The world of an owner on this transport and the store of the settings, with the topology declared.
 pub async fn owner(settings: &Settings, transport: Arc<dyn Transport>) -> Result<World, Failure> {
     let store = store::open(&settings.store.url).await?;
+    if settings.store.url == store::MEMORY {
+        tracing::warn!("`store.url` is `{}`: what this process remembers is gone when it ends", store::MEMORY);
+    }
     let identity = store.identity(settings.broker.partitions).await?;
     if identity.partitions != settings.broker.partitions {
         let message = format!(

@@ -116,11 +116,11 @@ impl Layers {
         parse(text).map_err(|error| BadInput::new(format!("`{key}` from {}: {error}", self.source(key))))
     }
 
-    /// A URL with one of these beginnings.
-    pub fn url(&mut self, key: &str, schemes: &[&str]) -> Result<String, BadInput> {
+    /// A URL with one of these beginnings, or just `word`.
+    pub fn url_or(&mut self, key: &str, word: &str, schemes: &[&str]) -> Result<String, BadInput> {
         let fits = |url: &str| schemes.iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len());
-        let read = |value: &Value| value.as_str().filter(|url| fits(url)).map(Into::into);
-        let wanted = format!("a URL that begins with {}", schemes.join(", "));
+        let read = |value: &Value| value.as_str().filter(|url| *url == word || fits(url)).map(Into::into);
+        let wanted = format!("a URL that begins with {}, nor {word}", schemes.join(", "));
         self.read(key, &wanted, None, read, |url: &String| Value::String(masked(url)))
     }
 

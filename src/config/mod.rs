@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::domain::BadInput;
+use crate::runtime::port::QueueKind;
 use crate::runtime::topology::TopologyOptions;
 use crate::telemetry::Format;
 use crate::wire::address::Namespace;
@@ -65,6 +66,8 @@ pub struct Broker {
     pub skill_delivery_limit: u32,
     /// How long the broker lets a delivery be held; it can not be asked.
     pub consumer_timeout: Duration,
+    /// How the broker keeps the queues; fixed when they are declared.
+    pub queues: QueueKind,
 }
 
 /// `[store]`: where projects are remembered.
@@ -148,8 +151,15 @@ impl Settings {
             requests_max: layers.integer("broker.requests_max", None, 1..=REQUESTS_MAX)?,
             skill_delivery_limit: layers.integer("broker.skill_delivery_limit", None, 1..=DELIVERY_LIMIT_MAX)?,
             consumer_timeout: layers.duration("broker.consumer_timeout", None, TIMEOUT_MAX)?,
+            queues: layers.parsed("broker.queues", |text| match text.as_str() {
+                "quorum" => Ok(QueueKind::Quorum),
+                "classic" => Ok(QueueKind::Classic),
+                _ => Err("it is neither `quorum` nor `classic`".into()),
+            })?,
         };
-        let store = Store { url: layers.url("store.url", &["sqlite:", "postgres://", "postgresql://"])? };
+        let store = Store {
+            url: layers.url_or("store.url", crate::store::MEMORY, &["sqlite:", "postgres://", "postgresql://"])?,
+        };
         let agents = Agents {
             heartbeat: layers.duration("agents.heartbeat", None, HEARTBEAT_MAX)?,
             grace: layers.duration("agents.grace", None, GRACE_MAX)?,
@@ -188,6 +198,7 @@ impl Settings {
             skills: self.skills.keys().cloned().collect(),
             requests_max: self.broker.requests_max,
             skill_delivery_limit: self.broker.skill_delivery_limit,
+            queue_kind: self.broker.queues,
         }
     }
 }

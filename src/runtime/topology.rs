@@ -1,6 +1,6 @@
 //! The exchanges, queues and bindings of a namespace: the table in `queues.toml`, as data.
 
-use super::port::{Binding, ExchangeKind, QueueSpec, Topology};
+use super::port::{Binding, ExchangeKind, QueueKind, QueueSpec, Topology};
 use crate::wire::address::{Exchange, Namespace, PROJECT_KEY, Queue, TOLD_MANAGERS, Tier, partition_key, told_key};
 
 /// A message of a manager's or a coordinator's queue is never given up for having come back too often: those
@@ -20,12 +20,14 @@ pub struct TopologyOptions {
     pub requests_max: u32,
     /// How often a command may come back before it is given up as a poison.
     pub skill_delivery_limit: u32,
+    pub queue_kind: QueueKind,
 }
 
 /// Everything that is declared in a namespace.
 pub fn topology(options: &TopologyOptions) -> Topology {
     let work = |queue, delivery_limit| QueueSpec {
         queue,
+        kind: options.queue_kind,
         delivery_limit,
         max_length: None,
         ttl: None,

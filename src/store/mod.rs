@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::runtime::port::{Store, StoreError};
 
 mod batch;
@@ -19,6 +21,9 @@ pub mod sqlite;
 #[cfg(feature = "postgres")]
 pub use postgres::Throwaway;
 
+/// The URL of what each process remembers for itself.
+pub const MEMORY: &str = "memory:";
+
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -28,7 +33,8 @@ pub enum Access {
     Read,
 }
 
-/// The store at `url` (`sqlite:PATH`, `postgres://...`), made or brought up to date where that is needed.
+/// The store at `url` (`sqlite:PATH`, `postgres://...`), made or brought up to date where that is needed. `memory:` is
+/// this process's own, and gone with it: it is there to measure what the others cost.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     open_for(url, Access::Write).await
 }
@@ -45,6 +51,11 @@ async fn open_for(url: &str, access: Access) -> Result<Arc<dyn Store>, StoreErro
             Ok(Arc::new(sqlite::SqliteStore::open(path, options).await?))
         }
         Some(("postgres" | "postgresql", _)) => open_postgres(url, access).await,
+        _ if url == MEMORY => match access {
+            // All have one id: the workers of a benchmark are to take each other for a team.
+            Access::Write => Ok(Arc::new(memory::MemoryStore::new(Uuid::nil()))),
+            Access::Read => Err(unusable("what a process keeps in memory nobody else can read", FORMS)),
+        },
         // Only the part before the first colon is shown: behind it there may be a password.
         Some((scheme, _)) => Err(unusable(format!("no store has the scheme `{}`", scheme.escape_default()), FORMS)),
         None => Err(unusable(format!("`{}` is no store URL", url.escape_default()), FORMS)),

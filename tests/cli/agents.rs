@@ -37,6 +37,7 @@ impl Team {
             skills: SKILLS.map(String::from).to_vec(),
             requests_max: 100,
             skill_delivery_limit: 5,
+            queue_kind: trireme::runtime::port::QueueKind::Quorum,
         };
         let claim = claim(&url(), "trireme_test", |namespace| topology(&options(namespace))).await;
         let claim = claim.expect("these tests need RabbitMQ, see TRIREME_TEST_AMQP_URLS");

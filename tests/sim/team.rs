@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use trireme::domain::expand::{Fallback, SkillDefaults};
 use trireme::domain::retry::Retry;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
-use trireme::runtime::port::{Planner, Store, Transport};
+use trireme::runtime::port::{Planner, QueueKind, Store, Transport};
 use trireme::runtime::topology::TopologyOptions;
 use trireme::runtime::{Fatal, Identity, SkillOptions, Timing, World, coordinator, executor, manager};
 use trireme::wire::AgentId;
@@ -72,6 +72,7 @@ impl Terms {
             skills: skills.keys().cloned().collect(),
             requests_max: 100,
             skill_delivery_limit: sim.delivery_limit,
+            queue_kind: QueueKind::Quorum,
         };
         let timing = Timing {
             heartbeat,

@@ -4,7 +4,7 @@
 use std::net::ToSocketAddrs;
 
 use serde_json::Value;
-use trireme::runtime::port::{QueueSpec, Topology, Transport};
+use trireme::runtime::port::{QueueKind, QueueSpec, Topology, Transport};
 use trireme::wire::address::Queue;
 
 use crate::outages::{LONG, ends_whole, reach, team, went_on};
@@ -120,6 +120,7 @@ async fn a_queue_that_is_deleted_under_its_consumer_is_made_again() {
         let queues = [Queue::Skill("sleep".into()), Queue::Coordination(0), Queue::Management];
         let spec = |queue: &Queue| QueueSpec {
             queue: queue.clone(),
+            kind: QueueKind::Quorum,
             delivery_limit: 1,
             max_length: None,
             ttl: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::json;
 use trireme::runtime::dead::{DeadLetter, DeadLetters, Facts, NotRedriven, Redriven, Redriver};
-use trireme::runtime::port::{Confirmed, Consumer, Delivery, Outgoing, Properties, SystemClock, Transport};
+use trireme::runtime::port::{Confirmed, Consumer, Delivery, Outgoing, Properties, QueueKind, SystemClock, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::transport::memory::{MemoryBroker, MemoryTransport};
 use trireme::wire::address::{Address, Exchange, Namespace, Queue};
@@ -20,8 +20,14 @@ fn namespace() -> Namespace {
 async fn transport() -> MemoryTransport {
     let transport = MemoryBroker::new(namespace()).connect("test");
     let skills = vec!["alpha".to_owned()];
-    let options =
-        TopologyOptions { namespace: namespace(), partitions: 1, skills, requests_max: 2, skill_delivery_limit: 0 };
+    let options = TopologyOptions {
+        namespace: namespace(),
+        partitions: 1,
+        skills,
+        requests_max: 2,
+        skill_delivery_limit: 0,
+        queue_kind: QueueKind::Quorum,
+    };
     transport.declare(&topology(&options)).await.expect("declared");
     transport
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use trireme::domain::expand::SkillDefaults;
 use trireme::runtime::client::Client;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
-use trireme::runtime::port::{Clock, Store, Transport};
+use trireme::runtime::port::{Clock, QueueKind, Store, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::runtime::{Fatal, Identity, SkillOptions, Stop, Timing, World, coordinator, executor, manager};
 use trireme::store::memory::MemoryStore;
@@ -65,7 +65,14 @@ impl Team {
     pub async fn of_nobody(broker: MemoryBroker, store: Arc<dyn Store>) -> Self {
         let namespace = Namespace::new("stories").expect("a word");
         let skills = ["noop", "sleep"].map(str::to_owned).to_vec();
-        let options = TopologyOptions { namespace, partitions: 2, skills, requests_max: 100, skill_delivery_limit: 5 };
+        let options = TopologyOptions {
+            namespace,
+            partitions: 2,
+            skills,
+            requests_max: 100,
+            skill_delivery_limit: 5,
+            queue_kind: QueueKind::Quorum,
+        };
         let team = Self { store, broker, options, agents: Vec::new() };
         team.declare().await;
         team

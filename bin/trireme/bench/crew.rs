@@ -67,13 +67,18 @@ impl Crew {
     }
 
     /// How many messages they have published since their starts, when all of them answer: then all are ready.
-    pub async fn published(&self, transport: &dyn Transport) -> Result<u64, Failure> {
+    pub async fn published(&mut self, transport: &dyn Transport) -> Result<u64, Failure> {
         let mut client = Client::connect(transport, Arc::new(SystemClock)).await?;
         let (all, began) = (self.workers.len(), Instant::now());
         loop {
             let answers = client.ping(Address::everybody(), ANSWERS_WITHIN, Some(all)).await?.answered;
             if answers.len() >= all {
                 return Ok(answers.values().map(|presence| presence.published).sum());
+            }
+            for Worker { layer, child, .. } in &mut self.workers {
+                if let Ok(Some(status)) = child.try_wait() {
+                    return Err(Failure::bug(format!("the {layer} of the benchmark has ended: {status}")));
+                }
             }
             if began.elapsed() > READY_WITHIN {
                 return Err(Failure::bug(format!("{} of {all} workers answer", answers.len())));

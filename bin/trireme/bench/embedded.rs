@@ -31,7 +31,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Report, Failure> {
         bench.say_pair(number, &pair);
         pairs.push(pair);
     }
-    Ok(summary(options.shape, subtasks, pairs))
+    Ok(summary(options, subtasks, pairs))
 }
 
 async fn once(bench: &Bench<'_>, subtasks: u32, folder: &Path) -> Result<Taken, Failure> {

@@ -1,7 +1,10 @@
 //! `trireme bench`: how fast it is, as a ratio of the naive way, measured in the same run and in turns with it.
 
+mod behind;
 mod crew;
 mod embedded;
+mod growth;
+mod idle;
 mod naive;
 mod report;
 mod shape;
@@ -13,8 +16,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use trireme::config::Settings;
-use trireme::domain::check::SUBTASKS_MAX;
-use trireme::runtime::port::{Append, Store, Transport};
+use trireme::runtime::port::{Append, QueueKind, Store, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::{self, Throwaway};
 use trireme::transport::rabbit::{Claim, RabbitOptions, RabbitTransport, claim};
@@ -29,8 +31,8 @@ use naive::{Naive, NaiveWay, OUTSTANDING};
 use report::{Hops, Latency, PROFILE, Pair, Report, median, quantile};
 use shape::{Shape, Task, Work};
 
-/// The namespaces of benchmarks, and the database of each.
-const PREFIX: &str = "trireme_bench";
+/// `--store none`: every worker keeps what it has to remember in memory.
+const NO_STORE: &str = "none";
 /// The queues of the naive way: two skills that nobody performs.
 const NAIVE_COMMANDS: &str = "naive-commands";
 const NAIVE_RESULTS: &str = "naive-results";
@@ -43,8 +45,6 @@ const COMMITS: u64 = 200;
 /// The naive way takes this many round trips where a run of ours is shorter or much longer.
 const NAIVE_LEAST: u32 = 5_000;
 const NAIVE_MOST: u32 = 20_000;
-/// The sizes of `--growth`.
-const SIZES: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -53,6 +53,8 @@ Examples:
   trireme bench --shape chain --store postgres://postgres@127.0.0.1:5432/postgres --json
   trireme bench --growth --store postgres://postgres@127.0.0.1:5432/postgres
   trireme bench --embedded --subtasks 100000
+  trireme bench --idle --store postgres://postgres@127.0.0.1:5432/postgres
+  trireme bench --behind --work sleep --executors 2 --slots 8 --subtasks 100000 --store postgres://...
 
 Workers run as separate processes of this binary. The store has to be PostgreSQL (--store postgres://...): a database is \
 made on its server and dropped afterwards, and a throwaway namespace is taken at the broker. --embedded measures \
@@ -99,8 +101,11 @@ struct Options {
     /// How often both ways are measured, in turns; medians are printed
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pairs: u32,
-    /// The PostgreSQL server; without it that of `store.url`
-    #[arg(long, value_name = "URL")]
+    /// How the broker keeps the queues of both ways
+    #[arg(long, value_enum, default_value_t = Queues::Quorum)]
+    queue: Queues,
+    /// The PostgreSQL server; without it that of `store.url`. `none`: nothing is journaled, to see what that costs
+    #[arg(long, value_name = "URL|none")]
     store: Option<String>,
     /// Measure `trireme run`: the whole team in one process, on a SQLite file
     #[arg(long, conflicts_with_all = ["store", "growth", "coordinators", "executors", "projects"])]
@@ -108,6 +113,38 @@ struct Options {
     /// Run 1000, 10000, 100000 and 1000000 subtasks, and tell what each costs
     #[arg(long, conflicts_with_all = ["subtasks", "projects", "pairs"])]
     growth: bool,
+    /// Run ten subtasks alone, and behind a project of `--subtasks`, as often as `--pairs` says
+    #[arg(long, conflicts_with_all = ["projects", "growth", "embedded"])]
+    behind: bool,
+    /// Start a worker of each layer as often as `--pairs` says, and tell when it is ready and what it uses with nothing to do
+    #[arg(long, conflicts_with_all = ["subtasks", "projects", "growth", "behind", "embedded"])]
+    idle: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Queues {
+    /// Replicated, as they are by default
+    Quorum,
+    /// On one node, with less promised
+    Classic,
+}
+
+impl Queues {
+    fn kind(self) -> QueueKind {
+        match self {
+            Self::Quorum => QueueKind::Quorum,
+            Self::Classic => QueueKind::Classic,
+        }
+    }
+
+    /// The namespaces of benchmarks, and the database of each: the name of a quorum queue is never another queue's.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Quorum => "trireme_bench",
+            Self::Classic => "trireme_bench_classic",
+        }
+    }
 }
 
 impl Options {
@@ -144,15 +181,19 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
 
 async fn measure(options: &Options, settings: &Settings, output: &Output) -> Result<Status, Failure> {
     let server = options.store.as_deref().unwrap_or(&settings.store.url);
-    if !options.embedded && !server.starts_with("postgres") {
+    let has_database = !options.embedded && server != NO_STORE;
+    if has_database && !server.starts_with("postgres") {
         return Err(Failure::usage("the benchmark needs a PostgreSQL server")
             .hint("--store postgres://USER@HOST:5432/DATABASE; a database of its own is made there"));
     }
-    let shape = |namespace: &Namespace| topology(&topology_options(settings, namespace));
-    let claim = claim(&settings.broker.url, PREFIX, shape).await?;
-    let database = match options.embedded {
-        true => None,
-        false => Some(store::throwaway(server, claim.namespace().as_str()).await?),
+    if server == NO_STORE && options.coordinators > 1 {
+        return Err(Failure::usage("without a store there can be only one coordinator: they share what is in it"));
+    }
+    let shape = |namespace: &Namespace| topology(&topology_options(settings, options.queue, namespace));
+    let claim = claim(&settings.broker.url, options.queue.prefix(), shape).await?;
+    let database = match has_database {
+        false => None,
+        true => Some(store::throwaway(server, claim.namespace().as_str()).await?),
     };
     let bench = Bench { options, settings, claim: &claim, output };
     let done = tokio::select! {
@@ -169,12 +210,12 @@ async fn measure(options: &Options, settings: &Settings, output: &Output) -> Res
     done.map(|()| Status::Done)
 }
 
-fn topology_options(settings: &Settings, namespace: &Namespace) -> TopologyOptions {
+fn topology_options(settings: &Settings, queues: Queues, namespace: &Namespace) -> TopologyOptions {
     // The workers declare the queues of every configured skill: they go with the others.
     let configured = settings.topology();
     let naive = [NAIVE_COMMANDS, NAIVE_RESULTS].map(str::to_owned);
     let skills = configured.skills.iter().cloned().chain(naive).collect();
-    TopologyOptions { namespace: namespace.clone(), skills, ..configured }
+    TopologyOptions { namespace: namespace.clone(), skills, queue_kind: queues.kind(), ..configured }
 }
 
 /// Everything that a measurement needs.
@@ -186,15 +227,23 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// On the database, or embedded.
+    /// On the database, where there is one.
     async fn measure(&self, database: Option<&Throwaway>) -> Result<(), Failure> {
-        let Some(database) = database else {
+        if self.options.embedded {
             let report = embedded::measure(self).await?;
             return self.print(&report, || report.say(self.output));
-        };
+        }
         if self.options.growth {
-            let grown = self.growth(database).await?;
+            let grown = growth::measure(self, database).await?;
             return self.print(&grown, || {});
+        }
+        if self.options.behind {
+            let behind = behind::measure(self, database).await?;
+            return self.print(&behind, || behind.say(self.output));
+        }
+        if self.options.idle {
+            let idle = idle::measure(self, database).await?;
+            return self.print(&idle, || idle.iter().for_each(|one| one.say(self.output)));
         }
         let report = self.report(database).await?;
         self.print(&report, || report.say(self.output))
@@ -208,21 +257,21 @@ impl Bench<'_> {
         Ok(())
     }
 
-    async fn report(&self, database: &Throwaway) -> Result<Report, Failure> {
+    async fn report(&self, database: Option<&Throwaway>) -> Result<Report, Failure> {
         let options = self.options;
         let subtasks = options.subtasks();
         // A database that keeps nothing through a crash is refused here, as by every worker.
-        let store = store::open(&database.url).await?;
+        let store = store::open(store_url(database)).await?;
         let transport = self.transport()?;
-        let crew = self.crew(database, &*transport).await?;
+        let mut crew = self.crew(database, &*transport).await?;
         let mut pairs: Vec<Pair> = Vec::new();
         for number in 1..=options.pairs {
-            let (commits_before, published_before) = (database.commits().await?, crew.published(&*transport).await?);
+            let (commits_before, published_before) = (commits(database).await?, crew.published(&*transport).await?);
             let requests = options.shape.requests(subtasks, options.projects, self.task());
             let taken = trial::run(&*transport, &crew, database, requests).await?;
             let count = |now: u64, before: u64| u32::try_from(now.saturating_sub(before)).ok().map(f64::from);
             let messages = count(crew.published(&*transport).await?, published_before);
-            let commits = count(database.commits().await?, commits_before);
+            let commits = commits(database).await?.zip(commits_before).and_then(|(now, before)| count(now, before));
             let (per_s, cpu_us) = self.naive_way(taken.subtasks).await?;
             let pair = Pair { messages, commits, ..Pair::new(taken, per_s, cpu_us) };
             self.say_pair(number, &pair);
@@ -232,18 +281,21 @@ impl Bench<'_> {
         crew.leave().await;
         transport.close().await;
         let latency = match options.shape {
-            Shape::Chain => self.latency(&*store, &pairs).await?,
+            Shape::Chain => self.latency(database.map(|_| &*store), &pairs).await?,
             _ => Latency::default(),
         };
-        Ok(Report { latency, processes, ..summary(options.shape, subtasks, pairs) })
+        Ok(Report { latency, processes, ..summary(options, subtasks, pairs) })
     }
 
     /// A hop, beside what it is made of: a round trip of the naive way, one at a time, and a commit.
-    async fn latency(&self, store: &dyn Store, pairs: &[Pair]) -> Result<Latency, Failure> {
+    async fn latency(&self, store: Option<&dyn Store>, pairs: &[Pair]) -> Result<Latency, Failure> {
         let hop_ms = Hops::of(pairs);
         let naive_ms = quantile(self.naive().run(ROUND_TRIPS, 1).await?.round_trips_ms, 0.5);
-        let commit_ms = commit_ms(store).await?;
-        let both = naive_ms.zip(commit_ms).map(|(naive, commit)| naive + commit);
+        let commit_ms = match store {
+            Some(store) => commit_ms(store).await?,
+            None => None,
+        };
+        let both = naive_ms.map(|naive| naive + commit_ms.unwrap_or(0.0));
         let hop_ratio = hop_ms.as_ref().zip(both).map(|(hops, both)| hops.p50 / both);
         Ok(Latency { hop_ms, naive_ms, commit_ms, hop_ratio })
     }
@@ -263,25 +315,35 @@ impl Bench<'_> {
         Ok(Arc::new(RabbitTransport::new(options)?))
     }
 
-    /// The workers, when all of them answer.
-    async fn crew(&self, database: &Throwaway, transport: &dyn Transport) -> Result<Crew, Failure> {
+    /// No workers yet, and what each is to know.
+    fn nobody(&self, database: Option<&Throwaway>) -> Crew {
         let options = self.options;
         let variable = |name: &str, value: String| (format!("TRIREME_{name}"), value);
         let mut environment = vec![
             variable("BROKER__URL", self.settings.broker.url.clone()),
             variable("BROKER__NAMESPACE", self.claim.namespace().to_string()),
-            variable("STORE__URL", database.url.clone()),
+            variable("BROKER__QUEUES", format!("{:?}", options.queue).to_lowercase()),
+            variable("STORE__URL", store_url(database).to_owned()),
         ];
         environment.extend(options.batch_variables());
-        let mut crew = Crew::new(environment);
+        Crew::new(environment)
+    }
+
+    /// What an executor is started with.
+    fn executor_options(&self) -> Vec<String> {
+        let slots = self.options.slots.iter().flat_map(|slots| ["--slots".to_owned(), slots.to_string()]);
+        ["--skills", "noop,sleep"].map(str::to_owned).into_iter().chain(slots).collect()
+    }
+
+    /// The workers, when all of them answer.
+    async fn crew(&self, database: Option<&Throwaway>, transport: &dyn Transport) -> Result<Crew, Failure> {
+        let mut crew = self.nobody(database);
         crew.start("manager", &[])?;
-        for _ in 0..options.coordinators {
+        for _ in 0..self.options.coordinators {
             crew.start("coordinator", &[])?;
         }
-        let slots = options.slots.iter().flat_map(|slots| ["--slots".to_owned(), slots.to_string()]);
-        let arguments: Vec<String> = ["--skills", "noop,sleep"].map(str::to_owned).into_iter().chain(slots).collect();
-        for _ in 0..options.executors {
-            crew.start("executor", &arguments)?;
+        for _ in 0..self.options.executors {
+            crew.start("executor", &self.executor_options())?;
         }
         crew.published(transport).await?;
         crew.is_idle();
@@ -308,67 +370,27 @@ impl Bench<'_> {
         let count = f64::from(count);
         Ok((count / told.seconds, told.cpu_s.map(|cpu_s| cpu_s * 1e6 / count)))
     }
-
-    /// What each subtask costs as there are more and more in one project, with new workers for each size.
-    async fn growth(&self, database: &Throwaway) -> Result<Vec<Grown>, Failure> {
-        let mut all = Vec::new();
-        for subtasks in SIZES {
-            let transport = self.transport()?;
-            let crew = self.crew(database, &*transport).await?;
-            // With the one that joins them it is to be a project still.
-            let subtasks = subtasks.min(SUBTASKS_MAX - 1);
-            let requests = self.options.shape.requests(subtasks, None, self.task());
-            let taken = trial::run(&*transport, &crew, database, requests).await?;
-            let coordinator = crew.used().into_iter().find(|used| used.layer == "coordinator");
-            let grown_by = coordinator.and_then(|used| Some(used.rss_peak?.saturating_sub(used.rss_idle?)));
-            let grown = Grown {
-                subtasks: taken.subtasks,
-                subtasks_per_s: f64::from(taken.subtasks) / taken.seconds,
-                cpu_us_per_subtask: taken.cpu_us_per_subtask,
-                coordinator_bytes_per_subtask: grown_by.map(|bytes| bytes / u64::from(taken.subtasks)),
-            };
-            grown.say(self.output);
-            all.push(grown);
-            crew.leave().await;
-            transport.close().await;
-        }
-        Ok(all)
-    }
 }
 
-/// What one size of `--growth` costs.
-#[derive(Serialize)]
-struct Grown {
-    subtasks: u32,
-    subtasks_per_s: f64,
-    /// Of the workers and the database, without the first and the last second.
-    cpu_us_per_subtask: Option<f64>,
-    /// How much more the coordinator had resident at the most than when it was idle.
-    coordinator_bytes_per_subtask: Option<u64>,
+/// Where the workers remember.
+fn store_url(database: Option<&Throwaway>) -> &str {
+    database.map_or(store::MEMORY, |database| &database.url)
 }
 
-impl Grown {
-    fn say(&self, output: &Output) {
-        let Self { subtasks, subtasks_per_s, cpu_us_per_subtask, coordinator_bytes_per_subtask } = self;
-        let known = |figure: Option<f64>| figure.map_or("unknown".to_owned(), |figure| format!("{figure:.0}"));
-        let bytes = coordinator_bytes_per_subtask.and_then(|bytes| u32::try_from(bytes).ok()).map(f64::from);
-        let line = format!(
-            "{subtasks} subtasks: {subtasks_per_s:.0}/s, {} us CPU and {} bytes of the coordinator a subtask",
-            known(*cpu_us_per_subtask),
-            known(bytes),
-        );
-        match output.is_json() {
-            true => output.note(&line),
-            false => output.line(&line),
-        }
+/// How many there were so far, where there is a database.
+async fn commits(database: Option<&Throwaway>) -> Result<Option<u64>, Failure> {
+    match database {
+        Some(database) => Ok(Some(database.commits().await?)),
+        None => Ok(None),
     }
 }
 
 /// What a report says of the pairs alone.
-fn summary(shape: Shape, subtasks: u32, pairs: Vec<Pair>) -> Report {
+fn summary(options: &Options, subtasks: u32, pairs: Vec<Pair>) -> Report {
     let of = |of: fn(&Pair) -> f64| median(&pairs, |pair| Some(of(pair))).unwrap_or(f64::NAN);
     Report {
-        shape,
+        shape: options.shape,
+        queues: options.queue,
         subtasks,
         subtasks_per_s: of(|pair| pair.subtasks_per_s),
         naive_per_s: of(|pair| pair.naive_per_s),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Queues;
 use super::crew::Used;
 use super::shape::Shape;
 use super::trial::Taken;
@@ -13,6 +14,7 @@ pub const PROFILE: &str = env!("TRIREME_PROFILE");
 #[derive(Serialize)]
 pub struct Report {
     pub shape: Shape,
+    pub queues: Queues,
     pub subtasks: u32,
     /// From the first request to the word that the last project ended.
     pub subtasks_per_s: f64,

@@ -50,7 +50,7 @@ struct Look {
 pub async fn run(
     transport: &dyn Transport,
     crew: &Crew,
-    database: &Throwaway,
+    database: Option<&Throwaway>,
     requests: Vec<NewProject>,
 ) -> Result<Taken, Failure> {
     let mut client = Client::connect(transport, Arc::new(SystemClock)).await?;
@@ -137,9 +137,12 @@ impl Follow {
         }
     }
 
-    async fn look(&self, crew: &Crew, database: &Throwaway) -> Result<Look, Failure> {
-        let of_database: f64 =
-            database.processes().await?.into_iter().filter_map(|pid| usage::cpu_s_of(pid, POSTGRES)).sum();
+    async fn look(&self, crew: &Crew, database: Option<&Throwaway>) -> Result<Look, Failure> {
+        let processes = match database {
+            Some(database) => database.processes().await?,
+            None => Vec::new(),
+        };
+        let of_database: f64 = processes.into_iter().filter_map(|pid| usage::cpu_s_of(pid, POSTGRES)).sum();
         let cpu_s = crew.cpu_s().map_or(f64::NAN, |of_workers| of_workers + of_database);
         Ok(Look { at: self.began.elapsed(), completed: self.completed, cpu_s })
     }

@@ -18,5 +18,5 @@ pub use store::{
 };
 pub use transport::{
     Acker, Binding, Browser, Confirmation, Confirmed, Consumer, Death, Delivery, ExchangeKind, Origin, Outgoing,
-    Properties, Publisher, QueueDepth, QueueSpec, Tag, Topology, Transport, TransportError,
+    Properties, Publisher, QueueDepth, QueueKind, QueueSpec, Tag, Topology, Transport, TransportError,
 };

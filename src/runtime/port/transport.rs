@@ -217,11 +217,20 @@ pub enum ExchangeKind {
     Topic,
 }
 
-/// A queue that outlives its consumers and the broker's restarts: durable, replicated where the broker can,
-/// dead-lettering at least once, refusing when it is full.
+/// How the broker keeps the queues of a topology.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueKind {
+    /// Replicated where the broker can, with a delivery limit, dead-lettering at least once.
+    Quorum,
+    /// On one node, without a limit; its dead letters may get lost. It is there to measure what the others cost.
+    Classic,
+}
+
+/// A queue that outlives its consumers and the broker's restarts: durable, and refusing when it is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSpec {
     pub queue: Queue,
+    pub kind: QueueKind,
     /// A message that came back more often than this is a dead letter.
     pub delivery_limit: u32,
     /// Refuses publishes beyond this many messages.

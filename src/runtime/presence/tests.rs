@@ -1,7 +1,7 @@
 //! What an agent remembers of others, and for how long.
 
 use super::*;
-use crate::runtime::port::SystemClock;
+use crate::runtime::port::{QueueKind, SystemClock};
 use crate::runtime::topology::TopologyOptions;
 use crate::transport::memory::MemoryBroker;
 use crate::wire::address::Namespace;
@@ -15,6 +15,7 @@ async fn who_was_not_heard_of_for_a_minute_is_not_told_of() {
         skills: Vec::new(),
         requests_max: 1,
         skill_delivery_limit: 1,
+        queue_kind: QueueKind::Quorum,
     };
     let identity = Identity {
         agent_id: AgentId::new("e1").expect("a word"),

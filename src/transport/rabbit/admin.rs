@@ -82,7 +82,7 @@ impl Admin {
     pub async fn queue(&self, spec: &QueueSpec, namespace: &Namespace) -> Result<QueueDepth, TransportError> {
         let name = spec.queue.name(namespace);
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        let asked = self.channel.queue_declare(short(&name)?, options, arguments::quorum(spec, namespace));
+        let asked = self.channel.queue_declare(short(&name)?, options, arguments::of_topology(spec, namespace));
         let queue = asked.await.map_err(|error| error::of_asking(&format!("queue `{name}`"), &error))?;
         Ok(depth_of(&queue))
     }

@@ -250,6 +250,7 @@ fn shape(namespace: &Namespace) -> Topology {
         skills: ["elsewhere", "hold", "noop", "sleep"].map(str::to_owned).to_vec(),
         requests_max: 10_000,
         skill_delivery_limit: 5,
+        queue_kind: trireme::runtime::port::QueueKind::Quorum,
     })
 }
 

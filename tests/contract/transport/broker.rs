@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use trireme::runtime::port::{
-    Confirmation, Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher, Topology, Transport,
+    Confirmation, Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher, QueueKind, Topology, Transport,
 };
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::wire::MessageId;
@@ -46,6 +46,7 @@ pub fn suite_topology(namespace: &Namespace) -> Topology {
         skills: vec!["alpha".into(), "beta".into()],
         requests_max: REQUESTS_MAX,
         skill_delivery_limit: SKILL_DELIVERY_LIMIT,
+        queue_kind: QueueKind::Quorum,
     })
 }
 

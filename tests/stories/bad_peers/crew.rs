@@ -7,7 +7,7 @@ use trireme::domain::expand::SkillDefaults;
 use trireme::domain::view::{ProjectView, SubtaskView};
 use trireme::runtime::client::Client;
 use trireme::runtime::dead::{DeadLetters, Facts};
-use trireme::runtime::port::{Store, SystemClock, Transport};
+use trireme::runtime::port::{QueueKind, Store, SystemClock, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::runtime::{Fatal, Identity, SkillOptions, Stop, Timing, World, coordinator, manager, reader};
 use trireme::store::memory::MemoryStore;
@@ -50,6 +50,7 @@ fn options(namespace: &Namespace) -> TopologyOptions {
         skills: vec![SKILL.into()],
         requests_max: 100,
         skill_delivery_limit: 5,
+        queue_kind: QueueKind::Quorum,
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trireme::domain::expand::SkillDefaults;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill, run};
-use trireme::runtime::port::{Assignment, Report, Runner, SystemClock, Transport};
+use trireme::runtime::port::{Assignment, QueueKind, Report, Runner, SystemClock, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::runtime::{Fatal, Ground, Identity, SkillOptions, Stop, Timing};
 use trireme::transport::memory::MemoryBroker;
@@ -36,6 +36,7 @@ fn options(namespace: &Namespace) -> TopologyOptions {
         skills: vec![HELD.into(), LEASED.into()],
         requests_max: 100,
         skill_delivery_limit: 2,
+        queue_kind: QueueKind::Quorum,
     }
 }
 

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::runtime::options::{Timing, World};
 use crate::runtime::port::{
     Acker, Append, Browser, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Page, Payload, PayloadKind,
-    Publisher, QueueDepth, Removal, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery, SystemClock, Tag,
-    Topology, Transport, TransportError,
+    Publisher, QueueDepth, QueueKind, Removal, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+    SystemClock, Tag, Topology, Transport, TransportError,
 };
 use crate::runtime::stop::Stop;
 use crate::runtime::topology::TopologyOptions;
@@ -116,6 +116,7 @@ pub(super) fn world() -> World {
             skills: Vec::new(),
             requests_max: 1,
             skill_delivery_limit: 1,
+            queue_kind: QueueKind::Quorum,
         }),
         timing: Timing::default(),
     }

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use super::{InspectedMessage, MemoryBroker, MemoryTransport, Place, ReturnOrder};
 use crate::runtime::port::{
-    Binding, Confirmed, Consumer, Delivery, ExchangeKind, Outgoing, Properties, QueueSpec, Topology, Transport,
-    TransportError,
+    Binding, Confirmed, Consumer, Delivery, ExchangeKind, Outgoing, Properties, QueueKind, QueueSpec, Topology,
+    Transport, TransportError,
 };
 use crate::runtime::topology::{TopologyOptions, topology};
 use crate::wire::address::{Address, Exchange, Namespace, Queue, Tier};
@@ -34,6 +34,7 @@ async fn broker(order: ReturnOrder) -> (MemoryBroker, MemoryTransport) {
         skills: vec!["draw".into()],
         requests_max: 3,
         skill_delivery_limit: 1,
+        queue_kind: QueueKind::Quorum,
     };
     transport.declare(&topology(&options)).await.expect("declared");
     (broker, transport)
@@ -50,7 +51,15 @@ fn piece(exchange: Exchange, key: &str, spec: QueueSpec) -> Topology {
 }
 
 fn plain(queue: Queue) -> QueueSpec {
-    QueueSpec { queue, delivery_limit: 9, max_length: None, ttl: None, dead_letters: None, single_active: false }
+    QueueSpec {
+        queue,
+        kind: QueueKind::Quorum,
+        delivery_limit: 9,
+        max_length: None,
+        ttl: None,
+        dead_letters: None,
+        single_active: false,
+    }
 }
 
 fn skill(name: &str) -> Queue {
