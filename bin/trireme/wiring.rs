@@ -80,6 +80,7 @@ pub fn world(
 fn timing(settings: &Settings) -> Timing {
     Timing {
         heartbeat: settings.agents.heartbeat,
+        progress: settings.agents.progress,
         grace: settings.agents.grace,
         start_within: settings.attempts.start_within,
         answer_within: settings.attempts.answer_within,

@@ -82,6 +82,8 @@ pub struct Store {
 pub struct Agents {
     /// How often an agent says that it is there.
     pub heartbeat: Duration,
+    /// How often watchers are told, at the most, how an open phase stands.
+    pub progress: Duration,
     /// How long an agent that is to stop may go on with what it holds.
     pub grace: Duration,
     /// Coordinators that nobody has heard of for this long are away: the phases that they had are given up.
@@ -126,6 +128,8 @@ const DELIVERY_LIMIT_MAX: u32 = 1_000;
 const SLOTS_MAX: u32 = 10_000;
 /// A slower heart would make live agents look dead.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+/// Whoever watches is to see that it moves.
+const PROGRESS_MAX: Duration = Duration::from_secs(60);
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const AWAY_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The longest that an attempt may run, or wait: what a plan may say too.
@@ -162,6 +166,7 @@ impl Settings {
         };
         let agents = Agents {
             heartbeat: layers.duration("agents.heartbeat", None, HEARTBEAT_MAX)?,
+            progress: layers.duration("agents.progress", None, PROGRESS_MAX)?,
             grace: layers.duration("agents.grace", None, GRACE_MAX)?,
             away: layers.duration("agents.away", None, AWAY_MAX)?,
             slots: layers.integer("agents.slots", None, 1..=SLOTS_MAX)?,

@@ -119,7 +119,7 @@ fn each_fault_of_a_setting_has_its_line() {
         ),
         (
             refused("", &[("TRIREME_STORE__URL", "mysql://me:secret@there/db")]),
-            "`store.url` from `TRIREME_STORE__URL` is `mysql://me:***@there/db`, not a URL that begins with sqlite:, postgres://, postgresql://",
+            "`store.url` from `TRIREME_STORE__URL` is `mysql://me:***@there/db`, not a URL that begins with sqlite:, postgres://, postgresql://, nor memory:",
         ),
         (
             refused("[agents]\nheartbeat = 5", &[]),

@@ -7,27 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::lane::LaneError;
 use super::letter::Letter;
 use super::options::World;
 use super::outage::Outages;
+use super::patience::{Patience, STORE};
 use super::port::{Acker, Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use crate::broken::{self, Broken};
 use crate::domain::decision::{Decision, Effect};
 use crate::wire::{MessageId, Raw, StreamId, Timestamp};
 
-/// A store that does not answer is asked again for this long; then the deliveries are left to somebody whose
-/// store does.
-const STORE_PATIENCE: Duration = Duration::from_secs(10);
-const STORE_PAUSE_FIRST: Duration = Duration::from_millis(50);
-const STORE_PAUSE_MAX: Duration = Duration::from_secs(2);
-/// What it is called when it does not work.
-const STORE: &str = "the store";
 /// A stream that is fought over is decided anew this often; then its lane ends, and with it the fight.
 const CONFLICTS_MAX: u32 = 8;
 /// No snapshot before a stream has grown by this much: folding it is cheaper.
@@ -44,6 +35,8 @@ pub(crate) type Work<I> = (usize, Letter, Message<I>);
 pub(crate) struct Verdicts {
     pub(crate) effects: Vec<(usize, StreamId, Effect)>,
     pub(crate) notices: Vec<Outgoing>,
+    /// Streams of which watchers are to hear in their turn.
+    pub(crate) moved: Vec<StreamId>,
     pub(crate) refused: Vec<(usize, &'static str)>,
     pub(crate) panicked: Vec<usize>,
 }
@@ -408,8 +401,14 @@ impl<R: Role> Desk<R> {
         for (stream, draft) in drafts.iter().filter(|(_, draft)| !draft.events.is_empty()) {
             if let Some(hot) = self.states.get(stream) {
                 verdicts.notices.extend(self.role.notices(*stream, &hot.state, &draft.events, now));
+                verdicts.moved.extend(self.role.has_moved(&hot.state, &draft.events).then_some(*stream));
             }
         }
+    }
+
+    /// How a stream stands that is in memory.
+    pub(crate) fn standing(&self, stream: StreamId) -> Option<Outgoing> {
+        self.role.standing(stream, &self.states.get(&stream)?.state, self.now())
     }
 
     /// Loads those of the streams that are not in memory.
@@ -466,30 +465,5 @@ fn remembers(effect: Effect, is_new: bool) -> bool {
         Effect::Execute { .. } => true,
         Effect::Alarm { .. } if broken::is(Broken::AlarmsForgotten) => false,
         _ => is_new || !broken::is(Broken::CausesOfCommandsOnly),
-    }
-}
-
-/// Asks a store again and again, a little later each time, and not for ever.
-struct Patience {
-    pause: Duration,
-    /// When it failed first.
-    since: Option<Instant>,
-    outages: Arc<Outages>,
-}
-
-impl Patience {
-    fn new(outages: Arc<Outages>) -> Self {
-        Self { pause: STORE_PAUSE_FIRST, since: None, outages }
-    }
-
-    async fn wait(&mut self, error: StoreError) -> Result<(), StoreError> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if matches!(error, StoreError::Unusable(_)) || since.elapsed() >= STORE_PATIENCE {
-            return Err(error);
-        }
-        self.outages.broke(STORE, &error.to_string());
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(STORE_PAUSE_MAX);
-        Ok(())
     }
 }

@@ -19,11 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use pack::Pack;
 
 use super::commit::{Desk, Kept, PANICKED};
+use super::herald::{Herald, turn};
 use super::letter::{self, Aside, Letter, Opened, only_id};
 use super::options::World;
 use super::outage::Outages;
@@ -70,6 +72,7 @@ pub(crate) struct Lane<R: Role> {
     held: VecDeque<Held>,
     /// What this step sends and has not published yet: a body for each place.
     packs: Vec<Pack>,
+    herald: Herald,
 }
 
 /// A delivery that is decided and not acked yet.
@@ -121,6 +124,7 @@ impl<R: Role> Lane<R> {
             acker: consumer.acker(),
             held: VecDeque::new(),
             packs: Vec::new(),
+            herald: Herald::new(world.timing.progress),
         }
     }
 
@@ -141,6 +145,10 @@ impl<R: Role> Lane<R> {
                     self.ack().await?;
                 }
                 batch = consumer.next(BATCH_MAX), if room => self.step(batch?).await?,
+                now = turn(self.herald.next()) => {
+                    let due = self.herald.due(now);
+                    self.tell_watchers(due).await?;
+                }
             }
         }
         while !self.held.is_empty() {
@@ -203,7 +211,20 @@ impl<R: Role> Lane<R> {
         for outgoing in verdicts.notices {
             drop(self.publisher.publish(outgoing).await?);
         }
+        let now = Instant::now();
+        let moved = verdicts.moved.into_iter().filter(|&stream| self.herald.moved(stream, now)).collect();
+        self.tell_watchers(moved).await?;
         self.desk.append_late().await?;
+        Ok(())
+    }
+
+    /// Says how these streams stand; best effort.
+    async fn tell_watchers(&mut self, streams: Vec<StreamId>) -> Result<(), LaneError> {
+        for stream in streams {
+            if let Some(outgoing) = self.desk.standing(stream) {
+                drop(self.publisher.publish(outgoing).await?);
+            }
+        }
         Ok(())
     }
 

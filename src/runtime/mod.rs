@@ -8,6 +8,7 @@ pub mod executor;
 pub mod manager;
 pub mod options;
 mod outage;
+mod patience;
 pub mod port;
 pub mod reader;
 pub mod recover;
@@ -17,6 +18,7 @@ pub mod supervise;
 pub mod topology;
 
 mod commit;
+mod herald;
 mod inbox;
 mod lane;
 mod letter;

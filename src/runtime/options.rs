@@ -83,6 +83,8 @@ impl SkillOptions {
 pub struct Timing {
     /// Between two heartbeats.
     pub heartbeat: Duration,
+    /// Between two words to watchers of how an open phase stands, as long as it moves.
+    pub progress: Duration,
     /// What a drain may take before everything is given back.
     pub grace: Duration,
     /// How long a command may wait to begin before it is dispatched anew.
@@ -97,6 +99,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_secs(5),
+            progress: Duration::from_secs(1),
             grace: Duration::from_secs(30),
             start_within: Duration::from_secs(600),
             answer_within: Duration::from_secs(30),

@@ -79,6 +79,16 @@ pub(crate) trait Role: Send {
     /// What others are told of committed events, as far as they listen.
     fn notices(&self, stream: StreamId, state: &Self::State, events: &[Self::Event], now: Timestamp) -> Vec<Outgoing>;
 
+    /// Whether watchers are to hear how it stands after these events: at once when it was not said for a while, else then.
+    fn has_moved(&self, _: &Self::State, _: &[Self::Event]) -> bool {
+        false
+    }
+
+    /// How it stands.
+    fn standing(&self, _: StreamId, _: &Self::State, _: Timestamp) -> Option<Outgoing> {
+        None
+    }
+
     /// What whoever sent a message that changed nothing is told; `why` is the machine's word for it.
     fn answer(
         &self,

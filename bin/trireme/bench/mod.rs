@@ -326,6 +326,10 @@ impl Bench<'_> {
             variable("STORE__URL", store_url(database).to_owned()),
         ];
         environment.extend(options.batch_variables());
+        if options.shape == Shape::Chain {
+            // Hops are measured by what is said of them.
+            environment.push(variable("AGENTS__PROGRESS", "1ms".to_owned()));
+        }
         Crew::new(environment)
     }
 

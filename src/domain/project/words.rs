@@ -136,7 +136,9 @@ fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> 
     if draft.project.cancel.is_some() {
         return Err(Decision::Nothing("the project is being cancelled already"));
     }
-    if draft.project.unwanted.contains_key(&subtask) {
+    // A phase that asks about it has heard that it is cancelled: said once more it is told once more.
+    let is_told = draft.project.told.values().any(|told| told.word.cancels(subtask));
+    if is_told || (is_to_come && draft.project.unwanted.contains_key(&subtask)) {
         return Err(Decision::Nothing("the subtask is being cancelled already"));
     }
     if is_current {

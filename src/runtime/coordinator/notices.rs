@@ -23,7 +23,7 @@ pub(super) fn notices(
         let id = MessageId(role.world.clock.fresh_id());
         role.pen.best_effort(id, to, stream.project(), content, now)
     };
-    if let Some(what) = what_happened(state, events) {
+    if let Some(what) = news(state, events) {
         let content = Content::ProjectStatusUpdate(status_update(opened, state));
         notices.extend(send(Address::event(Layer::Coordination, what, stream.project()), content));
     }
@@ -45,14 +45,16 @@ pub(super) fn notices(
     notices
 }
 
-/// The word under which watchers hear of it; none when nothing has moved.
-fn what_happened(state: &Phase, events: &[Event]) -> Option<&'static str> {
-    let gave_up = |event: &Event| match event {
-        Event::Failed { outcome, .. } => {
-            matches!(outcome, Outcome::Exhausted { .. } | Outcome::PassOver { .. } | Outcome::Ask { .. })
-        }
-        _ => false,
-    };
+/// How an open phase stands, for whoever watches.
+pub(super) fn standing(role: &CoordinatorRole, stream: StreamId, state: &Phase, now: Timestamp) -> Option<Outgoing> {
+    let opened = state.opened().filter(|_| state.ended().is_none())?;
+    let to = Address::event(Layer::Coordination, "progress", stream.project());
+    let (id, content) = (role.world.clock.fresh_id(), Content::ProjectStatusUpdate(status_update(opened, state)));
+    role.pen.best_effort(MessageId(id), to, stream.project(), content, now)
+}
+
+/// Whether a phase stands otherwise after these events, and watchers are not told of them at once.
+pub(super) fn has_moved(state: &Phase, events: &[Event]) -> bool {
     let is_still = |event: &Event| {
         matches!(
             event,
@@ -65,13 +67,21 @@ fn what_happened(state: &Phase, events: &[Event]) -> Option<&'static str> {
                 | Event::LeasesRenewed { .. }
         )
     };
+    state.ended().is_none() && news(state, events).is_none() && !events.iter().all(is_still)
+}
+
+/// What watchers are told at once, by the word under which they hear of it.
+fn news(state: &Phase, events: &[Event]) -> Option<&'static str> {
+    let gave_up = |event: &Event| match event {
+        Event::Failed { outcome, .. } => {
+            matches!(outcome, Outcome::Exhausted { .. } | Outcome::PassOver { .. } | Outcome::Ask { .. })
+        }
+        _ => false,
+    };
     if state.ended().is_some() && events.iter().any(|event| matches!(event, Event::Ended { .. })) {
         return Some("ended");
     }
-    if events.iter().any(gave_up) {
-        return Some("alert");
-    }
-    (!events.iter().all(is_still)).then_some("progress")
+    events.iter().any(gave_up).then_some("alert")
 }
 
 /// An operator's words are passed on at once; what timed out is told at the next alarm.

@@ -171,6 +171,14 @@ impl Role for CoordinatorRole {
         notices::notices(self, stream, state, events, now)
     }
 
+    fn has_moved(&self, state: &Phase, events: &[Event]) -> bool {
+        notices::has_moved(state, events)
+    }
+
+    fn standing(&self, stream: StreamId, state: &Phase, now: Timestamp) -> Option<Outgoing> {
+        notices::standing(self, stream, state, now)
+    }
+
     fn answer(&self, _: StreamId, _: &Phase, _: &Message<Input>, _: Option<&str>, _: Timestamp) -> Option<Outgoing> {
         None
     }
