@@ -158,11 +158,21 @@ impl FollowedPhase {
         watch.rule("nothing_goes_out_in_a_pause", !self.state.is_paused(), || {
             format!("{} ordinal {ordinal} goes out while its phase is paused", brief(stream))
         })?;
+        let is_unwanted = self.is_unwanted(watch, stream, ordinal);
+        watch.rule("what_nobody_wants_is_not_begun", !is_unwanted, || {
+            format!("{} ordinal {ordinal} goes out, and was cancelled before its phase began", brief(stream))
+        })?;
         let is_open = |other: &u32| !self.completed.contains(other) && !self.passed_over.contains(other);
         let missing = self.dependencies(ordinal).into_iter().find(is_open);
         watch.rule("dependencies_come_first", missing.is_none(), || {
             format!("{} ordinal {ordinal} goes out before {missing:?} is completed", brief(stream))
         })
+    }
+
+    fn is_unwanted(&self, watch: &Watch, stream: StreamId, ordinal: u32) -> bool {
+        let (StreamId::Phase(id, phase), Some(opened)) = (stream, self.state.opened()) else { return false };
+        let name = self.state.spec(ordinal).name_of(ordinal);
+        watch.projects.get(&id).is_some_and(|project| project.is_unwanted(phase, opened.priority, &name))
     }
 
     fn on_outcome(

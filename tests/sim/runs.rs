@@ -1,9 +1,10 @@
 //! A project's stream as it is followed: its runs, and how each ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use trireme::domain::project::{Added, Event, Project};
-use trireme::wire::{MessageId, ProjectId, Status, StreamId};
+use trireme::domain::project::{Added, Event, Project, Word};
+use trireme::domain::to_come::ToCome;
+use trireme::wire::{MessageId, ProjectId, Status, StreamId, SubtaskId};
 
 use crate::sights::Sight;
 use crate::sim::Sim;
@@ -22,6 +23,10 @@ pub struct FollowedProject {
     asked: BTreeSet<MessageId>,
     /// Phases that a person wants whole, what was cancelled before included.
     wanted_whole: BTreeSet<u32>,
+    /// What a person has cancelled, and not taken back: by the priority of its phase and its name in the plan.
+    cancelled: BTreeSet<(u32, String)>,
+    /// The same when a phase was handed over, by its number.
+    cancelled_before: BTreeMap<u32, BTreeSet<(u32, String)>>,
 }
 
 impl FollowedProject {
@@ -50,14 +55,40 @@ impl FollowedProject {
         before
     }
 
+    /// Whether a person had cancelled this before its phase was handed over, and has not taken it back.
+    pub fn is_unwanted(&self, phase: u32, priority: u32, name: &str) -> bool {
+        let named = (priority, name.to_owned());
+        let was = self.cancelled_before.get(&phase).is_some_and(|before| before.contains(&named));
+        was && self.cancelled.contains(&named)
+    }
+
+    /// A subtask by the priority of its phase and its name, as far as the plan has it.
+    fn named(&self, subtask: SubtaskId) -> Option<(u32, String)> {
+        let phase = self.state.phase(subtask.phase)?;
+        let name = ToCome::new(subtask.phase, self.state.goals_of(phase)).name_of(subtask.ordinal)?;
+        Some((phase.priority, name))
+    }
+
     pub fn apply(&mut self, watch: &mut Watch, stream: StreamId, event: &Event, sim: &Sim) -> Verdict {
         match event {
+            Event::SubtaskUnwanted { subtask, .. }
+            | Event::Told { word: Word::Cancel { subtask: Some(subtask), .. }, .. } => {
+                self.cancelled.extend(self.named(*subtask));
+            }
+            Event::Decided { question, .. } => {
+                let open = self.state.open_questions().find(|(id, _)| id == question);
+                let asked = open.and_then(|(_, open)| self.named(open.subtask.as_ref()?.id));
+                if let Some(named) = asked {
+                    self.cancelled.remove(&named);
+                }
+            }
             Event::StartRefused { .. } => {
                 self.is_refused = true;
                 sim.see(Sight::PublishRefused);
             }
             Event::PhaseStarted { phase, .. } => {
                 self.is_refused = false;
+                self.cancelled_before.entry(*phase).or_insert_with(|| self.cancelled.clone());
                 // Of a project that is being cancelled what runs may be handed over again, and nothing else.
                 let is_current = self.state.current().is_some_and(|current| current.number == *phase);
                 let may_start = self.state.is_open() && (self.state.cancel().is_none() || is_current);
@@ -78,7 +109,12 @@ impl FollowedProject {
                 self.wanted_whole.insert(*phase);
             }
             Event::GoalReplanned { .. } => sim.see(Sight::PlannedAnew),
-            Event::RunStarted { .. } => sim.see(Sight::ProjectRunAgain),
+            Event::RunStarted { wants_all, .. } => {
+                if *wants_all {
+                    self.cancelled.clear();
+                }
+                sim.see(Sight::ProjectRunAgain);
+            }
             _ => {}
         }
         self.state.apply(event);

@@ -21,3 +21,4 @@ mod servers;
 mod status;
 mod takeover;
 mod team;
+mod watchers;

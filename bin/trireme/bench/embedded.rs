@@ -52,7 +52,7 @@ async fn once(bench: &Bench<'_>, subtasks: u32, folder: &Path) -> Result<Taken, 
     let mut command = Command::new(std::env::current_exe().map_err(|error| failed(&error))?);
     command.arg("run").arg(&file).args(["--json", "-q", "--store"]);
     command.arg(format!("sqlite:{}", folder.join("bench.db").display()));
-    command.envs(bench.options.batch_variables());
+    command.envs(bench.options.skill_variables());
     if let Some(slots) = bench.options.slots {
         command.args(["--slots", &slots.to_string()]);
     }

@@ -95,6 +95,9 @@ struct Options {
     /// How many subtasks an executor runs at once; default: as configured
     #[arg(long, value_name = "S")]
     slots: Option<u32>,
+    /// How many commands an executor holds, of each skill; default: as configured
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    prefetch: Option<u32>,
     /// How many commands may share a message: `auto`, or a number; default: as configured
     #[arg(long, value_name = "auto|N")]
     batch: Option<String>,
@@ -152,11 +155,16 @@ impl Options {
         self.subtasks.unwrap_or(self.shape.subtasks())
     }
 
-    /// What tells a worker how many commands may share a message.
-    fn batch_variables(&self) -> impl Iterator<Item = (String, String)> {
-        let name = |work: Work| format!("TRIREME_SKILLS__{}__BATCH", work.skill().to_uppercase());
-        let of_each = move |batch: &String| [Work::Noop, Work::Sleep].map(|work| (name(work), batch.clone()));
-        self.batch.iter().flat_map(of_each)
+    /// What tells a worker otherwise than its settings how to treat the skills.
+    fn skill_variables(&self) -> Vec<(String, String)> {
+        let prefetch = self.prefetch.map(|prefetch| ("PREFETCH", prefetch.to_string()));
+        let batch = self.batch.clone().map(|batch| ("BATCH", batch));
+        let of_skill = |work: Work| {
+            let name = move |key: &str| format!("TRIREME_SKILLS__{}__{key}", work.skill().to_uppercase());
+            let set = prefetch.iter().chain(&batch);
+            set.map(move |(key, value)| (name(key), value.clone())).collect::<Vec<_>>()
+        };
+        [Work::Noop, Work::Sleep].into_iter().flat_map(of_skill).collect()
     }
 }
 
@@ -325,7 +333,7 @@ impl Bench<'_> {
             variable("BROKER__QUEUES", format!("{:?}", options.queue).to_lowercase()),
             variable("STORE__URL", store_url(database).to_owned()),
         ];
-        environment.extend(options.batch_variables());
+        environment.extend(options.skill_variables());
         if options.shape == Shape::Chain {
             // Hops are measured by what is said of them.
             environment.push(variable("AGENTS__PROGRESS", "1ms".to_owned()));
