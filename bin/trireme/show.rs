@@ -91,7 +91,6 @@ fn head(view: &ProjectView, waits: &[String]) -> String {
         let has_begun = phase.goals.iter().any(|goal| !goal.subtasks.is_empty());
         let when = match has_begun {
             true => "in vain: the plan has no such subtask",
-            false if view.status.is_ended() => continue,
             false => "as soon as the phase has begun",
         };
         table.add_row(["cancelled".into(), format!("{} ({when})", unwanted.join(", "))]);

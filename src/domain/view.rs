@@ -76,7 +76,7 @@ pub struct PhaseView {
     /// What is cancelled as soon as it has begun; when it has, what of that its plan does not have.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub unwanted: BTreeSet<SubtaskId>,
-    /// What its goals say of their subtasks, as long as it has not begun.
+    /// What its goals say of their subtasks, as long as no coordinator has opened it.
     #[serde(skip)]
     pub to_come: Option<ToCome>,
 }
@@ -187,7 +187,7 @@ impl PhaseView {
             error: phase.error.clone(),
             goals: project.goals_of(phase).map(|planned| goal(&planned.goal_name)).collect(),
             unwanted: project.unwanted_in(phase.number).map(|(id, _)| id).collect(),
-            to_come: Some(ToCome::new(phase.number, project.goals_of(phase))).filter(|_| !phase.status.is_ended()),
+            to_come: Some(ToCome::new(phase.number, project.goals_of(phase))),
         }
     }
 

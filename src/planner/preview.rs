@@ -36,6 +36,8 @@ pub fn preview(planners: &[Arc<dyn Planner>], request: &NewProject) -> Result<Ve
         id_namespace: Uuid::nil(),
         playbook,
         former: None,
+        before: Vec::new(),
+        left_out: Vec::new(),
     };
     let with_subtasks = |goal: GoalPlan| Ok(GoalPlan { subtasks: Some(subtasks(planners, &goal, &phase)?), ..goal });
     goals.into_iter().map(with_subtasks).collect()

@@ -98,6 +98,8 @@ fn phase(
         id_namespace: Uuid::max(),
         playbook,
         former: None,
+        before: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 

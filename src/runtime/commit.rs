@@ -126,7 +126,7 @@ impl<R: Role> Desk<R> {
     pub(crate) async fn commit(&mut self, work: &[Work<R::Input>]) -> Result<Verdicts, LaneError> {
         let items = (0..).zip(work).map(|(item, (_, letter, message))| (item, letter.again, message));
         let mut items: Vec<_> = items.collect();
-        items.sort_by_key(|(_, _, message)| !self.role.comes_first(&message.input));
+        items.sort_by_key(|(_, _, Message { input, .. })| (!self.role.comes_first(input), self.role.comes_last(input)));
         if items.is_empty() {
             return Ok(Verdicts::default());
         }

@@ -107,6 +107,12 @@ pub(crate) trait Role: Send {
         false
     }
 
+    /// Whether it is decided after whatever else came with it: a look at the clock, that may find overdue what was just
+    /// brought.
+    fn comes_last(&self, _: &Self::Input) -> bool {
+        false
+    }
+
     /// Something was brought that is to be decided.
     fn at_work(&self);
 

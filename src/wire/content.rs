@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use super::presence::{Layer, Ping, Presence, RunningCommand};
 use super::{
-    AgentId, AgentStatus, Counts, FailureKind, GoalPlan, MessageId, MessageType, ProjectId, Raw, Status, StreamId,
-    SubtaskId, Timestamp,
+    AgentId, Counts, FailureKind, GoalPlan, MessageId, MessageType, ProjectId, Raw, Status, StreamId, SubtaskId,
+    Timestamp,
 };
 
 /// Everything that can be said. `type` on the wire is the variant's name.
@@ -185,6 +186,12 @@ pub struct StartProjectPhase {
     /// The phase that this one takes the place of: what was done there is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Former>,
+    /// Whose places that one took, the newest first: of the first that had a plan what was done is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Former>,
+    /// Ordinals that a person has cancelled in the phase before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<u32>,
 }
 
 /// A phase whose completed subtasks keep their results in the one that takes its place, where name, skill and
@@ -410,91 +417,4 @@ pub struct Alarm {
     /// The store that had the stream when this was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_id: Option<Uuid>,
-}
-
-/// Who is there?
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Ping {
-    /// A coordinator's ping through a partition: whoever gets it holds that partition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partition: Option<u32>,
-}
-
-/// An agent says how it is: in a heartbeat, or in answer to a ping.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Presence {
-    pub agent_id: AgentId,
-    pub name: String,
-    /// `management`, `coordination` or `execution`.
-    pub layer: Layer,
-    pub status: AgentStatus,
-    #[serde(default)]
-    pub skills: Vec<String>,
-    pub slots: u32,
-    pub busy: u32,
-    pub version: String,
-    pub host: String,
-    pub pid: u32,
-    pub last_seen: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub store_id: Option<Uuid>,
-    /// The partitions that a coordinator holds, and those that it stands in line for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<u32>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waits_for: Vec<u32>,
-    /// The commands that an executor runs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub commands: Vec<RunningCommand>,
-    /// What does not work there right now, in one line: its status is ERROR then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<String>,
-    /// How many messages it has published since its start; several in one body count as one.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub published: u64,
-    /// It is about to leave.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub leaving: bool,
-    /// In a pong: the agents that this one has heard of in the last minute.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub peers: Vec<Presence>,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-/// A command that an executor runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunningCommand {
-    pub command: MessageId,
-    pub project_id: ProjectId,
-    pub subtask_id: SubtaskId,
-}
-
-/// The three banks of oars, and the clients on the quay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Layer {
-    Management,
-    Coordination,
-    Execution,
-    Client,
-}
-
-impl Layer {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Management => "management",
-            Self::Coordination => "coordination",
-            Self::Execution => "execution",
-            Self::Client => "client",
-        }
-    }
-}
-
-impl std::fmt::Display for Layer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
 }

@@ -94,7 +94,8 @@ impl fmt::Display for SubtaskId {
 impl FromStr for SubtaskId {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten();
+        // As it is written, and not otherwise: `02.1` may be somebody's name for a subtask.
+        let digits = |part: &str| part.parse::<u32>().ok().filter(|number| number.to_string() == part);
         text.split_once('.')
             .and_then(|(phase, ordinal)| Some(Self { phase: digits(phase)?, ordinal: digits(ordinal)? }))
             .ok_or_else(|| format!("subtask id `{}` is not <phase>.<ordinal>", text.escape_default()))

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod id;
 pub mod plan;
 pub mod policy;
+mod presence;
 pub mod raw;
 pub mod status;
 pub mod time;

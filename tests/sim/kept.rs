@@ -1,7 +1,7 @@
 //! What a phase keeps of the one whose place it takes, worked out anew: completed work with the same name, skill and
 //! input, all of whose dependencies are kept too, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use trireme::domain::phase::Phase;
 use trireme::wire::content::Former;
@@ -23,26 +23,6 @@ pub fn check(watch: &mut Watch, stream: StreamId, new: &Phase) -> Verdict {
     })?;
     watch.rule("completed_work_is_not_run_again", expected.iter().all(|kept| kept_is(&kept.0, new)), || {
         format!("{} keeps {kept:?}, and should keep {expected:?}", brief(stream))
-    })?;
-    what_was_cancelled_stays_so(watch, stream, new)
-}
-
-/// Without a person's word that all of it, or this, is to be run again, nothing that a person has cancelled is.
-fn what_was_cancelled_stays_so(watch: &mut Watch, stream: StreamId, new: &Phase) -> Verdict {
-    let StreamId::Phase(id, number) = stream else { return Ok(()) };
-    let Some(project) = watch.projects.get(&id) else { return Ok(()) };
-    let before = project.instead_of(number).into_iter();
-    // One that was given up may go on for a while: what is cancelled in it when nobody looks is not ours to say.
-    let ended =
-        before.filter_map(|former| watch.phases.get(&StreamId::Phase(id, former))).take_while(|phase| !phase.is_open());
-    let names: BTreeSet<String> = ended.flat_map(|phase| phase.cancelled.iter().cloned()).collect();
-    let is_run = |&ordinal: &u32| {
-        let is_cancelled = new.subtask(ordinal).is_some_and(|subtask| subtask.status == SubtaskStatus::Cancelled);
-        !is_cancelled && names.contains(&new.spec(ordinal).name_of(ordinal))
-    };
-    let run = (0..new.counts().total).find(is_run);
-    watch.rule("what_was_cancelled_stays_cancelled", run.is_none(), || {
-        format!("{}: ordinal {run:?} was cancelled by a person, and nobody wants it again", brief(stream))
     })
 }
 
@@ -54,15 +34,15 @@ fn kept_is(ordinal: &u32, new: &Phase) -> bool {
 fn former(watch: &Watch, stream: StreamId) -> Option<(Former, &Phase)> {
     let StreamId::Phase(id, number) = stream else { return None };
     let project = &watch.projects.get(&id)?.state;
-    let asked = project.phase(number)?.former?;
-    let mut phase = asked.phase;
+    let mut former = project.phase(number)?.former?;
     loop {
-        let old = &watch.phases.get(&StreamId::Phase(id, phase))?.state;
-        // One that was given up may go on for a while: what it completes when nobody looks is not ours to say.
-        old.ended()?;
-        match project.phase(phase)?.former.filter(|_| old.specs().is_empty()) {
-            Some(older) => phase = older.phase,
-            None => return Some((Former { phase, ..asked }, old)),
+        let old = watch.phases.get(&StreamId::Phase(id, former.phase)).map(|followed| &followed.state);
+        let had_plan = old.filter(|old| !old.specs().is_empty());
+        // One that was given up may open yet, or go on for a while: what it completes when nobody looks is not ours to
+        // say.
+        match had_plan {
+            Some(old) => return old.ended().map(|_| (former, old)),
+            None => former = project.phase(former.phase)?.former?,
         }
     }
 }

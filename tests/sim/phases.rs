@@ -30,8 +30,6 @@ pub struct FollowedPhase {
     pub report_waits: bool,
     /// A person has cancelled some subtask of it.
     pub was_cancelled_by_hand: bool,
-    /// The names of those, but for what the person has said otherwise of since.
-    pub cancelled: BTreeSet<String>,
     /// Something failed for good, and the phase with it.
     is_failing: bool,
     /// When the last decision was made after which ready work has to be out.
@@ -114,14 +112,12 @@ impl FollowedPhase {
                     sim.see(Sight::NeverWanted);
                 }
                 self.was_cancelled_by_hand = true;
-                self.cancelled.insert(self.state.spec(*ordinal).name_of(*ordinal));
                 self.is_failing |= *then == Then::Fail;
                 self.passed_over.extend((*then == Then::Run).then_some(*ordinal));
                 self.on_word(watch, stream, *ordinal, *then != Then::Ask)?;
             }
             Event::Decided { ordinal, answer, .. } => {
                 self.is_failing |= *answer == Answered::Fail;
-                self.cancelled.remove(&self.state.spec(*ordinal).name_of(*ordinal));
                 self.on_word(watch, stream, *ordinal, *answer != Answered::Retry)?;
             }
             Event::Cancelled { .. } | Event::Paused { .. } if self.state.opened().is_none() => {
@@ -159,7 +155,7 @@ impl FollowedPhase {
             format!("{} ordinal {ordinal} goes out while its phase is paused", brief(stream))
         })?;
         let is_unwanted = self.is_unwanted(watch, stream, ordinal);
-        watch.rule("what_nobody_wants_is_not_begun", !is_unwanted, || {
+        watch.rule("what_was_cancelled_stays_cancelled", !is_unwanted, || {
             format!("{} ordinal {ordinal} goes out, and was cancelled before its phase began", brief(stream))
         })?;
         let is_open = |other: &u32| !self.completed.contains(other) && !self.passed_over.contains(other);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trireme::domain::project::{Added, Event, Project, Word};
+use trireme::domain::project::{Event, Project, Word};
 use trireme::domain::to_come::ToCome;
 use trireme::wire::{MessageId, ProjectId, Status, StreamId, SubtaskId};
 
@@ -21,8 +21,6 @@ pub struct FollowedProject {
     ended_run: u32,
     /// Questions that have come to it.
     asked: BTreeSet<MessageId>,
-    /// Phases that a person wants whole, what was cancelled before included.
-    wanted_whole: BTreeSet<u32>,
     /// What a person has cancelled, and not taken back: by the priority of its phase and its name in the plan.
     cancelled: BTreeSet<(u32, String)>,
     /// The same when a phase was handed over, by its number.
@@ -41,18 +39,6 @@ impl FollowedProject {
     /// Whether a question has come to it.
     pub fn knows(&self, question: MessageId) -> bool {
         self.asked.contains(&question)
-    }
-
-    /// The phases, by number, whose places a phase takes one after the other, as far back as nobody has said that all of
-    /// it is to be run again.
-    pub fn instead_of(&self, mut phase: u32) -> Vec<u32> {
-        let mut before = Vec::new();
-        while let Some(former) = self.state.phase(phase).filter(|_| !self.wanted_whole.contains(&phase)) {
-            let Some(former) = former.former else { break };
-            phase = former.phase;
-            before.push(phase);
-        }
-        before
     }
 
     /// Whether a person had cancelled this before its phase was handed over, and has not taken it back.
@@ -104,9 +90,6 @@ impl FollowedProject {
             Event::Asked { question, .. } => {
                 self.asked.insert(*question);
                 sim.see(Sight::Asked);
-            }
-            Event::PhaseAdded { phase, why: Added::Retry, former, .. } if !former.failed_only => {
-                self.wanted_whole.insert(*phase);
             }
             Event::GoalReplanned { .. } => sim.see(Sight::PlannedAnew),
             Event::RunStarted { wants_all, .. } => {

@@ -185,6 +185,8 @@ fn start_phase() -> impl Strategy<Value = Content> {
                     id_namespace,
                     playbook,
                     former,
+                    before: former.into_iter().collect(),
+                    left_out: former.iter().map(|former| former.phase).collect(),
                 })
             },
         )

@@ -6,6 +6,7 @@ mod embedded;
 mod growth;
 mod idle;
 mod naive;
+mod options;
 mod report;
 mod shape;
 mod trial;
@@ -16,7 +17,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use trireme::config::Settings;
-use trireme::runtime::port::{Append, QueueKind, Store, Transport};
+use trireme::runtime::port::{Append, Store, Transport};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::store::{self, Throwaway};
 use trireme::transport::rabbit::{Claim, RabbitOptions, RabbitTransport, claim};
@@ -28,8 +29,9 @@ use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crew::Crew;
 use naive::{Naive, NaiveWay, OUTSTANDING};
+use options::{Options, Queues};
 use report::{Hops, Latency, PROFILE, Pair, Report, median, quantile};
-use shape::{Shape, Task, Work};
+use shape::{Shape, Task};
 
 /// `--store none`: every worker keeps what it has to remember in memory.
 const NO_STORE: &str = "none";
@@ -64,108 +66,6 @@ pub struct Arguments {
     options: Options,
     #[command(subcommand)]
     part: Option<Part>,
-}
-
-#[derive(clap::Args)]
-struct Options {
-    /// The shape of the work
-    #[arg(long, value_enum, default_value_t = Shape::Fanout)]
-    shape: Shape,
-    /// How many subtasks; default: 20000 (fanout, many), 2000 (tree, random), 500 (chain)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    subtasks: Option<u32>,
-    /// How many projects; default: 1, of `many` a tenth of the subtasks
-    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    projects: Option<u32>,
-    /// So many bytes more in every command, of both ways
-    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_536))]
-    payload: u32,
-    /// What a subtask does
-    #[arg(long, value_enum, default_value_t = Work::Noop)]
-    work: Work,
-    /// How long a sleep is, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=60_000))]
-    ms: u32,
-    /// Coordinator processes
-    #[arg(long, value_name = "C", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32))]
-    coordinators: u32,
-    /// Executor processes
-    #[arg(long, value_name = "E", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    executors: u32,
-    /// How many subtasks an executor runs at once; default: as configured
-    #[arg(long, value_name = "S")]
-    slots: Option<u32>,
-    /// How many commands an executor holds, of each skill; default: as configured
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535))]
-    prefetch: Option<u32>,
-    /// How many commands may share a message: `auto`, or a number; default: as configured
-    #[arg(long, value_name = "auto|N")]
-    batch: Option<String>,
-    /// How often both ways are measured, in turns; medians are printed
-    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pairs: u32,
-    /// How the broker keeps the queues of both ways
-    #[arg(long, value_enum, default_value_t = Queues::Quorum)]
-    queue: Queues,
-    /// The PostgreSQL server; without it that of `store.url`. `none`: nothing is journaled, to see what that costs
-    #[arg(long, value_name = "URL|none")]
-    store: Option<String>,
-    /// Measure `trireme run`: the whole team in one process, on a SQLite file
-    #[arg(long, conflicts_with_all = ["store", "growth", "coordinators", "executors", "projects"])]
-    embedded: bool,
-    /// Run 1000, 10000, 100000 and 1000000 subtasks, and tell what each costs
-    #[arg(long, conflicts_with_all = ["subtasks", "projects", "pairs"])]
-    growth: bool,
-    /// Run ten subtasks alone, and behind a project of `--subtasks`, as often as `--pairs` says
-    #[arg(long, conflicts_with_all = ["projects", "growth", "embedded"])]
-    behind: bool,
-    /// Start a worker of each layer as often as `--pairs` says, and tell when it is ready and what it uses with nothing to do
-    #[arg(long, conflicts_with_all = ["subtasks", "projects", "growth", "behind", "embedded"])]
-    idle: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum Queues {
-    /// Replicated, as they are by default
-    Quorum,
-    /// On one node, with less promised
-    Classic,
-}
-
-impl Queues {
-    fn kind(self) -> QueueKind {
-        match self {
-            Self::Quorum => QueueKind::Quorum,
-            Self::Classic => QueueKind::Classic,
-        }
-    }
-
-    /// The namespaces of benchmarks, and the database of each: the name of a quorum queue is never another queue's.
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Quorum => "trireme_bench",
-            Self::Classic => "trireme_bench_classic",
-        }
-    }
-}
-
-impl Options {
-    fn subtasks(&self) -> u32 {
-        self.subtasks.unwrap_or(self.shape.subtasks())
-    }
-
-    /// What tells a worker otherwise than its settings how to treat the skills.
-    fn skill_variables(&self) -> Vec<(String, String)> {
-        let prefetch = self.prefetch.map(|prefetch| ("PREFETCH", prefetch.to_string()));
-        let batch = self.batch.clone().map(|batch| ("BATCH", batch));
-        let of_skill = |work: Work| {
-            let name = move |key: &str| format!("TRIREME_SKILLS__{}__{key}", work.skill().to_uppercase());
-            let set = prefetch.iter().chain(&batch);
-            set.map(move |(key, value)| (name(key), value.clone())).collect::<Vec<_>>()
-        };
-        [Work::Noop, Work::Sleep].into_iter().flat_map(of_skill).collect()
-    }
 }
 
 /// The processes of the naive way, started by the benchmark itself.

@@ -1,6 +1,6 @@
 //! What dead commands are worth a retry. What is open goes on by itself, and what was completed would be done once
-//! more. A retry opens a run of its project, which does again all that was not completed: the first one to be heard is
-//! enough for all dead commands of a project, and changes nothing for the others.
+//! more. A retry opens a run of its project, which does again all that was neither completed nor cancelled by a person: the
+//! first one to be heard is enough for all dead commands of a project, and changes nothing for the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use trireme::domain::view::ProjectView;
 use trireme::runtime::dead::{DeadLetter, retried};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
-use trireme::wire::{ProjectId, SubtaskId, SubtaskStatus};
+use trireme::wire::{ProjectId, Status, SubtaskId, SubtaskStatus};
 
 use crate::failure::Failure;
 use crate::reading;
@@ -73,6 +73,9 @@ impl<'a> Retries<'a> {
             if !view.status.is_ended() {
                 return Ok(Some(format!("its project is open ({})", view.status)));
             }
+            if view.status == Status::Cancelled {
+                return Ok(Some("its project was cancelled".to_owned()));
+            }
             self.asked.insert(project, Undone::of(&view));
         }
         Ok(self.asked[&project].lacks(subtask))
@@ -81,7 +84,8 @@ impl<'a> Retries<'a> {
 
 impl Undone {
     fn of(view: &ProjectView) -> Self {
-        let undone = view.subtasks().filter(|subtask| subtask.status != SubtaskStatus::Completed);
+        let is_done = |status| matches!(status, SubtaskStatus::Completed | SubtaskStatus::Cancelled);
+        let undone = view.subtasks().filter(|subtask| !is_done(subtask.status));
         Self {
             phases: view.phases.iter().map(|phase| phase.phase).collect(),
             subtasks: undone.map(|subtask| subtask.id).collect(),
@@ -92,8 +96,8 @@ impl Undone {
     fn lacks(&self, subtask: SubtaskId) -> Option<String> {
         match (self.phases.contains(&subtask.phase), self.subtasks.contains(&subtask)) {
             (_, true) => None,
-            (false, _) => Some(format!("subtask {subtask} is of an earlier run")),
-            (true, _) => Some(format!("subtask {subtask} was completed")),
+            (false, _) => Some(format!("subtask {subtask} is of an earlier run, or plan")),
+            (true, _) => Some(format!("subtask {subtask} was completed, or cancelled")),
         }
     }
 }

@@ -32,8 +32,18 @@ pub(super) fn settle(draft: &mut Draft<'_>, alarm_came_back: bool) {
 
 /// The alarm that the stream needs now: for what is due next, or, after the end, for what is still to be told.
 pub(super) fn set_alarm(draft: &mut Draft<'_>, came_back: bool) {
-    let due = draft.phase.next_due().filter(|_| draft.phase.ended.is_none());
+    let due = due(draft).filter(|_| draft.phase.ended.is_none());
     set_alarm_for(draft, came_back, due);
+}
+
+/// When something is next to be done. What is overdue while its owner catches up waits for that.
+fn due(draft: &Draft<'_>) -> Option<Timestamp> {
+    let (now, caught_up_at) = (draft.context.now, draft.context.caught_up_at());
+    let first = draft.phase.next_due(Timestamp::default())?;
+    match first > now || caught_up_at <= now {
+        true => Some(first),
+        false => draft.phase.next_due(now).into_iter().chain([caught_up_at]).min(),
+    }
 }
 
 pub(super) fn set_alarm_for(draft: &mut Draft<'_>, came_back: bool, due: Option<Timestamp>) {

@@ -47,8 +47,11 @@ pub struct Start {
     pub plan: Result<Vec<Spec>, String>,
     /// The phase whose place this one takes.
     pub former: Option<Former>,
-    /// What is kept of it, by the ordinals of the plan, and what is left out.
+    /// Whose places that one took, the newest first.
+    pub before: Vec<Former>,
+    /// What is kept of the first of them that had a plan, by the ordinals of the new one.
     pub kept: Vec<Kept>,
+    /// What a person does not want.
     pub left_out: Vec<u32>,
 }
 
@@ -136,7 +139,16 @@ pub struct Context<'a> {
     pub start_within_ms: u64,
     /// How much later than its last moment an answer may arrive.
     pub answer_within_ms: u64,
+    /// How long an owner that begins to listen takes until it has heard of every executor, and read what waited for it.
+    pub catch_up_ms: u64,
     pub team: &'a dyn Team,
+}
+
+impl Context<'_> {
+    /// Before that nothing is given up for want of a word: it may just not have been heard.
+    pub(super) fn caught_up_at(&self) -> Timestamp {
+        self.team.listening_since().plus_ms(self.catch_up_ms)
+    }
 }
 
 /// What is known of the executors: hearsay, on which no promise rests.

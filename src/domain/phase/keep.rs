@@ -9,13 +9,12 @@ use crate::domain::expand::{Spec, dependants, specs_of};
 use crate::wire::content::Former;
 use crate::wire::{SubtaskId, SubtaskStatus};
 
-/// What a new plan keeps of a former phase, and which of its subtasks are left out because they were cancelled
-/// there. Costs one visit a subtask and a dependency.
-pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> (Vec<Kept>, Vec<u32>) {
+/// What a new plan keeps of a former phase. Costs one visit a subtask and a dependency.
+pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> Vec<Kept> {
     let known: BTreeMap<String, u32> =
         (0u32..).zip(&old.subtasks).map(|(ordinal, _)| (old.spec(ordinal).name_of(ordinal), ordinal)).collect();
     let redone = former.redo.filter(|&ordinal| old.subtask(ordinal).is_some());
-    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    let mut kept = Vec::new();
     // By spec of the plan: whether all its copies are kept.
     let mut is_whole = vec![false; plan.len()];
     for at in in_order(plan) {
@@ -34,28 +33,10 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> (Vec<Kept>, Vec<u32>
                 }
                 _ => all = false,
             }
-            // Planned otherwise under its name it is what was cancelled all the same.
-            let is_cancelled =
-                |other: u32| old.is_cancelled_by_hand(other) && !status(other).is_some_and(is_passed_over);
-            if former.failed_only && known.get(&name).is_some_and(|&other| is_cancelled(other)) {
-                left_out.push(ordinal);
-            }
         }
         is_whole[at] = all;
     }
-    (kept, left_out)
-}
-
-/// Where to look for what was done when a phase came to nothing before it had a plan: it was cancelled before its start,
-/// say, or nobody could plan it. The phase whose place it took has what there is to keep.
-pub fn instead_of(old: &Phase) -> Option<u32> {
-    let opened = old.opened().filter(|_| old.specs.is_empty())?;
-    opened.former.map(|former| former.phase).filter(|&former| former < opened.phase)
-}
-
-/// A person who was asked what is to become of it has said that it failed, or goes without a result.
-fn is_passed_over(status: SubtaskStatus) -> bool {
-    matches!(status, SubtaskStatus::Error | SubtaskStatus::Skipped)
+    kept
 }
 
 fn own(old: &Phase, ordinal: u32) -> SubtaskId {

@@ -50,7 +50,7 @@ mod words;
 
 pub use event::{Answered, Dependants, Event, Kept, Opened, Outcome, Then};
 pub use input::{Accepted, Answer, AnswerBody, Context, DeadCommand, Input, Offer, Refusal, Start, Team, Why, Word};
-pub use keep::{instead_of, keep};
+pub use keep::keep;
 pub use state::{Ended, Flight, Phase, Question, SNAPSHOT_FORMAT, Subtask, Unwanted};
 
 use super::decision::{Decision, Effect, UNKNOWN_STREAM};

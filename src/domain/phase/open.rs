@@ -52,14 +52,21 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
             for chunk in start.kept.chunks(SPECS_PER_EVENT) {
                 draft.record(Event::Kept { at, subtasks: chunk.to_vec() });
             }
-            if !start.left_out.is_empty() {
-                draft.record(Event::LeftOut { at, ordinals: start.left_out.clone() });
-            }
+            leave_out(draft, &start.left_out);
             cancel_never_wanted(draft);
             settle(draft, false);
         }
     }
     Ok(())
+}
+
+/// What is kept needs no leaving out, and a plan may be shorter than somebody thought.
+fn leave_out(draft: &mut Draft<'_>, unwanted: &[u32]) {
+    let is_open = |ordinal: &u32| draft.phase.subtask(*ordinal).is_some_and(|subtask| !subtask.status.is_ended());
+    let ordinals: Vec<u32> = unwanted.iter().copied().filter(is_open).collect();
+    if !ordinals.is_empty() {
+        draft.record(Event::LeftOut { at: draft.context.now, ordinals });
+    }
 }
 
 /// Whatever a planner says, a graph that is run has no circle.

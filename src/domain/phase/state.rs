@@ -354,10 +354,10 @@ impl Phase {
     }
 
     /// When the next wait is over or flight is to be looked at. While the phase is paused waits stand still.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
+    pub(super) fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
         match self.paused {
-            None => self.due.first().map(|&(at, _)| at),
-            Some(_) => self.flights.values().map(Flight::due).min(),
+            None => self.due.range((after, u32::MAX)..).next().map(|&(at, _)| at),
+            Some(_) => self.flights.values().map(Flight::due).filter(|&due| due > after).min(),
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decisio
         return Err(Decision::Nothing("the alarm is stale"));
     }
     let at = draft.context.now;
+    let has_caught_up = at >= draft.context.caught_up_at();
     let mut leases = Vec::new();
     for ordinal in draft.phase.due_by(at) {
         let Some(flight) = draft.phase.flights.get(&ordinal).copied() else {
@@ -27,12 +28,16 @@ pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decisio
             continue;
         };
         match (flight.lease, flight.begin_by) {
-            _ if flight.deadline <= at => on_deadline(draft, ordinal),
+            _ if flight.deadline <= at => {
+                if has_caught_up {
+                    on_deadline(draft, ordinal);
+                }
+            }
             (Some(_), _) => match lease::renewed(draft, ordinal) {
                 Some(until) => leases.push((ordinal, until)),
                 None => lease::expire(draft, ordinal),
             },
-            (None, Some(_)) => on_begin_by(draft, ordinal),
+            (None, Some(_)) => on_begin_by(draft, ordinal, has_caught_up),
             (None, None) => {}
         }
     }
@@ -61,12 +66,15 @@ fn on_deadline(draft: &mut Draft<'_>, ordinal: u32) {
 
 /// Its wait in the queue has a bound, which is over. Has it begun? Executors say what they run; of programs that say
 /// nothing the answer has to be waited for.
-fn on_begin_by(draft: &mut Draft<'_>, ordinal: u32) {
+fn on_begin_by(draft: &mut Draft<'_>, ordinal: u32, has_caught_up: bool) {
     let (team, at) = (draft.context.team, draft.context.now);
     let is_external = team.offer(draft.phase.terms(ordinal).skill) == Offer::External;
     let is_running = draft.phase.command_id(ordinal).is_some_and(|command| team.heard_of(command).is_some());
     if is_external || is_running {
         draft.record(Event::Begun { at, ordinal });
+        return;
+    }
+    if !has_caught_up {
         return;
     }
     let wait_ms = draft.phase.terms(ordinal).queue_wait_ms.unwrap_or_default();

@@ -15,9 +15,11 @@ use crate::wire::Status;
 pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision<Event>> {
     let at = draft.context.now;
     let is_open = draft.phase.opened.is_some();
+    // Whoever hands a phase over has said before that what he has said before.
+    let newest = draft.phase.word_version.max(is_open.then_some(draft.phase.handed_over));
     match word {
         Word::Cancel { project_version, .. } | Word::Pause { project_version } | Word::Resume { project_version }
-            if draft.phase.word_version.is_some_and(|newest| *project_version <= newest) =>
+            if newest.is_some_and(|newest| *project_version <= newest) =>
         {
             return Err(Decision::Nothing("a newer word is known"));
         }

@@ -1,7 +1,7 @@
 //! How events move a project on.
 
 use super::questions::Open;
-use super::state::{CancelAsked, Ended, PhaseState, Project};
+use super::state::{CancelAsked, Ended, PhaseState, Project, Unwanted};
 use super::words::{Told, Word};
 use super::{Accepted, Added, Event};
 use crate::wire::content::Former;
@@ -33,7 +33,9 @@ impl Project {
             }
             Event::StartRefused { again_at, .. } => self.refused_until = Some(*again_at),
             Event::PhaseReported { phase, status, counts, error, .. } => {
+                let run = self.run;
                 if let Some(phase) = self.latest_mut(*phase) {
+                    phase.reported_in = run;
                     phase.status = *status;
                     phase.counts = *counts;
                     phase.error.clone_from(error);
@@ -63,9 +65,9 @@ impl Project {
                 self.questions.clear();
                 self.resume(None);
             }
-            Event::SubtaskUnwanted { cause, subtask, reason, .. } => {
+            Event::SubtaskUnwanted { cause, subtask, reason, left_out, .. } => {
                 self.heard.insert(*cause);
-                self.unwanted.insert(*subtask, reason.clone());
+                self.unwanted.insert(*subtask, Unwanted { reason: reason.clone(), is_left_out: *left_out });
             }
             Event::Paused { at, cause } => {
                 self.heard.insert(*cause);
@@ -79,7 +81,7 @@ impl Project {
                 self.heard.insert(*cause);
                 self.told_last = self.told_last.max(*number);
                 if let Word::Cancel { subtask: Some(subtask), reason } = word {
-                    self.unwanted.insert(*subtask, reason.clone());
+                    self.unwanted.insert(*subtask, Unwanted { reason: reason.clone(), is_left_out: false });
                     self.stop_asking(*subtask);
                 }
                 // Of what contradicts each other the newest counts.

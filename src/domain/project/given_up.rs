@@ -36,7 +36,9 @@ pub(super) fn give_up(draft: &mut Draft<'_>, phase: u32, reason: &str) {
 fn report_given_up(draft: &mut Draft<'_>, phase: u32, reason: &str) -> String {
     let error = cut(&format!("phase {phase} was given up: {reason}"));
     let counts = draft.project.phase(phase).map(|phase| draft.project.known_counts(phase)).unwrap_or_default();
-    let (at, status) = (draft.context.now, Status::Error);
+    // What a person has cancelled has not failed.
+    let status = if draft.project.cancel.is_some() { Status::Cancelled } else { Status::Error };
+    let at = draft.context.now;
     draft.record(Event::PhaseReported { at, phase, status, counts, error: Some(error.clone()) });
     error
 }

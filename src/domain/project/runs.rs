@@ -4,7 +4,6 @@
 use super::alarm::set_alarm;
 use super::phases::{end, go_on};
 use super::state::PhaseState;
-use super::words::{is_unwanted, unwanted_in};
 use super::{Added, Draft, Event, Project};
 use crate::domain::check;
 use crate::domain::decision::{Decision, cut};
@@ -43,7 +42,8 @@ pub(super) fn on_retry(draft: &mut Draft<'_>, retry: &Retry) -> Result<(), Decis
     }
     // Only its deadline cancels the phase of a project that ends in ERROR.
     let is_late = project.ended().is_some_and(|ended| ended.status == Status::Error);
-    let again = project.phases().iter().filter(|phase| runs_again(phase, retry, is_late));
+    let is_late = |phase: &&PhaseState| is_late && phase.reported_in == project.run();
+    let again = project.phases().iter().filter(|phase| runs_again(phase, retry, is_late(phase)));
     let again: Vec<u32> = again.map(|phase| phase.number).collect();
     if again.is_empty() && !project.phases().iter().any(PhaseState::is_to_come) {
         return Err(Decision::Nothing(match retry.failed_only {
@@ -74,26 +74,33 @@ fn runs_again(phase: &PhaseState, retry: &Retry, is_late: bool) -> bool {
         Some(subtask) => subtask.phase == phase.number || !is_whole,
         None if retry.failed_only => {
             let has_failed = phase.counts.failed > 0 || phase.counts.skipped > 0;
-            has_failed || phase.status == Status::Error || (is_late && phase.status == Status::Cancelled)
+            match phase.status {
+                Status::Cancelled => is_late,
+                status => has_failed || status == Status::Error,
+            }
         }
         None => !is_whole,
     }
 }
 
-/// A phase with the same goals takes the place of `former`. What was cancelled in that one, and is to stay so, has the
-/// same ids here: its own stream says nothing of it when it never had a plan.
+/// A phase with the same goals takes the place of `former`: its subtasks have the same ordinals.
 pub(super) fn run_again(draft: &mut Draft<'_>, why: Added, former: Former) {
-    let unwanted = unwanted_in(draft.project, former.phase);
-    let phase = add_phase(draft, why, former);
-    for (subtask, reason) in unwanted.into_iter().filter(|_| former.failed_only) {
-        is_unwanted(draft, SubtaskId { phase, ..subtask }, reason);
-    }
+    add_phase(draft, why, former, |_, _, ordinal| Some(ordinal));
 }
 
-fn add_phase(draft: &mut Draft<'_>, why: Added, former: Former) -> u32 {
-    let (at, phase) = (draft.context.now, draft.project.next_number());
+/// A phase takes the place of `former`. What a person has cancelled there, and is to stay so, is left out of it: `now` is
+/// its ordinal in the new phase, given that one's number; none where nobody can say.
+fn add_phase(draft: &mut Draft<'_>, why: Added, former: Former, now: impl Fn(u32, &Project, u32) -> Option<u32>) {
+    let (at, cause, phase) = (draft.context.now, draft.cause, draft.project.next_number());
     draft.record(Event::PhaseAdded { at, phase, why, former });
-    phase
+    let unwanted = draft.project.unwanted_in(former.phase).filter(|_| former.failed_only);
+    let unwanted = unwanted.filter_map(|(subtask, unwanted)| {
+        let ordinal = now(phase, draft.project, subtask.ordinal)?;
+        let (subtask, reason) = (SubtaskId { phase, ordinal }, unwanted.reason.clone());
+        Some(Event::SubtaskUnwanted { at, cause, subtask, reason, left_out: true })
+    });
+    let unwanted: Vec<Event> = unwanted.collect();
+    unwanted.into_iter().for_each(|event| draft.record(event));
 }
 
 /// The goals that failed in a phase are planned anew, told what failed; the project ends when that can not be.
@@ -109,29 +116,26 @@ pub(super) fn replan(draft: &mut Draft<'_>, phase: u32, dossier: &Dossier, error
         }
         Ok(replacements) => {
             let at = draft.context.now;
-            let unwanted = unwanted_by_name(draft.project, phase);
+            let former = Former { phase, redo: None, failed_only: true };
+            let is_known = |(replaces, new): &(String, GoalPlan)| {
+                draft.project.goals.iter().any(|goal| goal.goal_name == *replaces && goal == new)
+            };
+            let are_same = replacements.iter().all(is_known);
+            let before = to_come(draft.project, phase);
             for (replaces, goal) in replacements {
                 draft.record(Event::GoalReplanned { at, replaces, goal });
             }
-            // What a person has cancelled is not started again, however it is planned.
-            let phase = add_phase(draft, Added::Replan, Former { phase, redo: None, failed_only: true });
-            let to_come = to_come(draft.project, phase);
-            for (name, reason) in unwanted {
-                if let Some(Meant::One(subtask)) = to_come.meant_by(&name) {
-                    is_unwanted(draft, subtask, reason);
-                }
-            }
+            let after = |new: u32, project: &Project, ordinal: u32| match are_same {
+                true => Some(ordinal),
+                false => match to_come(project, new).meant_by(&before.name_of(ordinal)?)? {
+                    Meant::One(subtask) => Some(subtask.ordinal),
+                    Meant::Copies(_) | Meant::Somewhere => None,
+                },
+            };
+            add_phase(draft, Added::Replan, former, after);
             go_on(draft);
         }
     }
-}
-
-/// What a person does not want of a phase, as far as its goals name it, and why. What only its coordinators had named is
-/// known to its own stream.
-fn unwanted_by_name(project: &Project, phase: u32) -> Vec<(String, String)> {
-    let to_come = to_come(project, phase);
-    let unwanted = unwanted_in(project, phase).into_iter();
-    unwanted.filter_map(|(subtask, reason)| Some((to_come.name_of(subtask.ordinal)?, reason))).collect()
 }
 
 fn to_come(project: &Project, phase: u32) -> ToCome {

@@ -10,6 +10,9 @@ use crate::domain::decision::{Effect, effect_id};
 use crate::wire::content::Former;
 use crate::wire::{Counts, GoalPlan, MessageId, Policy, ProjectId, Status, SubtaskId, Timestamp};
 
+/// So many phases are looked back at, one after the other, for one that had a plan.
+const BEFORE_MAX: usize = 100;
+
 /// The fold of a project's stream.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Project {
@@ -37,7 +40,7 @@ pub struct Project {
     pub(super) told_last: u32,
     /// What a person does not want, and why: of phases to come, and of those that have begun for the sake of the ones
     /// that may take their places.
-    pub(super) unwanted: BTreeMap<SubtaskId, String>,
+    pub(super) unwanted: BTreeMap<SubtaskId, Unwanted>,
     /// The questions of the current phase, or about the one that was given up.
     pub(super) questions: BTreeMap<MessageId, Open>,
     /// Words that were heard: each means something once.
@@ -56,6 +59,8 @@ pub struct PhaseState {
     pub status: Status,
     pub counts: Counts,
     pub error: Option<String>,
+    /// The run in which it was reported, or given up; 0 before.
+    pub reported_in: u32,
     /// It was given up, and the project went on without it.
     pub is_skipped: bool,
     /// Whose place it takes.
@@ -79,6 +84,7 @@ impl PhaseState {
             status: Status::Idle,
             counts: Counts::default(),
             error: None,
+            reported_in: 0,
             is_skipped: false,
             former,
             partition: None,
@@ -98,6 +104,15 @@ impl PhaseState {
     pub(super) fn is_done(&self) -> bool {
         self.is_skipped || self.status == Status::Completed
     }
+}
+
+/// What a person has cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwanted {
+    /// Empty: he did not say why.
+    pub reason: String,
+    /// He said so of the phase whose place its own takes.
+    pub is_left_out: bool,
 }
 
 /// How a project is to end before it is done.
@@ -230,9 +245,21 @@ impl Project {
 
     /// The subtasks of a phase that a person does not want, and why: what the phase makes of it stands in its own
     /// stream.
-    pub fn unwanted_in(&self, phase: u32) -> impl Iterator<Item = (SubtaskId, &str)> {
+    pub fn unwanted_in(&self, phase: u32) -> impl Iterator<Item = (SubtaskId, &Unwanted)> {
         let of_phase = SubtaskId { phase, ordinal: 0 }..=SubtaskId { phase, ordinal: u32::MAX };
-        self.unwanted.range(of_phase).map(|(&id, reason)| (id, reason.as_str()))
+        self.unwanted.range(of_phase).map(|(&id, unwanted)| (id, unwanted))
+    }
+
+    /// Whose places the phase that `former` names has taken, the newest first.
+    pub fn before(&self, former: Option<Former>) -> Vec<Former> {
+        let older = |former: &Former| self.phase(former.phase)?.former;
+        std::iter::successors(former, older).skip(1).take(BEFORE_MAX).collect()
+    }
+
+    /// The ordinals that are left out of a phase, because a person did not want them in the one whose place it takes.
+    pub fn left_out(&self, phase: u32) -> Vec<u32> {
+        let left_out = self.unwanted_in(phase).filter(|(_, unwanted)| unwanted.is_left_out);
+        left_out.map(|(subtask, _)| subtask.ordinal).collect()
     }
 
     /// Whether this word was heard.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::{hand_over_again, set_alarm};
 use super::phases::{end, go_on};
 use super::questions::Answer;
-use super::{Draft, Event, Project};
+use super::{Draft, Event};
 use crate::domain::decision::{Decision, UNKNOWN_STREAM, cut};
 use crate::wire::{MessageId, Status, SubtaskId, Timestamp};
 
@@ -129,7 +129,11 @@ pub(super) fn cancel_all(draft: &mut Draft<'_>, status: Status, reason: String) 
 
 fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> Result<(), Decision<Event>> {
     let is_current = draft.project.current == Some(subtask.phase);
-    let is_to_come = draft.project.phases().iter().any(|phase| phase.number == subtask.phase && phase.is_to_come());
+    let is_asked =
+        draft.project.open_questions().any(|(_, open)| open.subtask.is_none() && open.phase == subtask.phase);
+    let mut latest = draft.project.phases().iter().filter(|phase| phase.number == subtask.phase);
+    // One that was given up, and that somebody is asked about, may be begun anew.
+    let is_to_come = latest.any(|phase| phase.is_to_come() || is_asked);
     if !is_current && !is_to_come {
         return Err(Decision::Nothing("the subtask's phase is over, or there is none"));
     }
@@ -145,27 +149,19 @@ fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> 
         tell(draft, Word::Cancel { subtask: Some(subtask), reason });
         set_alarm(draft, false);
     } else {
-        is_unwanted(draft, subtask, reason);
+        let (at, cause) = (draft.context.now, draft.cause);
+        draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason, left_out: false });
     }
     Ok(())
 }
 
-/// A subtask of a phase that has not begun is to be cancelled then.
-pub(super) fn is_unwanted(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) {
-    let (at, cause) = (draft.context.now, draft.cause);
-    draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason });
-}
-
-/// A phase begins: it is told what is not wanted of it.
+/// A phase begins: it is told what is not wanted of it, but for what it is handed over without.
 pub(super) fn tell_unwanted(draft: &mut Draft<'_>, phase: u32) {
-    for (subtask, reason) in unwanted_in(draft.project, phase) {
+    let unwanted = draft.project.unwanted_in(phase).filter(|(_, unwanted)| !unwanted.is_left_out);
+    let unwanted: Vec<(SubtaskId, String)> = unwanted.map(|(id, unwanted)| (id, unwanted.reason.clone())).collect();
+    for (subtask, reason) in unwanted {
         tell(draft, Word::Cancel { subtask: Some(subtask), reason });
     }
-}
-
-/// What a person does not want of a phase, and why.
-pub(super) fn unwanted_in(project: &Project, phase: u32) -> Vec<(SubtaskId, String)> {
-    project.unwanted_in(phase).map(|(id, reason)| (id, reason.to_owned())).collect()
 }
 
 /// Somebody cancels what nobody knows yet.

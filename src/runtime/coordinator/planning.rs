@@ -33,8 +33,9 @@ pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) ->
         playbook: start.playbook.clone(),
         plan: guarded(|| specs(world, window, start)),
         former: start.former,
+        before: start.before.clone(),
         kept: Vec::new(),
-        left_out: Vec::new(),
+        left_out: start.left_out.clone(),
     }
 }
 
@@ -95,15 +96,17 @@ pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Fli
     }
 }
 
-/// What the phase keeps of the one whose place it takes.
+/// What the phase keeps of the one whose place it takes; where that came to nothing before it had a plan (it was never
+/// opened, or cancelled before its start, or nobody could plan it), of the one before.
 pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Start) -> Result<(), StoreError> {
-    let (Some(mut former), Ok(plan)) = (start.former, &start.plan) else { return Ok(()) };
-    let mut old = load(store, StreamId::Phase(project, former.phase)).await?;
-    while let Some(phase) = phase::instead_of(&old) {
-        former.phase = phase;
-        old = load(store, StreamId::Phase(project, phase)).await?;
+    let Ok(plan) = &start.plan else { return Ok(()) };
+    for former in start.former.iter().chain(&start.before) {
+        let old = load(store, StreamId::Phase(project, former.phase)).await?;
+        if !old.specs().is_empty() {
+            start.kept = phase::keep(&old, former, plan);
+            break;
+        }
     }
-    (start.kept, start.left_out) = phase::keep(&old, &former, plan);
     Ok(())
 }
 

@@ -81,6 +81,9 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
             let Some(stream @ StreamId::Phase(..)) = control.stream else {
                 return Err(Unfit::Misdirected("a_word_without_a_phase"));
             };
+            if control.subtask_id.is_some_and(|subtask| stream != of_phase(subtask.phase)) {
+                return Err(Unfit::Misdirected("a_subtask_of_another_phase"));
+            }
             let word = word(&envelope.content, control).ok_or(Unfit::Misdirected("a_word_without_its_version"))?;
             (stream, Input::Word(word), None, None)
         }

@@ -18,6 +18,9 @@ use super::results::{DepsError, Results};
 use super::window::{Share, Window};
 use super::{notices, planning, reading};
 
+/// Whoever lives has said so within so many heartbeats.
+const CATCH_UP_HEARTBEATS: u32 = 3;
+
 /// A coordinator's end of one partition.
 pub(crate) struct CoordinatorRole {
     pub(super) world: World,
@@ -84,10 +87,12 @@ impl Role for CoordinatorRole {
     ) -> Decision<Event> {
         self.share.see(stream, state);
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let timing = &self.world.timing;
         let context = Context {
             now,
-            start_within_ms: ms(self.world.timing.start_within),
-            answer_within_ms: ms(self.world.timing.answer_within),
+            start_within_ms: ms(timing.start_within),
+            answer_within_ms: ms(timing.answer_within),
+            catch_up_ms: ms(timing.answer_within.max(timing.heartbeat * CATCH_UP_HEARTBEATS)),
             team: &Hearsay { role: self, now },
         };
         let decision = phase::decide(state, message.cause, &message.input, &context);
@@ -191,6 +196,11 @@ impl Role for CoordinatorRole {
     /// order they come.
     fn comes_first(&self, input: &Input) -> bool {
         matches!(input, Input::Word(word) if !matches!(word, Word::Decide { .. }))
+    }
+
+    /// What else was read has come before the time that it tells of was up, for all that is known.
+    fn comes_last(&self, input: &Input) -> bool {
+        matches!(input, Input::Alarm { .. })
     }
 
     fn at_work(&self) {

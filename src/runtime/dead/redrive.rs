@@ -128,7 +128,8 @@ impl Redriver {
     /// same once more after a crash of ours, asks for nothing more.
     fn retry(&self, command: &Envelope, subtask: SubtaskId) -> Result<Outgoing, NotRedriven> {
         let (id, project_id) = (Uuid::new_v5(&command.message_id.0, b"redrive"), command.task_id);
-        let control = Control { subtask_id: Some(subtask), ..Control::about(project_id) };
+        // What a person has cancelled is not wanted again because of this.
+        let control = Control { subtask_id: Some(subtask), failed_only: true, ..Control::about(project_id) };
         let content = Content::Retry(control);
         Ok(self.pen.must_arrive(MessageId(id), Address::requests(), project_id, content, self.clock.now())?)
     }

@@ -225,6 +225,8 @@ impl ManagerRole {
             id_namespace: accepted.id_namespace,
             playbook: accepted.playbook.clone(),
             former: phase.former,
+            before: state.before(phase.former),
+            left_out: state.left_out(phase.number),
         });
         Some((Address::phases(partition), content, phase.started_by?))
     }

@@ -53,8 +53,13 @@ fn run(specs: Vec<Spec>, retries: bool) -> (usize, Duration) {
     let mut next = Some(start(Ok(specs)));
     while let Some(input) = next {
         causes += 1;
-        let context =
-            Context { now: NOON, start_within_ms: START_WITHIN_MS, answer_within_ms: ANSWER_WITHIN_MS, team: &team };
+        let context = Context {
+            now: NOON,
+            start_within_ms: START_WITHIN_MS,
+            answer_within_ms: ANSWER_WITHIN_MS,
+            catch_up_ms: 0,
+            team: &team,
+        };
         let Decision::Record(recorded) = decide(&mut phase, cause(causes), &input, &context) else {
             panic!("{input:?}")
         };

@@ -8,9 +8,14 @@ const FORMER: Former = Former { phase: 2, redo: None, failed_only: false };
 
 /// The new phase, number 4 of its project, in the place of `old`.
 fn renewed(old: &Bench, former: Former, plan: Vec<Spec>) -> Bench {
-    let (kept, left_out) = keep(&old.phase, &former, &plan);
+    renewed_without(old, former, plan, &[])
+}
+
+/// The same without what a person does not want.
+fn renewed_without(old: &Bench, former: Former, plan: Vec<Spec>, left_out: &[u32]) -> Bench {
+    let kept = keep(&old.phase, &former, &plan);
     let mut bench = Bench::new();
-    let start = Start { phase: 4, former: Some(former), kept, left_out, ..started(Ok(plan)) };
+    let start = Start { phase: 4, former: Some(former), kept, left_out: left_out.to_vec(), ..started(Ok(plan)) };
     bench.give(Input::Start(Box::new(start)));
     bench
 }
@@ -73,7 +78,7 @@ fn a_phase_of_which_everything_is_kept_ends_at_once() {
 }
 
 #[test]
-fn what_was_cancelled_is_left_out_where_only_failures_are_done_again() {
+fn what_is_not_wanted_is_left_out_with_what_depends_on_it() {
     let mut old = Bench::under("skip", "a; b: a; c; d");
     old.word(Word::CancelSubtask { ordinal: 0, reason: None });
     old.fail(2, FailureKind::Permanent);
@@ -81,41 +86,11 @@ fn what_was_cancelled_is_left_out_where_only_failures_are_done_again() {
     assert_eq!(old.shows(), "X1 S0 S1 C1");
     let plan = || graph("a; b: a; c; d");
     assert_eq!(renewed(&old, FORMER, plan()).shows(), "B1 I0 B1 C0");
-    let failed_only = Former { failed_only: true, ..FORMER };
-    let again = renewed(&old, failed_only, plan());
+    // What is kept, and what the plan does not have, is not left out.
+    let again = renewed_without(&old, FORMER, plan(), &[0, 3, 77]);
     assert_eq!(again.shows(), "X0 S0 B1 C0");
-    assert_eq!(renewed(&again, failed_only, plan()).shows(), "X0 S0 B1 C0", "and again");
-    // Planned otherwise it is what was cancelled all the same.
-    let mut otherwise = plan();
-    otherwise[0].input = Raw::parse(r#"{"x":1}"#).ok();
-    assert_eq!(renewed(&old, failed_only, otherwise).shows(), "X0 S0 B1 C0");
     // What was cancelled because the phase failed is done again.
     let mut old = Bench::under("fail cancel", "a; b");
     old.fail(0, FailureKind::Permanent);
-    assert_eq!((old.shows().as_str(), renewed(&old, failed_only, graph("a; b")).shows().as_str()), ("E1 X1", "B1 B1"));
-}
-
-#[test]
-fn a_phase_that_came_to_nothing_hands_on_whose_place_it_took() {
-    let old = failed_phase();
-    assert_eq!(instead_of(&old.phase), None, "it has a plan");
-    // By whose place it takes, and what it says of its plan: where to look instead.
-    let table = [
-        (Some(2), Err("no planner has one"), Some(2)),
-        (Some(2), Ok("a"), None),
-        (None, Err("no planner has one"), None),
-        (Some(4), Err("it can not be before itself"), None),
-    ];
-    for (former, plan, expected) in table {
-        let mut bench = Bench::new();
-        let plan = plan.map(graph).map_err(str::to_owned);
-        let former = former.map(|phase| Former { phase, ..FORMER });
-        bench.give(Input::Start(Box::new(Start { phase: 4, former, ..started(plan) })));
-        assert_eq!(instead_of(&bench.phase), expected, "{former:?}");
-    }
-    // Cancelled before its start it has no plan either.
-    let mut bench = Bench::new();
-    bench.give(Input::Word(Word::Cancel { project_version: 9, reason: None }));
-    bench.give(Input::Start(Box::new(Start { phase: 4, former: Some(FORMER), ..started(Ok(graph("a"))) })));
-    assert_eq!((bench.ended().0, instead_of(&bench.phase)), (Status::Cancelled, Some(2)));
+    assert_eq!((old.shows().as_str(), renewed(&old, FORMER, graph("a; b")).shows().as_str()), ("E1 X1", "B1 B1"));
 }

@@ -122,6 +122,7 @@ impl Bench {
             now: self.now,
             start_within_ms: START_WITHIN_MS,
             answer_within_ms: ANSWER_WITHIN_MS,
+            catch_up_ms: ANSWER_WITHIN_MS,
             team: &team,
         };
         let decision = decide(&mut self.phase, cause, &input, &context);
@@ -285,6 +286,7 @@ fn started(plan: Result<Vec<Spec>, String>) -> Start {
         playbook: None,
         plan,
         former: None,
+        before: Vec::new(),
         kept: Vec::new(),
         left_out: Vec::new(),
     }

@@ -166,3 +166,29 @@ fn recover_of_an_ended_phase_has_it_report_again_under_another_id() {
     assert_ne!(bench.phase.report_id(), first);
     assert_eq!(bench.ended(), (Status::Completed, None));
 }
+
+#[test]
+fn nothing_is_given_up_by_an_owner_that_has_not_caught_up() {
+    // Its deadline, or the bound of its wait, is over when somebody takes over; its answer waits to be read.
+    let overdue = |wait_ms: Option<u64>| {
+        let mut specs = graph("a");
+        specs[0].queue_wait_ms = wait_ms;
+        let mut bench = Bench::of(specs);
+        bench.now = NOON.plus_ms(DEADLINE_MS + 90_000);
+        bench.listening_since = bench.now;
+        bench.alarm();
+        assert_eq!(bench.shows(), "B1", "{wait_ms:?}");
+        bench
+    };
+    for wait_ms in [None, Some(2_000)] {
+        let mut answered = overdue(wait_ms);
+        answered.complete(0);
+        assert_eq!(answered.ended().0, Status::Completed);
+        let mut silent = overdue(wait_ms);
+        let caught_up = silent.listening_since.plus_ms(ANSWER_WITHIN_MS);
+        while silent.shows() == "B1" {
+            silent.alarm();
+        }
+        assert!((caught_up.0..caught_up.0 + 1_000).contains(&silent.now.0), "{:?}", silent.now);
+    }
+}

@@ -113,6 +113,9 @@ fn a_word_before_the_start_leaves_a_tombstone() {
     let mut bench = Bench::new();
     bench.word(pause(1));
     assert_eq!(bench.give(start(Ok(graph("a")))).commands(), [(0, 1)], "a newer start outdates it");
+    for old in [pause(5), cancel(5), resume(2)] {
+        assert_eq!(bench.word(old).decision, Decision::Nothing("a newer word is known"), "it is older than the start");
+    }
     bench.word(pause(9));
     bench.complete(0);
     assert_eq!(bench.ended().0, Status::Completed);

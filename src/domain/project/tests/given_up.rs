@@ -102,6 +102,9 @@ fn a_cancelled_project_does_not_wait_for_coordinators_that_are_away() {
     bench.give(cancel());
     bench.give(dead(1));
     assert_eq!(bench.ended(), (Status::Cancelled, Some("wrong input")));
+    // It has not failed: what is to be run again is only what has.
+    bench.give(Input::Retry(Retry { failed_only: true, ..retry() }));
+    assert_eq!((bench.ended().0, bench.project.run()), (Status::Cancelled, 2));
 }
 
 #[test]

@@ -111,6 +111,27 @@ fn what_was_cancelled_stays_cancelled_when_only_failures_are_retried() {
     cancelled.give(Input::Retry(retry()));
     assert_eq!((numbers(&cancelled), cancelled.current()), (vec![3, 2], Some(3)));
 
+    // Also when something had failed in it, and when the deadline has ended a later run.
+    let mut late = Bench::new();
+    late.give(request_with(|request| {
+        request.request.deadline_ms = Some(60_000);
+        request.request.policy = Raw::parse(r#"{"on_failure":"skip"}"#).expect("JSON");
+        request.plan = Ok(goals(&[1, 2]));
+    }));
+    let some = Counts { total: 3, completed: 1, failed: 1, skipped: 1, ..Counts::default() };
+    late.give(Input::Report(PhaseReport { counts: some, ..report_of(1, Status::Completed) }));
+    late.give(cancel());
+    let closed = Counts { total: 3, failed: 1, cancelled: 2, ..Counts::default() };
+    late.give(Input::Report(PhaseReport { counts: closed, ..report_of(2, Status::Cancelled) }));
+    late.give(failed_only());
+    late.now = NOON.plus_ms(60_000);
+    late.alarm();
+    let stopped = Counts { total: 3, completed: 1, cancelled: 2, ..Counts::default() };
+    late.give(Input::Report(PhaseReport { run: 2, counts: stopped, ..report_of(3, Status::Cancelled) }));
+    assert_eq!(late.ended().0, Status::Error);
+    late.give(failed_only());
+    assert_eq!(numbers(&late), [4, 2], "what the deadline stopped, and not what was cancelled in the run before");
+
     let mut skipped = Bench::open(&[1]);
     let some = Counts { total: 3, completed: 1, failed: 1, skipped: 1, ..Counts::default() };
     skipped.give(Input::Report(PhaseReport { counts: some, ..report_of(1, Status::Completed) }));

@@ -7,6 +7,12 @@ fn cancelled(bench: &Bench) -> Vec<SubtaskId> {
     bench.project.told().values().filter_map(|told| told.word.cancelled_subtask()).collect()
 }
 
+/// What the current phase is handed over without, by its ordinals.
+fn left_out(bench: &Bench) -> (Option<u32>, Vec<u32>) {
+    let current = bench.current();
+    (current, current.map(|phase| bench.project.left_out(phase)).unwrap_or_default())
+}
+
 fn again(failed_only: bool) -> Input {
     Input::Retry(Retry { failed_only, ..retry() })
 }
@@ -66,10 +72,10 @@ fn unopened(policy: &str) -> Bench {
 fn it_stays_so_in_the_phase_that_takes_the_place_of_one_that_never_opened() {
     let mut asked = unopened(r#"{"on_failure":"ask"}"#);
     let dead = asked.give(dead(1));
-    let decided = asked.give(Input::Decide { question: dead.cause, answer: Answer::Retry });
-    assert_eq!((asked.current(), cancelled(&asked)), (Some(2), vec![subtask(2, 1)]));
-    let tells = |effect: &Effect| matches!(effect, Effect::Tell { .. });
-    assert!(decided.effects.iter().position(tells) < decided.effects.iter().position(|effect| !tells(effect)));
+    // As long as somebody is asked about it more of it can be cancelled.
+    asked.give(cancel_one(1, 2));
+    asked.give(Input::Decide { question: dead.cause, answer: Answer::Retry });
+    assert_eq!((left_out(&asked), cancelled(&asked)), ((Some(2), vec![1, 2]), vec![]));
 
     // Its deadline has it cancelled before a coordinator has seen it.
     let mut late = unopened("{}");
@@ -80,27 +86,49 @@ fn it_stays_so_in_the_phase_that_takes_the_place_of_one_that_never_opened() {
     assert_eq!(late.ended().0, Status::Error);
     let mut whole = late.clone();
     late.give(again(true));
-    assert_eq!((late.current(), cancelled(&late)), (Some(2), vec![subtask(2, 1)]));
+    assert_eq!(left_out(&late), (Some(2), vec![1]));
     whole.give(again(false));
-    assert_eq!((whole.current(), cancelled(&whole)), (Some(2), vec![]), "all that was not completed");
+    assert_eq!(left_out(&whole), (Some(2), vec![]), "all that was not completed");
 
     // And so it goes on from phase to phase.
     late.give(Input::DeadPhase(DeadPhase { phase: 2, reason: "delivery_limit".into() }));
     late.give(again(true));
-    assert_eq!((late.current(), cancelled(&late)), (Some(3), vec![subtask(3, 1)]));
+    assert_eq!(left_out(&late), (Some(3), vec![1]));
+    let former = late.project.phase(3).expect("it").former;
+    let before: Vec<u32> = late.project.before(former).iter().map(|former| former.phase).collect();
+    assert_eq!(before, [1], "where to look for what was done when the second never had a plan");
+}
+
+#[test]
+fn all_is_wanted_also_of_a_phase_to_come_that_was_to_go_without() {
+    // Both phases are to be run again, but for what was cancelled; before the second begins all is wanted.
+    let mut bench = open_with(r#"{"on_failure":"skip"}"#, &[1, 2]);
+    let some = Counts { total: 2, completed: 1, failed: 1, ..Counts::default() };
+    for phase in [1, 2] {
+        bench.give(cancel_one(phase, 0));
+        bench.give(Input::Report(PhaseReport { counts: some, ..report_of(phase, Status::Completed) }));
+    }
+    bench.give(again(true));
+    assert_eq!((left_out(&bench), bench.project.left_out(4)), ((Some(3), vec![0]), vec![0]));
+    bench.give(cancel());
+    let closed = Counts { total: 2, completed: 1, cancelled: 1, ..Counts::default() };
+    let report = PhaseReport { run: 2, counts: closed, ..report_of(3, Status::Cancelled) };
+    bench.give(Input::Report(report));
+    bench.give(again(false));
+    assert_eq!((left_out(&bench), bench.project.left_out(4)), ((Some(5), vec![]), vec![]));
 }
 
 #[test]
 fn it_stays_so_under_its_name_however_the_goal_is_planned_anew() {
     type Replan = fn(&GoalPlan, &Dossier) -> Result<GoalPlan, String>;
-    let replans: [(Replan, Vec<SubtaskId>); 3] = [
-        (|goal, _| Ok(goal.clone()), vec![subtask(2, 1)]),
+    let replans: [(Replan, Vec<u32>); 3] = [
+        (|goal, _| Ok(goal.clone()), vec![1]),
         (
             |goal, _| {
                 let subtasks = ["x", "y", "b"].map(|name| SubtaskPlan::new(name, "noop"));
                 Ok(GoalPlan { subtasks: Some(subtasks.to_vec()), ..goal.clone() })
             },
-            vec![subtask(2, 2)],
+            vec![2],
         ),
         // What it is called is not known before its coordinators have planned it.
         (|goal, _| Ok(GoalPlan { subtasks: None, ..goal.clone() }), vec![]),
@@ -109,8 +137,21 @@ fn it_stays_so_under_its_name_however_the_goal_is_planned_anew() {
         let mut bench = unopened(r#"{"on_failure":"replan"}"#);
         bench.replan = replan;
         bench.give(dead(1));
-        assert_eq!((bench.current(), cancelled(&bench)), (Some(2), expected));
+        assert_eq!(left_out(&bench), (Some(2), expected));
     }
+}
+
+#[test]
+fn what_only_coordinators_can_name_stays_so_under_its_id_where_the_goal_is_planned_as_before() {
+    let mut bench = Bench::new();
+    bench.give(request_with(|request| {
+        request.request.policy = Raw::parse(r#"{"on_failure":"replan"}"#).expect("JSON");
+        request.plan = Ok(vec![GoalPlan { subtasks: None, ..goals(&[1]).remove(0) }]);
+    }));
+    bench.replan = |goal, _| Ok(goal.clone());
+    bench.give(cancel_one(1, 4));
+    bench.give(dead(1));
+    assert_eq!(left_out(&bench), (Some(2), vec![4]));
 }
 
 #[test]
@@ -121,7 +162,7 @@ fn an_answer_about_it_takes_it_back() {
     bench.give(decide_on(77, Answer::Retry));
     let dead = bench.give(dead(1));
     bench.give(Input::Decide { question: dead.cause, answer: Answer::Retry });
-    assert_eq!((bench.current(), cancelled(&bench)), (Some(2), vec![]));
+    assert_eq!((left_out(&bench), cancelled(&bench)), ((Some(2), vec![]), vec![]));
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! What agents say of themselves.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{AgentId, AgentStatus, MessageId, ProjectId, SubtaskId, Timestamp};
+
+/// Who is there?
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Ping {
+    /// A coordinator's ping through a partition: whoever gets it holds that partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+}
+
+/// An agent says how it is: in a heartbeat, or in answer to a ping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Presence {
+    pub agent_id: AgentId,
+    pub name: String,
+    /// `management`, `coordination` or `execution`.
+    pub layer: Layer,
+    pub status: AgentStatus,
+    #[serde(default)]
+    pub skills: Vec<String>,
+    pub slots: u32,
+    pub busy: u32,
+    pub version: String,
+    pub host: String,
+    pub pid: u32,
+    pub last_seen: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_id: Option<Uuid>,
+    /// The partitions that a coordinator holds, and those that it stands in line for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<u32>,
+    /// The commands that an executor runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<RunningCommand>,
+    /// What does not work there right now, in one line: its status is ERROR then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// How many messages it has published since its start; several in one body count as one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub published: u64,
+    /// It is about to leave.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
+    /// In a pong: the agents that this one has heard of in the last minute.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Presence>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A command that an executor runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningCommand {
+    pub command: MessageId,
+    pub project_id: ProjectId,
+    pub subtask_id: SubtaskId,
+}
+
+/// The three banks of oars, and the clients on the quay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    Management,
+    Coordination,
+    Execution,
+    Client,
+}
+
+impl Layer {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Management => "management",
+            Self::Coordination => "coordination",
+            Self::Execution => "execution",
+            Self::Client => "client",
+        }
+    }
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
