@@ -1,5 +1,6 @@
 //! `trireme check`: reads stored streams, and says whether every rule holds.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use trireme::domain::audit::Violation;
 use trireme::domain::bad_input::one_line;
 use trireme::runtime::check::{self, Checked};
 use trireme::runtime::reader;
+use trireme::wire::ProjectId;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
@@ -50,13 +52,19 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
             }
         }
         None => {
+            let mut others: BTreeSet<ProjectId> = store.projects().await?.into_iter().collect();
             reader::pages(&*store, None, async |page| {
                 for listed in page {
+                    others.remove(&listed.project_id);
                     check::project(&*store, listed.project_id, &mut checked, &|seen| progress.show(seen)).await?;
                 }
                 Ok::<(), Failure>(())
             })
             .await?;
+            // Those that have streams, and no row that tells of them.
+            for id in others {
+                check::project(&*store, id, &mut checked, &|seen| progress.show(seen)).await?;
+            }
         }
     }
     progress.finish();

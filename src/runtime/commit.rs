@@ -99,6 +99,10 @@ impl<R: Role> Desk<R> {
         Self { role, store, clock, outages, acker, states: BTreeMap::new(), late: Vec::new() }
     }
 
+    pub(crate) fn outages(&self) -> Arc<Outages> {
+        self.outages.clone()
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }

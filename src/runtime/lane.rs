@@ -15,6 +15,7 @@
 mod pack;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,10 @@ const BATCH_MAX: usize = 256;
 const HELD_MAX: usize = 2_048;
 /// How long a refused alarm waits before it is tried again in place.
 const PUBLISH_AGAIN: Duration = Duration::from_secs(1);
-
+/// Whatever a step waits for has a bound that is shorter than this.
+const STEP_LONG: Duration = Duration::from_secs(60);
+/// What it is called when it does not go round.
+const LOOP: &str = "the loop";
 /// The reason in the header of a refused message whose refusal could not be decided.
 const REFUSAL_PANICKED: &str = "it was refused, and the decision about that panicked";
 
@@ -144,7 +148,7 @@ impl<R: Role> Lane<R> {
                     done?;
                     self.ack().await?;
                 }
-                batch = consumer.next(BATCH_MAX), if room => self.step(batch?).await?,
+                batch = consumer.next(BATCH_MAX), if room => self.step_in_time(batch?).await?,
                 now = turn(self.herald.next()) => {
                     let due = self.herald.due(now);
                     self.tell_watchers(due).await?;
@@ -156,6 +160,19 @@ impl<R: Role> Lane<R> {
             self.ack().await?;
         }
         Ok(())
+    }
+
+    /// A step, and a word about it when it does not end: nothing else is done here meanwhile.
+    async fn step_in_time(&mut self, batch: Vec<Delivery>) -> Result<(), LaneError> {
+        let outages = self.desk.outages();
+        let mut step = pin!(self.step(batch));
+        if let Ok(done) = tokio::time::timeout(STEP_LONG, &mut step).await {
+            return done;
+        }
+        outages.broke(LOOP, &format!("a step has taken longer than {} s", STEP_LONG.as_secs()));
+        let done = step.await;
+        outages.works(LOOP);
+        done
     }
 
     /// Steps 1 to 4 for one batch.

@@ -1,7 +1,7 @@
 //! A store in memory, for the simulator and for tests of what lies above: ordered maps, no clock, no random
 //! number, no waiting. Nothing of it outlives the value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -111,6 +111,11 @@ impl Store for MemoryStore {
         let from = after.map_or(Bound::Included(key((0, 0))), |after| Bound::Excluded(key(after)));
         let keys = state.payloads.range((from, Bound::Included(key((u32::MAX, u32::MAX)))));
         Ok(keys.map(|(key, _)| (key.ordinal, key.attempt)).take(KEYS_MAX).collect())
+    }
+
+    async fn projects(&self) -> Result<Vec<ProjectId>, StoreError> {
+        let projects: BTreeSet<ProjectId> = self.state().streams.keys().map(StreamId::project).collect();
+        Ok(projects.into_iter().collect())
     }
 
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {

@@ -106,6 +106,9 @@ async fn whole(
             Ok::<_, String>((now_us(), outstanding))
         } => done?,
     };
+    if outstanding == 0 {
+        return Err("nothing was outstanding when the node was killed: that shows nothing".into());
+    }
     scene.until_all_ended(&mut crew, options.patience).await?;
     let ended_after_s = seconds(now_us() - killed_at_us);
     watcher.stop().await?;

@@ -107,6 +107,11 @@ impl Store for FaultyStore {
         self.inner.remove(project, removal).await
     }
 
+    async fn projects(&self) -> Result<Vec<ProjectId>, StoreError> {
+        self.read().await?;
+        self.inner.projects().await
+    }
+
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {
         self.read().await?;
         self.inner.summaries(query).await

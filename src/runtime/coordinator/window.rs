@@ -1,5 +1,6 @@
-//! What is known of executors, and the dispatch window that follows from it: how many commands of a skill may be out at once. Queues stay short by it however large a
-//! project is, so that what is decided later (a priority, a cancel) acts before the broker and not after it.
+//! What is known of executors, and the dispatch window that follows from it: how many commands of a skill may be out at
+//! once. Queues stay short by it however large a project is, so that what is decided later (a priority, a cancel) acts
+//! before the broker and not after it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,8 +14,9 @@ use crate::wire::{AgentId, MessageId, StreamId, Timestamp};
 /// results; the most is what a restart of the broker may send twice.
 const WINDOW_MIN: u32 = 16;
 const WINDOW_MAX: u32 = 1_024;
-/// What completed in this time is added, so that work that is quicker than its messages is not starved.
-const PACE_MS: u64 = 100;
+/// What completed in this time is added, so that work that is quicker than its messages is not starved. It is also how
+/// long whatever comes later waits behind it.
+const PACE_MS: u64 = 50;
 /// Work that takes less than this is packed.
 const QUICK_US: u64 = 2_000;
 /// So many commands in one message at the most.
@@ -223,9 +225,9 @@ mod tests {
         let start = Timestamp(1_000_000);
         assert_eq!(share.of(&window, "noop", start), WINDOW_MIN);
         (0..700).for_each(|_| share.completed("noop", 0, start));
-        assert_eq!(share.of(&window, "noop", start.plus_ms(50)), 700);
-        assert_eq!(share.of(&window, "noop", start.plus_ms(150)), 700);
-        assert_eq!(share.of(&window, "noop", start.plus_ms(250)), WINDOW_MIN);
+        assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS / 2)), 700);
+        assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS * 3 / 2)), 700);
+        assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS * 5 / 2)), WINDOW_MIN);
         (0..7_000).for_each(|_| share.completed("noop", 0, start.plus_ms(300)));
         assert_eq!(share.of(&window, "noop", start.plus_ms(300)), WINDOW_MAX);
     }

@@ -43,6 +43,9 @@ const ENDED_WITHIN: Duration = attempt::END_WITHIN.saturating_add(Duration::from
 /// it can, and the leases of the rest run out.
 const TOLD_WITHIN: Duration = ENDED_WITHIN.saturating_add(Duration::from_secs(2));
 
+/// The same for a process that is to leave at once: answers that are ready, on a broker that is there.
+const TOLD_AT_ONCE_WITHIN: Duration = Duration::from_secs(1);
+
 /// What an executor offers.
 pub struct ExecutorOptions {
     /// How many attempts it runs at once, of all skills together.
@@ -120,8 +123,10 @@ pub async fn run(ground: Ground, identity: Identity, options: ExecutorOptions, s
 /// answered goes back with its channel.
 async fn overdue(shop: &Shop) {
     shop.stop.out_of_time(shop.ground.timing.grace).await;
+    shop.running.halt_all(Reason::Released);
     if !shop.stop.is_leaving() {
-        shop.running.halt_all(Reason::Released);
         let _ = tokio::time::timeout(TOLD_WITHIN, shop.stop.leaving()).await;
     }
+    // Whoever can not wait waits for this much: what goes back untold counts as a death of whoever had it.
+    tokio::time::sleep(TOLD_AT_ONCE_WITHIN).await;
 }

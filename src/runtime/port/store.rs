@@ -39,6 +39,10 @@ pub trait Store: Send + Sync + 'static {
         after: Option<(u32, u32)>,
     ) -> Result<Vec<(u32, u32)>, StoreError>;
 
+    /// All projects that have a stream, also those that no summary row tells of, in the order of their ids: for whoever
+    /// checks.
+    async fn projects(&self) -> Result<Vec<ProjectId>, StoreError>;
+
     /// Removes everything of a project, its phases' too, in one transaction; gives the number of streams that
     /// were there. Whoever decides on one of them meanwhile gets a conflict, and finds that it does not exist.
     /// A project that is not to be removed as it is now is a conflict too.

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use super::read::{get, summary};
 use crate::runtime::port::{EventChunk, Page, StoreError};
 use crate::store::rows::{Rebuild, number};
-use crate::wire::StreamId;
+use crate::wire::{ProjectId, StreamId};
 
 /// A stream (`$1`): its own row with its summary (kind 0), the pieces of its snapshot (1, in the page that begins at
 /// the start), and the chunks of the events after `$2`, until they have `$3` bytes (2). `$4` and `$5` are its project
@@ -37,6 +37,13 @@ pub const KEYS: &str = "
     select ordinal, attempt from payloads
     where stream = $1 and kind = $2 and (ordinal, attempt) > ($3, $4)
     order by ordinal, attempt limit $5";
+
+/// A stream is `project/<id>` or `phase/<id>/<number>`.
+pub const PROJECTS: &str = "select distinct split_part(name, '/', 2)::uuid as project from streams order by project";
+
+pub fn project(row: &Row) -> Result<ProjectId, StoreError> {
+    get(row, "project").map(ProjectId)
+}
 
 pub fn page(stream: StreamId, rows: &[Row]) -> Result<Page, StoreError> {
     let mut page = Page::default();

@@ -134,6 +134,10 @@ impl Store for PostgresStore {
         self.read(check::KEYS, &parameters).await?.iter().map(check::key).collect()
     }
 
+    async fn projects(&self) -> Result<Vec<ProjectId>, StoreError> {
+        self.read(check::PROJECTS, &[]).await?.iter().map(check::project).collect()
+    }
+
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
         self.check_access()?;
         let client = self.pool.get().await.map_err(error::no_connection)?;

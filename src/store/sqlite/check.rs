@@ -3,11 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::unwritten;
-use super::read::{read_snapshot, summary, version};
+use super::read::{read_snapshot, summary, uuid, version};
 use crate::runtime::port::{EventChunk, KEYS_MAX, Page, PayloadKind, StoreError};
 use crate::store::batch::{PAGE_BYTES, phase_of};
 use crate::store::rows::{Rebuild, number};
-use crate::wire::StreamId;
+use crate::wire::{ProjectId, StreamId};
 
 pub fn page(connection: &mut Connection, stream: StreamId, after: u64) -> Result<Page, StoreError> {
     let transaction = connection.transaction().map_err(unwritten)?;
@@ -41,6 +41,14 @@ fn chunks(connection: &Connection, stream: &str, after: u64) -> Result<Vec<Event
         chunks.push(EventChunk { first: number(first)?, last: number(last)?, events });
     }
     Ok(chunks)
+}
+
+/// A stream is `project/<id>` or `phase/<id>/<number>`, and an id has 36 characters.
+pub fn projects(connection: &mut Connection) -> Result<Vec<ProjectId>, StoreError> {
+    let sql = "select distinct substr(name, instr(name, '/') + 1, 36) as project from streams order by project";
+    let mut statement = connection.prepare(sql).map_err(unwritten)?;
+    let rows = statement.query_map([], |row| row.get(0)).map_err(unwritten)?;
+    rows.map(|id| Ok(ProjectId(uuid(id.map_err(unwritten)?)?))).collect()
 }
 
 pub fn payload_keys(

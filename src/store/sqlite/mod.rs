@@ -119,6 +119,10 @@ impl Store for SqliteStore {
         self.reader.call(move |connection| check::payload_keys(connection, phase, kind, after)).await
     }
 
+    async fn projects(&self) -> Result<Vec<ProjectId>, StoreError> {
+        self.reader.call(|connection| check::projects(connection)).await
+    }
+
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
         self.write(move |connection| remove::remove(connection, project, removal)).await
     }

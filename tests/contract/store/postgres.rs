@@ -467,7 +467,8 @@ async fn keys_come_in_their_order_and_in_parts() {
 }
 
 #[tokio::test]
-async fn what_is_removed_is_gone_and_nothing_else() {
+async fn what_is_there_is_listed_and_what_is_removed_is_gone() {
+    retention::every_project_that_has_a_stream_is_listed_once(&Postgres::new().await).await;
     retention::what_is_removed_is_gone_and_nothing_else(&Postgres::new().await).await;
 }
 

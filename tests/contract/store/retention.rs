@@ -124,3 +124,15 @@ pub async fn an_append_to_what_was_removed_is_a_conflict(bed: &dyn Bed) {
     assert_eq!(owner.append(vec![Append::assertion(phase(1, 1), 2)]).await, Err(StoreError::Conflict));
     assert_eq!(load(&*owner, phase(1, 1)).await, Stored::default());
 }
+
+pub async fn every_project_that_has_a_stream_is_listed_once(bed: &dyn Bed) {
+    let store = bed.open().await;
+    assert_eq!(store.projects().await, Ok(vec![]));
+    // With a row and without, with phases and without, and one that has nothing but a phase.
+    let with_row =
+        Append { summary: Some(summary(project(3), Status::Busy, 7)), ..append(project(3), 0, events(1..=1)) };
+    let others = [project(1), phase(1, 1), phase(1, 12), phase(2, 1)].map(|stream| append(stream, 0, events(1..=2)));
+    store.append(Vec::from_iter([with_row].into_iter().chain(others))).await.expect("append");
+    let expected = [project(1), phase(2, 1), project(3)].map(|stream| stream.project());
+    assert_eq!(store.projects().await, Ok(expected.to_vec()));
+}

@@ -318,6 +318,11 @@ async fn an_open_project_goes_only_when_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn every_project_that_has_a_stream_is_listed_once() {
+    retention::every_project_that_has_a_stream_is_listed_once(&Sqlite::new()).await;
+}
+
+#[tokio::test]
 async fn an_append_to_what_was_removed_is_a_conflict() {
     retention::an_append_to_what_was_removed_is_a_conflict(&Sqlite::new()).await;
 }

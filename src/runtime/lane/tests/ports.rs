@@ -172,6 +172,10 @@ impl Store for OneStream {
         Err(StoreError::Unusable("nobody asks".into()))
     }
 
+    async fn projects(&self) -> Result<Vec<ProjectId>, StoreError> {
+        unreachable!("a lane does not list")
+    }
+
     async fn summaries(&self, _: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {
         Ok(Vec::new())
     }
