@@ -120,7 +120,7 @@ impl Store for SqliteStore {
     }
 
     async fn projects(&self) -> Result<Vec<ProjectId>, StoreError> {
-        self.reader.call(|connection| check::projects(connection)).await
+        self.reader.call(check::projects).await
     }
 
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
