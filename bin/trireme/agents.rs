@@ -59,6 +59,11 @@ struct Agent {
     host: String,
     pid: u32,
     last_seen: Timestamp,
+    /// The partitions that a coordinator holds, and those it is in line for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waits_for: Vec<u32>,
     /// What does not work there right now.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
@@ -74,9 +79,25 @@ enum Seen {
 
 impl Agent {
     fn of(presence: &Presence, status: Seen) -> Self {
-        let Presence { agent_id, name, layer, skills, slots, busy, version, host, pid, last_seen, trouble, .. } =
+        let Presence { agent_id, name, layer, skills, slots, busy, version, host, pid, last_seen, .. } =
             presence.clone();
-        Self { agent_id, name, layer, status, skills, slots, busy, version, host, pid, last_seen, trouble }
+        let Presence { holds, waits_for, trouble, .. } = presence.clone();
+        Self {
+            agent_id,
+            name,
+            layer,
+            status,
+            skills,
+            slots,
+            busy,
+            version,
+            host,
+            pid,
+            last_seen,
+            holds,
+            waits_for,
+            trouble,
+        }
     }
 
     fn answered(presence: &Presence) -> Self {

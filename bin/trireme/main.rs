@@ -46,6 +46,11 @@ use trireme::config::{Given, Settings};
 use trireme::telemetry;
 use trireme::wire::content::Layer;
 
+/// What the broker's library takes on its thread is given back on ours, and the other way: with the system's allocator the
+/// two wait for each other (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Hierarchical teams of agents as three layers of worker processes on RabbitMQ.
 ///
 /// Managers turn a request into goals, coordinators turn goals into a graph of subtasks and see it through,
@@ -217,7 +222,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<failure::Status, Failure
             Command::Manager(arguments) => worker::run(Layer::Management, arguments, &settings).await,
             Command::Coordinator(arguments) => worker::run(Layer::Coordination, arguments, &settings).await,
             Command::Executor(arguments) => worker::run_executor(arguments, &settings).await,
-            Command::Bench(arguments) => bench::run(arguments, &settings, output).await,
+            Command::Bench(arguments) => bench::run(arguments, common.config, &settings, output).await,
             Command::Submit(arguments) => submit::run(arguments, &settings, output).await,
             Command::Status(arguments) => status::run(arguments, &settings, output).await,
             Command::List(arguments) => list::run(arguments, &settings, output).await,

@@ -64,7 +64,7 @@ impl Named {
         let is_part = text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') && text.len() >= PART_MIN;
         if !is_part {
             return Err(Failure::usage(format!("{} is no project id: not a UUID", quote(text)))
-                .hint("`trireme list` shows the projects; 4 characters of an id are enough, its first or its last"));
+                .hint("`trireme list` shows the projects; the last 4 characters of an id are enough"));
         }
         let part = text.to_lowercase();
         let mut found = reader::list(store, None, SEARCHED_MAX).await?;

@@ -5,10 +5,10 @@ use std::path::Path;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use trireme::domain::bad_input::{cut, one_line};
-use trireme::domain::view::{GoalView, ProjectView, SubtaskView};
+use trireme::domain::view::{GoalView, PhaseView, ProjectView, SubtaskView};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
-use trireme::wire::{Counts, ProjectId, SubtaskId, SubtaskStatus, Timestamp};
+use trireme::wire::{self, Counts, ProjectId, SubtaskId, SubtaskStatus, Timestamp};
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
@@ -86,7 +86,11 @@ fn head(view: &ProjectView, waits: &[String]) -> String {
     for wait in waits {
         table.add_row(["waiting".into(), wait.clone()]);
     }
-    for phase in view.phases.iter().filter(|phase| !phase.unwanted.is_empty()) {
+    // Of what is over nothing is to come.
+    let is_open = |status: wire::Status| !status.is_ended();
+    let may_begin = |phase: &&PhaseView| is_open(phase.status) && is_open(view.status);
+    let has_unwanted = |phase: &&PhaseView| !phase.unwanted.is_empty();
+    for phase in view.phases.iter().filter(may_begin).filter(has_unwanted) {
         let unwanted: Vec<String> = phase.unwanted.iter().map(SubtaskId::to_string).collect();
         let has_begun = phase.goals.iter().any(|goal| !goal.subtasks.is_empty());
         let when = match has_begun {

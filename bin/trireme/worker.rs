@@ -34,7 +34,7 @@ Examples:
   trireme {layer}
   trireme {layer} --config /etc/trireme/queues.toml --id {layer}-1
 
-It needs the broker and the store. SIGTERM lets it finish or give back what it holds; a second one leaves at once."
+It needs the broker and the store. SIGTERM lets it finish or give back what it holds; a second one leaves within a second."
     )
 }
 
@@ -47,7 +47,7 @@ Examples:
   trireme executor
   trireme executor --skills Download,Load --slots 16
 
-It needs the broker only. SIGTERM lets it finish or give back what it holds; a second one leaves at once.")]
+It needs the broker only. SIGTERM lets it finish or give back what it holds; a second one leaves within a second.")]
 pub struct ExecutorArguments {
     #[command(flatten)]
     agent: Arguments,

@@ -145,6 +145,8 @@ impl ProjectView {
             .phases()
             .iter()
             .map(|known| match phases.iter().find(|(number, events)| *number == known.number && has_opened(events)) {
+                // It was given up, and opened too late to have a plan.
+                Some((_, events)) if known.status.is_ended() && !has_plan(events) => PhaseView::to_come(&state, known),
                 Some((number, events)) => {
                     let view = PhaseView::known_as(known, *number, events);
                     let total = view.counts.total;
@@ -297,6 +299,10 @@ impl SubtaskView {
 /// Whether a coordinator has taken it: before that there may be words that wait for it.
 fn has_opened(events: &[phase::Event]) -> bool {
     events.iter().any(|event| matches!(event, phase::Event::Opened(_)))
+}
+
+fn has_plan(events: &[phase::Event]) -> bool {
+    events.iter().any(|event| matches!(event, phase::Event::Planned {}))
 }
 
 /// The first dependency, in the plan's order, for whose sake a subtask was skipped.

@@ -6,39 +6,58 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::poll;
 
 use super::lane::LaneError;
 use super::letter::Letter;
 use super::options::World;
 use super::outage::Outages;
 use super::patience::{Patience, STORE};
-use super::port::{Acker, Append, Clock, Outgoing, Payload, Store, StoreError, Stored};
+use super::port::{Acker, Append, Clock, Outgoing, Payload, Store, StoreError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
+use super::states::{Kept, States};
 use crate::broken::{self, Broken};
 use crate::domain::decision::{Decision, Effect};
 use crate::wire::{MessageId, Raw, StreamId, Timestamp};
 
 /// A stream that is fought over is decided anew this often; then its lane ends, and with it the fight.
 const CONFLICTS_MAX: u32 = 8;
-/// No snapshot before a stream has grown by this much: folding it is cheaper.
-const SNAPSHOT_BYTES_MIN: usize = 1024 * 1024;
+/// So many messages are put together between two looks at a commit that is on its way, and so many bytes of them at the
+/// most.
+const EARLY_AT_ONCE: usize = 32;
+const EARLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The reason in the header of a letter whose decision panicked.
 pub(crate) const PANICKED: &str = "the decision panicked";
+/// The same for one whose stream has events that this version does not know, or can not make sense of.
+pub(crate) const UNREADABLE: &str = "its stream can not be read by this version";
 
 /// A place in the batch, with the letter and what it means.
 pub(crate) type Work<I> = (usize, Letter, Message<I>);
 
+/// An effect of the work at this place.
+pub(crate) struct ToSend {
+    pub(crate) item: usize,
+    pub(crate) stream: StreamId,
+    pub(crate) effect: Effect,
+    /// Its message, where it was put together while the commit was on its way.
+    pub(crate) early: Option<Rendered>,
+}
+
 /// What came of a batch. Numbers are places in the work that was handed in.
 #[derive(Default)]
 pub(crate) struct Verdicts {
-    pub(crate) effects: Vec<(usize, StreamId, Effect)>,
+    pub(crate) effects: Vec<ToSend>,
     pub(crate) notices: Vec<Outgoing>,
     /// Streams of which watchers are to hear in their turn.
     pub(crate) moved: Vec<StreamId>,
     pub(crate) refused: Vec<(usize, &'static str)>,
-    pub(crate) panicked: Vec<usize>,
+    /// Decided by nobody, and why.
+    pub(crate) undecided: Vec<(usize, &'static str)>,
 }
 
 /// Where a role's decisions are made and committed.
@@ -48,25 +67,8 @@ pub(crate) struct Desk<R: Role> {
     clock: Arc<dyn Clock>,
     outages: Arc<Outages>,
     acker: Arc<dyn Acker>,
-    states: BTreeMap<StreamId, Hot<R::State>>,
+    states: States<R::State>,
     late: Vec<Append>,
-}
-
-/// States that outlive their channel: see [`Broken::StaleNothing`].
-pub(crate) struct Kept<S>(Mutex<BTreeMap<StreamId, Hot<S>>>);
-
-impl<S> Default for Kept<S> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-/// A state in memory.
-struct Hot<S> {
-    state: S,
-    /// Bytes of events since the last snapshot, and that snapshot's own.
-    bytes_since: usize,
-    snapshot_bytes: usize,
 }
 
 /// What one stream is to get of the batch.
@@ -90,13 +92,24 @@ enum Outcome {
     Recorded,
     Nothing(&'static str),
     Refused(&'static str),
-    Panicked,
+    Undecided(&'static str),
+}
+
+impl Verdicts {
+    fn add(&mut self, other: Self) {
+        let Self { effects, notices, moved, refused, undecided } = other;
+        self.effects.extend(effects);
+        self.notices.extend(notices);
+        self.moved.extend(moved);
+        self.refused.extend(refused);
+        self.undecided.extend(undecided);
+    }
 }
 
 impl<R: Role> Desk<R> {
     pub(crate) fn new(role: R, world: &World, outages: Arc<Outages>, acker: Arc<dyn Acker>) -> Self {
         let (store, clock) = (world.store.clone(), world.clock.clone());
-        Self { role, store, clock, outages, acker, states: BTreeMap::new(), late: Vec::new() }
+        Self { role, store, clock, outages, acker, states: States::default(), late: Vec::new() }
     }
 
     pub(crate) fn outages(&self) -> Arc<Outages> {
@@ -134,9 +147,7 @@ impl<R: Role> Desk<R> {
         if items.is_empty() {
             return Ok(Verdicts::default());
         }
-        let over: Vec<_> =
-            self.states.iter().filter(|(_, hot)| self.role.is_over(&hot.state)).map(|(&stream, _)| stream).collect();
-        self.forget(over);
+        self.states.forget_what_is_over(&mut self.role);
         let mut verdicts = Verdicts::default();
         match self.commit_items(&items, Whose::Delivered, 2, &mut verdicts).await {
             Err(LaneError::Store(StoreError::Conflict)) => {
@@ -165,8 +176,8 @@ impl<R: Role> Desk<R> {
     ) -> Result<Option<Vec<(StreamId, Effect)>>, LaneError> {
         let mut verdicts = Verdicts::default();
         self.commit_items(&[(0, true, &message)], Whose::Own, CONFLICTS_MAX, &mut verdicts).await?;
-        let effects = verdicts.effects.into_iter().map(|(_, stream, effect)| (stream, effect)).collect();
-        Ok(verdicts.panicked.is_empty().then_some(effects))
+        let effects = verdicts.effects.into_iter().map(|to_send| (to_send.stream, to_send.effect)).collect();
+        Ok(verdicts.undecided.is_empty().then_some(effects))
     }
 
     /// Whether what `cause` had sent still waits for this effect to arrive.
@@ -177,7 +188,7 @@ impl<R: Role> Desk<R> {
         effect: Effect,
     ) -> Result<bool, StoreError> {
         self.load([stream]).await?;
-        Ok(self.states.get(&stream).is_some_and(|hot| self.role.effects(&hot.state, cause).contains(&effect)))
+        Ok(self.states.get(stream).is_some_and(|hot| self.role.effects(&hot.state, cause).contains(&effect)))
     }
 
     /// The message of an effect of a stream that was just committed.
@@ -186,12 +197,17 @@ impl<R: Role> Desk<R> {
         loop {
             self.load([stream]).await.map_err(RenderError::Store)?;
             let now = self.clock.now();
-            let Some(hot) = self.states.get(&stream) else {
+            let Some(hot) = self.states.get(stream) else {
                 return Err(RenderError::Store(StoreError::Conflict));
             };
-            match self.role.render(stream, &hot.state, effect, now).await {
+            let gathered = match self.role.must_gather(&hot.state, effect) {
+                true => self.role.gather(stream, &hot.state, effect).await,
+                false => Ok(Raw::empty_object()),
+            };
+            match gathered {
+                Ok(gathered) => return self.role.render(stream, &hot.state, effect, gathered, now),
                 Err(RenderError::Store(error)) => patience.wait(error).await.map_err(RenderError::Store)?,
-                done => return done,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -230,10 +246,12 @@ impl<R: Role> Desk<R> {
                     continue;
                 }
             };
-            let error = match self.append(&mut drafts).await {
+            let mut decided = self.collect(items, tried, outcomes, &drafts);
+            let parts = self.parts(&mut drafts);
+            let error = match self.append(parts, &mut decided.effects).await {
                 Ok(()) => {
                     self.outages.works(STORE);
-                    self.collect(items, tried, outcomes, drafts, verdicts);
+                    verdicts.add(decided);
                     return Ok(());
                 }
                 Err(error) => error,
@@ -263,11 +281,14 @@ impl<R: Role> Desk<R> {
         let mut drafts = BTreeMap::new();
         for &(item, again, message) in items {
             if poisons.contains(&item) {
-                outcomes.push(Outcome::Panicked);
+                outcomes.push(Outcome::Undecided(PANICKED));
                 continue;
             }
             let stream = message.stream;
-            let hot = self.states.get_mut(&stream).expect("every stream of the batch was loaded");
+            let Some(hot) = self.states.get_mut(stream) else {
+                outcomes.push(Outcome::Undecided(UNREADABLE));
+                continue;
+            };
             let expected = self.role.version(&hot.state);
             let draft = drafts.entry(stream).or_insert_with(|| Draft {
                 expected,
@@ -310,23 +331,18 @@ impl<R: Role> Desk<R> {
         Ok((outcomes, drafts))
     }
 
-    async fn append(&mut self, drafts: &mut BTreeMap<StreamId, Draft<R::Event>>) -> Result<(), StoreError> {
+    /// What is to be written.
+    fn parts(&mut self, drafts: &mut BTreeMap<StreamId, Draft<R::Event>>) -> Vec<Append> {
         let mut parts = Vec::with_capacity(drafts.len());
         for (&stream, draft) in drafts {
-            let Some(hot) = self.states.get_mut(&stream) else { continue };
+            let Some(hot) = self.states.get_mut(stream) else { continue };
             if draft.events.is_empty() {
                 if !broken::is(Broken::StaleNothing) {
                     parts.push(Append::assertion(stream, draft.expected));
                 }
                 continue;
             }
-            hot.bytes_since += draft.raw.iter().map(Raw::bytes).sum::<usize>();
-            // A snapshot when the events since the last outweigh it.
-            let is_due = hot.bytes_since > hot.snapshot_bytes.max(SNAPSHOT_BYTES_MIN);
-            let snapshot = is_due.then(|| self.role.snapshot(&hot.state)).flatten();
-            if let Some(snapshot) = &snapshot {
-                (hot.bytes_since, hot.snapshot_bytes) = (0, snapshot.state.len());
-            }
+            let snapshot = hot.grown_by(draft.raw.iter().map(Raw::bytes).sum(), &self.role);
             parts.push(Append {
                 stream,
                 expected: draft.expected,
@@ -337,6 +353,11 @@ impl<R: Role> Desk<R> {
                 snapshot,
             });
         }
+        parts
+    }
+
+    /// Writes, and puts together meanwhile what is to be sent when it is written.
+    async fn append(&mut self, mut parts: Vec<Append>, effects: &mut [ToSend]) -> Result<(), StoreError> {
         if broken::is(Broken::NoVersionCheck) {
             for part in &mut parts {
                 part.expected = self.store.load_from_start(part.stream).await?.version;
@@ -346,7 +367,32 @@ impl<R: Role> Desk<R> {
             self.late.extend(parts);
             return Ok(());
         }
-        self.store.append(parts).await
+        let store = self.store.clone();
+        let mut written = pin!(store.append(parts));
+        let mut bytes = 0;
+        for some in effects.chunks_mut(EARLY_AT_ONCE) {
+            if let Poll::Ready(written) = poll!(written.as_mut()) {
+                return written;
+            }
+            // The statement has to get on its way, and what has come in is looked at.
+            tokio::task::yield_now().await;
+            some.iter_mut().for_each(|to_send| to_send.early = self.render_early(to_send));
+            bytes +=
+                some.iter().flat_map(|to_send| &to_send.early).map(|early| early.outgoing.body.len()).sum::<usize>();
+            if bytes > EARLY_BYTES_MAX {
+                break;
+            }
+        }
+        written.await
+    }
+
+    /// The message of an effect that needs nothing but the state; what goes wrong goes wrong again in its turn.
+    fn render_early(&self, to_send: &ToSend) -> Option<Rendered> {
+        let state = &self.states.get(to_send.stream)?.state;
+        if self.role.must_gather(state, to_send.effect) {
+            return None;
+        }
+        self.role.render(to_send.stream, state, to_send.effect, Raw::empty_object(), self.clock.now()).ok()
     }
 
     /// Writes what is still to be written: nothing, unless this program publishes first.
@@ -360,100 +406,72 @@ impl<R: Role> Desk<R> {
     /// Takes over what another had in memory, or leaves it behind: only where that is the fault that is looked for.
     pub(crate) fn swap(&mut self, kept: &Kept<R::State>) {
         if broken::is(Broken::StaleNothing) {
-            std::mem::swap(&mut self.states, &mut kept.0.lock().unwrap_or_else(PoisonError::into_inner));
+            self.states.swap(kept);
         }
     }
 
-    /// What is to be sent, by the states after the whole batch.
+    /// What is to be sent when all of it is written, by the states after the whole batch.
     fn collect(
-        &mut self,
+        &self,
         items: &[(usize, bool, &Message<R::Input>)],
         tried: bool,
         outcomes: Vec<Outcome>,
-        drafts: BTreeMap<StreamId, Draft<R::Event>>,
-        verdicts: &mut Verdicts,
-    ) {
+        drafts: &BTreeMap<StreamId, Draft<R::Event>>,
+    ) -> Verdicts {
+        let mut verdicts = Verdicts::default();
         let now = self.clock.now();
         let mut sent = BTreeSet::new();
         for (&(item, again, message), outcome) in items.iter().zip(outcomes) {
-            let Some(hot) = self.states.get(&message.stream) else { continue };
+            let Some(hot) = self.states.get(message.stream) else {
+                verdicts.undecided.push((item, UNREADABLE));
+                continue;
+            };
             let why = match outcome {
                 Outcome::Refused(why) | Outcome::Nothing(why) => Some(why),
-                Outcome::Recorded | Outcome::Panicked => None,
+                Outcome::Recorded | Outcome::Undecided(_) => None,
             };
             match outcome {
-                Outcome::Panicked => verdicts.panicked.push(item),
+                Outcome::Undecided(why) => verdicts.undecided.push((item, why)),
                 Outcome::Refused(reason) => verdicts.refused.push((item, reason)),
                 Outcome::Recorded | Outcome::Nothing(_) => {}
             }
             let to_send = match outcome {
                 Outcome::Recorded => true,
                 Outcome::Nothing(_) => sends_again(again, tried),
-                Outcome::Refused(_) | Outcome::Panicked => false,
+                Outcome::Refused(_) | Outcome::Undecided(_) => false,
             };
             if to_send {
                 let effects = self.role.effects(&hot.state, message.cause);
                 let is_known = |effect: &Effect| remembers(*effect, matches!(outcome, Outcome::Recorded));
                 let fresh =
                     effects.into_iter().filter(is_known).filter(|&effect| sent.insert((message.stream, effect)));
-                verdicts.effects.extend(fresh.map(|effect| (item, message.stream, effect)));
+                let stream = message.stream;
+                verdicts.effects.extend(fresh.map(|effect| ToSend { item, stream, effect, early: None }));
             }
             if !matches!(outcome, Outcome::Recorded) {
                 verdicts.notices.extend(self.role.answer(message.stream, &hot.state, message, why, now));
             }
         }
         for (stream, draft) in drafts.iter().filter(|(_, draft)| !draft.events.is_empty()) {
-            if let Some(hot) = self.states.get(stream) {
+            if let Some(hot) = self.states.get(*stream) {
                 verdicts.notices.extend(self.role.notices(*stream, &hot.state, &draft.events, now));
                 verdicts.moved.extend(self.role.has_moved(&hot.state, &draft.events).then_some(*stream));
             }
         }
+        verdicts
     }
 
     /// How a stream stands that is in memory.
     pub(crate) fn standing(&self, stream: StreamId) -> Option<Outgoing> {
-        self.role.standing(stream, &self.states.get(&stream)?.state, self.now())
+        self.role.standing(stream, &self.states.get(stream)?.state, self.now())
     }
 
-    /// Loads those of the streams that are not in memory.
     async fn load(&mut self, streams: impl IntoIterator<Item = StreamId>) -> Result<(), StoreError> {
-        let missing: Vec<_> = streams.into_iter().filter(|stream| !self.states.contains_key(stream)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let stored = self.store.load(&missing).await?;
-        for (stream, stored) in missing.into_iter().zip(stored) {
-            let hot = self.fold(stream, stored).await?;
-            self.states.insert(stream, hot);
-        }
-        Ok(())
-    }
-
-    async fn fold(&self, stream: StreamId, mut stored: Stored) -> Result<Hot<R::State>, StoreError> {
-        let restored = stored.snapshot.as_ref().and_then(|snapshot| self.role.restore(snapshot));
-        if stored.snapshot.is_some() && restored.is_none() {
-            // A snapshot of another format: the stream has everything.
-            stored = self.store.load_from_start(stream).await?;
-        }
-        let snapshot_bytes = match (&restored, &stored.snapshot) {
-            (Some(_), Some(snapshot)) => snapshot.state.len(),
-            _ => 0,
-        };
-        let mut state = restored.unwrap_or_else(|| self.role.fresh(stream));
-        for raw in &stored.events {
-            let event = raw.read().map_err(|error| {
-                StoreError::Unusable(format!("stream {stream} has an event that this version can not read: {error}"))
-            })?;
-            self.role.apply(&mut state, &event);
-        }
-        Ok(Hot { state, bytes_since: stored.events.iter().map(Raw::bytes).sum(), snapshot_bytes })
+        self.states.load(&self.role, self.store.as_ref(), streams).await
     }
 
     fn forget(&mut self, streams: impl IntoIterator<Item = StreamId>) {
-        for stream in streams {
-            self.states.remove(&stream);
-            self.role.forget(stream);
-        }
+        self.states.forget(&mut self.role, streams);
     }
 }
 

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use pack::Pack;
 
-use super::commit::{Desk, Kept, PANICKED};
+use super::commit::{Desk, PANICKED, ToSend, UNREADABLE};
 use super::herald::{Herald, turn};
 use super::letter::{self, Aside, Letter, Opened, only_id};
 use super::options::World;
@@ -33,6 +33,7 @@ use super::outage::Outages;
 use super::port::{Acker, Confirmation, Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher, Tag};
 use super::port::{StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
+use super::states::Kept;
 use super::stop::Stop;
 use crate::broken::{self, Broken};
 use crate::domain::decision::{Effect, UNKNOWN_STREAM};
@@ -212,16 +213,16 @@ impl<R: Role> Lane<R> {
                 self.set_letter_aside(*at, letter, reason).await?;
             }
         }
-        for item in verdicts.panicked {
+        for (item, why) in verdicts.undecided {
             let (at, letter, _) = &work[item];
-            match self.desk.role.after_panic(letter, self.desk.now()) {
+            match self.desk.role.instead(letter, self.desk.now()) {
                 Some(outgoing) => self.publish(*at, Vec::new(), outgoing).await?,
-                None => self.set_letter_aside(*at, letter, PANICKED).await?,
+                None => self.set_letter_aside(*at, letter, why).await?,
             }
         }
-        for (item, stream, effect) in verdicts.effects {
+        for ToSend { item, stream, effect, early } in verdicts.effects {
             let (at, _, message) = &work[item];
-            self.send(*at, message.cause, stream, effect).await?;
+            self.send(*at, message.cause, stream, effect, early).await?;
         }
         self.flush().await?;
         // Best effort, and after what somebody waits for: nobody waits for these.
@@ -246,9 +247,20 @@ impl<R: Role> Lane<R> {
     }
 
     /// Puts one effect of `cause`, for the delivery at this place, with what goes to the same place.
-    async fn send(&mut self, at: usize, cause: MessageId, stream: StreamId, effect: Effect) -> Result<(), LaneError> {
+    async fn send(
+        &mut self,
+        at: usize,
+        cause: MessageId,
+        stream: StreamId,
+        effect: Effect,
+        early: Option<Rendered>,
+    ) -> Result<(), LaneError> {
         self.held[at].sent.insert((stream, effect));
-        match self.desk.render(stream, effect).await {
+        let rendered = match early {
+            Some(rendered) => Ok(rendered),
+            None => self.desk.render(stream, effect).await,
+        };
+        match rendered {
             Ok(Rendered { id, outgoing, pack_max }) => {
                 self.pack(at, Sent { stream, effect, cause, id }, outgoing, pack_max).await
             }
@@ -374,7 +386,7 @@ impl<R: Role> Lane<R> {
             };
             for (stream, effect) in effects {
                 if !self.held.iter().any(|held| held.sent.contains(&(stream, effect))) {
-                    self.send(0, cause, stream, effect).await?;
+                    self.send(0, cause, stream, effect, None).await?;
                 }
             }
             self.flush().await?;
@@ -470,12 +482,14 @@ fn is_alarm_of(store: Uuid, letter: &Letter) -> bool {
     matches!(&letter.envelope.content, Content::Alarm(alarm) if alarm.store_id == Some(store))
 }
 
-/// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened, or whose alarm
-/// panicked, which nothing else would wake.
+/// Whom the owner's own dead letters are told to: managers hear of a phase that can not be opened or
+/// read, or whose alarm panicked, which nothing else would wake.
 fn told(letter: &Letter, reason: &str) -> Option<String> {
     let is_news = match &letter.envelope.content {
         Content::StartProjectPhase(_) => true,
-        Content::Alarm(alarm) => matches!(alarm.stream, StreamId::Phase(..)) && reason == PANICKED,
+        Content::Alarm(alarm) => {
+            matches!(alarm.stream, StreamId::Phase(..)) && [PANICKED, UNREADABLE].contains(&reason)
+        }
         _ => false,
     };
     is_news.then(|| TOLD_MANAGERS.to_owned())

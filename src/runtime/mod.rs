@@ -24,6 +24,7 @@ mod lane;
 mod letter;
 mod presence;
 mod role;
+mod states;
 mod watch;
 
 pub use options::{Ground, Identity, SkillOptions, Timing, World};

@@ -9,7 +9,7 @@ use super::letter::{Letter, Pen};
 use super::port::{Outgoing, Payload, Snapshot, StoreError, Summary};
 use crate::domain::decision::{Decision, Effect};
 use crate::domain::phase::Why;
-use crate::wire::{MessageId, StreamId, Timestamp};
+use crate::wire::{MessageId, Raw, StreamId, Timestamp};
 
 /// A machine with its place in the world: what comes to it, what it keeps, what it sends.
 pub(crate) trait Role: Send {
@@ -67,14 +67,30 @@ pub(crate) trait Role: Send {
     /// What `cause` had sent and what is still current.
     fn effects(&self, state: &Self::State, cause: MessageId) -> Vec<Effect>;
 
-    /// The message of an effect.
-    fn render(
+    /// Whether the message of an effect has something in it that has to be gathered first.
+    fn must_gather(&self, _: &Self::State, _: Effect) -> bool {
+        false
+    }
+
+    /// What the message of an effect hands on beside what the state knows: the results that a command depends on.
+    fn gather(
         &mut self,
+        _: StreamId,
+        _: &Self::State,
+        _: Effect,
+    ) -> impl Future<Output = Result<Raw, RenderError>> + Send {
+        std::future::ready(Ok(Raw::empty_object()))
+    }
+
+    /// The message of an effect, with what was gathered for it; else with an empty object.
+    fn render(
+        &self,
         stream: StreamId,
         state: &Self::State,
         effect: Effect,
+        gathered: Raw,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Rendered, RenderError>> + Send;
+    ) -> Result<Rendered, RenderError>;
 
     /// What others are told of committed events, as far as they listen.
     fn notices(&self, stream: StreamId, state: &Self::State, events: &[Self::Event], now: Timestamp) -> Vec<Outgoing>;
@@ -99,8 +115,8 @@ pub(crate) trait Role: Send {
         now: Timestamp,
     ) -> Option<Outgoing>;
 
-    /// What is sent in the place of a message whose decision panicked; none: it goes to the dead letters.
-    fn after_panic(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing>;
+    /// What is sent in the place of a message that nobody could decide on; none: it goes to the dead letters.
+    fn instead(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing>;
 
     /// Whether it is decided before whatever else came with it: a word that stops what the others would have sent.
     fn comes_first(&self, _: &Self::Input) -> bool {
@@ -133,7 +149,7 @@ pub(crate) struct Message<I> {
     pub(crate) cause: MessageId,
     pub(crate) input: I,
     /// What is to be stored beside the stream: a result, a log.
-    pub(crate) result: Option<crate::wire::Raw>,
+    pub(crate) result: Option<Raw>,
     pub(crate) log: Option<String>,
 }
 

@@ -189,9 +189,17 @@ pub struct StartProjectPhase {
     /// Whose places that one took, the newest first: of the first that had a plan what was done is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Former>,
-    /// Ordinals that a person has cancelled in the phase before.
+    /// What a person has cancelled of the phase before, by its place in this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<u32>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A subtask of a phase that takes another's place which a person had cancelled there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub ordinal: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A phase whose completed subtasks keep their results in the one that takes its place, where name, skill and

@@ -101,7 +101,6 @@ impl FollowedPhase {
             Event::ReportAgain { .. } => self.report_waits = false,
             Event::Withdrawn { .. } => sim.see(Sight::AttemptWithdrawn),
             Event::Accepted { .. } => sim.see(Sight::Leased),
-            Event::LeftOut { ordinals, .. } => self.outcomes.extend(ordinals),
             Event::RunningCancelled { .. } => {
                 self.outcomes.extend(self.state.flights().keys());
                 sim.see(Sight::CancelledRunning);

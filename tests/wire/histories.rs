@@ -97,7 +97,6 @@ fn kind_in_phase(event: &phase::Event) -> &'static str {
         phase::Event::Failed { outcome: Outcome::Ask { .. }, .. } => "Failed, ask",
         phase::Event::WaitEnded { .. } => "WaitEnded",
         phase::Event::Kept { .. } => "Kept",
-        phase::Event::LeftOut { .. } => "LeftOut",
         phase::Event::Accepted { .. } => "Accepted",
         phase::Event::LeasesRenewed { .. } => "LeasesRenewed",
         phase::Event::Begun { .. } => "Begun",
@@ -129,7 +128,7 @@ fn every_kind_of_event_is_recorded() {
     let in_project: BTreeSet<_> = projects.into_iter().flat_map(events).map(|event| kind_in_project(&event)).collect();
     assert_eq!(in_project.len(), 27, "{in_project:?}");
     let in_phases: BTreeSet<_> = PHASES.into_iter().chain(OTHERS).flat_map(events).map(|e| kind_in_phase(&e)).collect();
-    assert_eq!(in_phases.len(), 38, "{in_phases:?}");
+    assert_eq!(in_phases.len(), 37, "{in_phases:?}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn start_phase() -> impl Strategy<Value = Content> {
                     playbook,
                     former,
                     before: former.into_iter().collect(),
-                    left_out: former.iter().map(|former| former.phase).collect(),
+                    left_out: former.iter().map(|former| LeftOut { ordinal: former.phase, reason: None }).collect(),
                 })
             },
         )

@@ -12,6 +12,7 @@ use trireme::wire::address::Address;
 
 use super::usage;
 use crate::failure::Failure;
+use crate::worker::WITH_PARENT;
 
 /// Until all workers answer, and one round of asking them.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -19,7 +20,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 /// Whoever takes longer to leave is ended.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Processes that end with the value.
+/// Processes that end with the value, and with this process however it dies.
 pub struct Crew {
     environment: Vec<(String, String)>,
     workers: Vec<Worker>,
@@ -53,10 +54,10 @@ impl Crew {
     pub fn start(&mut self, layer: &'static str, arguments: &[String]) -> Result<(), Failure> {
         let failed = |error: std::io::Error| Failure::bug(format!("a worker can not be started: {error}"));
         let child = Command::new(std::env::current_exe().map_err(failed)?)
-            .args([layer, "-q"])
+            .args([layer, "-q", WITH_PARENT])
             .args(arguments)
             .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -83,6 +84,22 @@ impl Crew {
             if began.elapsed() > READY_WITHIN {
                 return Err(Failure::bug(format!("{} of {all} workers answer", answers.len())));
             }
+        }
+    }
+
+    pub fn has(&self, pid: u32) -> bool {
+        self.workers.iter().any(|worker| worker.pid == pid)
+    }
+
+    pub fn size(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Ends a worker without a chance to say anything.
+    pub fn kill(&mut self, pid: u32) {
+        if let Some(worker) = self.workers.iter_mut().find(|worker| worker.pid == pid) {
+            // One that has ended already is as good.
+            let _ = worker.child.start_kill();
         }
     }
 
@@ -117,9 +134,12 @@ impl Crew {
             }
         }
         for Worker { child, .. } in &mut self.workers {
+            // Its pipe is held until then: waiting would close it.
+            let pipe = child.stdin.take();
             if tokio::time::timeout(LEAVE_WITHIN, child.wait()).await.is_err() {
                 let _ = child.kill().await;
             }
+            drop(pipe);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The whole team in one process, on a SQLite file: `trireme run` as anybody starts it.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -21,22 +22,22 @@ struct Ran {
 }
 
 pub async fn measure(bench: &Bench<'_>) -> Result<Report, Failure> {
-    let (options, subtasks) = (bench.options, bench.options.subtasks());
+    let options = bench.options;
     let mut pairs = Vec::new();
     for number in 1..=options.pairs {
         let folder = tempfile::tempdir().map_err(|error| Failure::bug(error.to_string()))?;
-        let taken = once(bench, subtasks, folder.path()).await?;
+        let taken = once(bench, folder.path()).await?;
         let (per_s, cpu_us) = bench.naive_way(taken.subtasks).await?;
         let pair = Pair::new(taken, per_s, cpu_us);
         bench.say_pair(number, &pair);
         pairs.push(pair);
     }
-    Ok(summary(options, subtasks, pairs))
+    Ok(summary(options, pairs))
 }
 
-async fn once(bench: &Bench<'_>, subtasks: u32, folder: &Path) -> Result<Taken, Failure> {
+async fn once(bench: &Bench<'_>, folder: &Path) -> Result<Taken, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::bug(format!("`trireme run` failed: {error}"));
-    let request = bench.options.shape.requests(subtasks, Some(1), bench.task()).remove(0);
+    let request = bench.options.shape.requests(bench.options.subtasks(), Some(1), bench.task()).remove(0);
     let count = shape::count(&request);
     let file = folder.join("project.json");
     let goals = request.plan.into_iter().flatten().map(|goal| {
@@ -50,6 +51,7 @@ async fn once(bench: &Bench<'_>, subtasks: u32, folder: &Path) -> Result<Taken, 
     });
     std::fs::write(&file, project.to_string()).map_err(|error| failed(&error))?;
     let mut command = Command::new(std::env::current_exe().map_err(|error| failed(&error))?);
+    command.args(bench.config.iter().flat_map(|file| [OsStr::new("--config"), file.as_os_str()]));
     command.arg("run").arg(&file).args(["--json", "-q", "--store"]);
     command.arg(format!("sqlite:{}", folder.join("bench.db").display()));
     command.envs(bench.options.skill_variables());
@@ -63,5 +65,6 @@ async fn once(bench: &Bench<'_>, subtasks: u32, folder: &Path) -> Result<Taken, 
         return Err(failed(&told.status));
     }
     let ms = u32::try_from(told.finished_at.ms_since(told.submitted_at)).unwrap_or(u32::MAX).max(1);
-    Ok(Taken { subtasks: count, seconds: f64::from(ms) / 1_000.0, hops_ms: Vec::new(), cpu_us_per_subtask: None })
+    let seconds = f64::from(ms) / 1_000.0;
+    Ok(Taken { projects: 1, subtasks: count, seconds, hops_ms: Vec::new(), cpu_us_per_subtask: None })
 }

@@ -9,9 +9,11 @@ mod naive;
 mod options;
 mod report;
 mod shape;
+mod takeover;
 mod trial;
 mod usage;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,6 +29,7 @@ use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::process;
 use crew::Crew;
 use naive::{Naive, NaiveWay, OUTSTANDING};
 use options::{Options, Queues};
@@ -56,6 +59,7 @@ Examples:
   trireme bench --growth --store postgres://postgres@127.0.0.1:5432/postgres
   trireme bench --embedded --subtasks 100000
   trireme bench --idle --store postgres://postgres@127.0.0.1:5432/postgres
+  trireme bench --takeover --subtasks 100000 --store postgres://postgres@127.0.0.1:5432/postgres
   trireme bench --behind --work sleep --executors 2 --slots 8 --subtasks 100000 --store postgres://...
 
 Workers run as separate processes of this binary. The store has to be PostgreSQL (--store postgres://...): a database is \
@@ -77,45 +81,59 @@ enum Part {
     NaiveAnswer(Naive),
 }
 
-pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
+/// `config` is the settings file, where one was named: the workers get the same.
+pub async fn run(
+    arguments: Arguments,
+    config: Option<PathBuf>,
+    settings: &Settings,
+    output: &Output,
+) -> Result<Status, Failure> {
     let told = match &arguments.part {
         Some(Part::NaiveAsk(naive)) => naive::ask(naive).await,
         Some(Part::NaiveAnswer(naive)) => naive::answer(naive).await,
-        None => return measure(&arguments.options, settings, output).await,
+        None => return measure(&arguments.options, config.as_deref(), settings, output).await,
     };
     output.json(&told.map_err(Failure::unreachable)?)?;
     Ok(Status::Done)
 }
 
-async fn measure(options: &Options, settings: &Settings, output: &Output) -> Result<Status, Failure> {
+async fn measure(
+    options: &Options,
+    config: Option<&Path>,
+    settings: &Settings,
+    output: &Output,
+) -> Result<Status, Failure> {
     let server = options.store.as_deref().unwrap_or(&settings.store.url);
     let has_database = !options.embedded && server != NO_STORE;
     if has_database && !server.starts_with("postgres") {
         return Err(Failure::usage("the benchmark needs a PostgreSQL server")
             .hint("--store postgres://USER@HOST:5432/DATABASE; a database of its own is made there"));
     }
-    if server == NO_STORE && options.coordinators > 1 {
+    if server == NO_STORE && options.coordinators() > 1 {
         return Err(Failure::usage("without a store there can be only one coordinator: they share what is in it"));
     }
+    let stop = process::stop_on_signals()?;
     let shape = |namespace: &Namespace| topology(&topology_options(settings, options.queue, namespace));
     let claim = claim(&settings.broker.url, options.queue.prefix(), shape).await?;
     let database = match has_database {
         false => None,
         true => Some(store::throwaway(server, claim.namespace().as_str()).await?),
     };
-    let bench = Bench { options, settings, claim: &claim, output };
+    let bench = Bench { options, config, settings, claim: &claim, output };
     let done = tokio::select! {
         done = bench.measure(database.as_ref()) => done,
-        _ = tokio::signal::ctrl_c() => {
+        () = stop.draining() => {
             Err(Failure { status: Status::Interrupted, message: "interrupted".into(), hint: None })
         }
     };
-    if let Some(database) = database {
-        database.remove().await?;
-    }
-    RabbitTransport::new(claim.options.clone())?.delete(&claim.topology).await?;
+    // All of it is tried, whatever goes wrong; what went wrong first is told.
+    let removed = match database {
+        Some(database) => database.remove().await.map_err(Failure::from),
+        None => Ok(()),
+    };
+    let deleted = async { RabbitTransport::new(claim.options.clone())?.delete(&claim.topology).await }.await;
     claim.release().await;
-    done.map(|()| Status::Done)
+    done.and(removed).and(deleted.map(drop).map_err(Failure::from)).map(|()| Status::Done)
 }
 
 fn topology_options(settings: &Settings, queues: Queues, namespace: &Namespace) -> TopologyOptions {
@@ -129,6 +147,7 @@ fn topology_options(settings: &Settings, queues: Queues, namespace: &Namespace) 
 /// Everything that a measurement needs.
 struct Bench<'a> {
     options: &'a Options,
+    config: Option<&'a Path>,
     settings: &'a Settings,
     claim: &'a Claim,
     output: &'a Output,
@@ -149,6 +168,10 @@ impl Bench<'_> {
             let behind = behind::measure(self, database).await?;
             return self.print(&behind, || behind.say(self.output));
         }
+        if self.options.takeover {
+            let takeover = takeover::measure(self, database).await?;
+            return self.print(&takeover, || takeover.say(self.output));
+        }
         if self.options.idle {
             let idle = idle::measure(self, database).await?;
             return self.print(&idle, || idle.iter().for_each(|one| one.say(self.output)));
@@ -167,7 +190,6 @@ impl Bench<'_> {
 
     async fn report(&self, database: Option<&Throwaway>) -> Result<Report, Failure> {
         let options = self.options;
-        let subtasks = options.subtasks();
         // A database that keeps nothing through a crash is refused here, as by every worker.
         let store = store::open(store_url(database)).await?;
         let transport = self.transport()?;
@@ -175,7 +197,7 @@ impl Bench<'_> {
         let mut pairs: Vec<Pair> = Vec::new();
         for number in 1..=options.pairs {
             let (commits_before, published_before) = (commits(database).await?, crew.published(&*transport).await?);
-            let requests = options.shape.requests(subtasks, options.projects, self.task());
+            let requests = options.shape.requests(options.subtasks(), options.projects, self.task());
             let taken = trial::run(&*transport, &crew, database, requests).await?;
             let count = |now: u64, before: u64| u32::try_from(now.saturating_sub(before)).ok().map(f64::from);
             let messages = count(crew.published(&*transport).await?, published_before);
@@ -192,7 +214,7 @@ impl Bench<'_> {
             Shape::Chain => self.latency(database.map(|_| &*store), &pairs).await?,
             _ => Latency::default(),
         };
-        Ok(Report { latency, processes, ..summary(options, subtasks, pairs) })
+        Ok(Report { latency, processes, ..summary(options, pairs) })
     }
 
     /// A hop, beside what it is made of: a round trip of the naive way, one at a time, and a commit.
@@ -234,8 +256,9 @@ impl Bench<'_> {
             variable("STORE__URL", store_url(database).to_owned()),
         ];
         environment.extend(options.skill_variables());
-        if options.shape == Shape::Chain {
-            // Hops are measured by what is said of them.
+        environment.extend(self.config.map(|file| variable("CONFIG", file.display().to_string())));
+        if options.shape == Shape::Chain || options.takeover {
+            // Hops are measured by what is said of them, and so is who goes on.
             environment.push(variable("AGENTS__PROGRESS", "1ms".to_owned()));
         }
         Crew::new(environment)
@@ -251,7 +274,7 @@ impl Bench<'_> {
     async fn crew(&self, database: Option<&Throwaway>, transport: &dyn Transport) -> Result<Crew, Failure> {
         let mut crew = self.nobody(database);
         crew.start("manager", &[])?;
-        for _ in 0..self.options.coordinators {
+        for _ in 0..self.options.coordinators() {
             crew.start("coordinator", &[])?;
         }
         for _ in 0..self.options.executors {
@@ -298,12 +321,13 @@ async fn commits(database: Option<&Throwaway>) -> Result<Option<u64>, Failure> {
 }
 
 /// What a report says of the pairs alone.
-fn summary(options: &Options, subtasks: u32, pairs: Vec<Pair>) -> Report {
+fn summary(options: &Options, pairs: Vec<Pair>) -> Report {
     let of = |of: fn(&Pair) -> f64| median(&pairs, |pair| Some(of(pair))).unwrap_or(f64::NAN);
     Report {
         shape: options.shape,
         queues: options.queue,
-        subtasks,
+        projects: pairs.first().map_or(0, |pair| pair.projects),
+        subtasks: pairs.first().map_or(0, |pair| pair.subtasks),
         subtasks_per_s: of(|pair| pair.subtasks_per_s),
         naive_per_s: of(|pair| pair.naive_per_s),
         ratio: of(|pair| pair.ratio),

@@ -32,13 +32,13 @@ pub struct Options {
     #[arg(long, value_name = "E", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub executors: u32,
     /// How many subtasks an executor runs at once; default: as configured
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub slots: Option<u32>,
     /// How many commands an executor holds, of each skill; default: as configured
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub prefetch: Option<u32>,
-    /// How many commands may share a message: `auto`, or a number; default: as configured
-    #[arg(long, value_name = "auto|N")]
+    /// How many commands may share a message: `auto`, or 1 to 256; default: as configured
+    #[arg(long, value_name = "auto|N", value_parser = batch)]
     pub batch: Option<String>,
     /// How often both ways are measured, in turns; medians are printed
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -58,9 +58,17 @@ pub struct Options {
     /// Run ten subtasks alone, and behind a project of `--subtasks`, as often as `--pairs` says
     #[arg(long, conflicts_with_all = ["projects", "growth", "embedded"])]
     pub behind: bool,
+    /// Kill the coordinator of a project in mid-run, as often as `--pairs` says, and tell when another goes on
+    #[arg(long, conflicts_with_all = ["projects", "growth", "behind", "embedded", "idle"])]
+    pub takeover: bool,
     /// Start a worker of each layer as often as `--pairs` says, and tell when it is ready and what it uses with nothing to do
     #[arg(long, conflicts_with_all = ["subtasks", "projects", "growth", "behind", "embedded"])]
     pub idle: bool,
+}
+
+fn batch(text: &str) -> Result<String, String> {
+    let is_number = text.parse().is_ok_and(|number: u32| (1..=256).contains(&number));
+    if is_number || text == "auto" { Ok(text.to_owned()) } else { Err("not `auto`, and not 1 to 256".to_owned()) }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -92,6 +100,11 @@ impl Queues {
 impl Options {
     pub fn subtasks(&self) -> u32 {
         self.subtasks.unwrap_or(self.shape.subtasks())
+    }
+
+    /// Coordinator processes: where one is killed there is another.
+    pub fn coordinators(&self) -> u32 {
+        self.coordinators.max(1 + u32::from(self.takeover))
     }
 
     /// What tells a worker otherwise than its settings how to treat the skills.

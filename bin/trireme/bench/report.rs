@@ -15,6 +15,8 @@ pub const PROFILE: &str = env!("TRIREME_PROFILE");
 pub struct Report {
     pub shape: Shape,
     pub queues: Queues,
+    /// Of one run, and the subtasks of all of them.
+    pub projects: u32,
     pub subtasks: u32,
     /// From the first request to the word that the last project ended.
     pub subtasks_per_s: f64,
@@ -56,6 +58,10 @@ pub struct Hops {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Pair {
+    #[serde(skip)]
+    pub projects: u32,
+    #[serde(skip)]
+    pub subtasks: u32,
     pub subtasks_per_s: f64,
     pub naive_per_s: f64,
     pub ratio: f64,
@@ -70,10 +76,21 @@ pub struct Pair {
 impl Pair {
     pub fn new(taken: Taken, naive_per_s: f64, naive_cpu_us: Option<f64>) -> Self {
         let subtasks_per_s = f64::from(taken.subtasks) / taken.seconds;
-        let Taken { cpu_us_per_subtask, hops_ms, .. } = taken;
+        let Taken { projects, subtasks, cpu_us_per_subtask, hops_ms, .. } = taken;
         let ratio = subtasks_per_s / naive_per_s;
         let (messages, commits) = (None, None);
-        Self { subtasks_per_s, naive_per_s, ratio, cpu_us_per_subtask, naive_cpu_us, messages, commits, hops_ms }
+        Self {
+            projects,
+            subtasks,
+            subtasks_per_s,
+            naive_per_s,
+            ratio,
+            cpu_us_per_subtask,
+            naive_cpu_us,
+            messages,
+            commits,
+            hops_ms,
+        }
     }
 }
 
@@ -102,12 +119,14 @@ impl Report {
     pub fn say(&self, output: &Output) {
         let Self { shape, subtasks, profile, .. } = self;
         let shape = format!("{shape:?}").to_lowercase();
+        let shape = if self.projects > 1 { format!("{} projects, {shape}", self.projects) } else { shape };
+        let runs = match self.pairs.len() {
+            1 => "one pair".to_owned(),
+            pairs => format!("median of {pairs} pairs"),
+        };
         output.line(&format!(
-            "{shape} of {subtasks} subtasks: {:.0}/s, the naive way {:.0}/s, ratio {:.2} (median of {} pairs, profile {profile})",
-            self.subtasks_per_s,
-            self.naive_per_s,
-            self.ratio,
-            self.pairs.len(),
+            "{shape} of {subtasks} subtasks: {:.0}/s, the naive way {:.0}/s, ratio {:.2} ({runs}, profile {profile})",
+            self.subtasks_per_s, self.naive_per_s, self.ratio,
         ));
         if let Some(Hops { p50, p95, p99 }) = &self.latency.hop_ms {
             output.line(&format!("a hop: p50 {p50:.2} ms, p95 {p95:.2} ms, p99 {p99:.2} ms"));

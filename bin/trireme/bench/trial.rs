@@ -1,5 +1,6 @@
 //! One run of the work through a team that is there, from the first request to the word that the last project ended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,9 +31,10 @@ const POSTGRES: &str = "postgres";
 /// What a run took.
 #[derive(Debug, Clone)]
 pub struct Taken {
+    pub projects: u32,
     pub subtasks: u32,
     pub seconds: f64,
-    /// Between one completed subtask and the next, where they come one by one.
+    /// Between one completed subtask of a project and its next, where they come one by one.
     pub hops_ms: Vec<f64>,
     /// Of the workers and the database, without the first and the last second of a run that is long enough.
     pub cpu_us_per_subtask: Option<f64>,
@@ -59,7 +61,8 @@ pub async fn run(
     let mut events = transport.subscribe(&queue, &progress).await?;
     let (subtasks, projects) = (requests.iter().map(shape::count).sum(), requests.len());
     let bar = bar(subtasks);
-    let mut follow = Follow { began: Instant::now(), completed: 0, last: None, hops_ms: Vec::new(), bar };
+    let mut follow =
+        Follow { began: Instant::now(), completed: 0, projects: BTreeMap::new(), hops_ms: Vec::new(), bar };
     let mut looks = vec![follow.look(crew, database).await?];
     follow.began = Instant::now();
     let ended = async {
@@ -94,7 +97,8 @@ pub async fn run(
     looks.push(last);
     follow.bar.finish_and_clear();
     let cpu_us_per_subtask = cpu_us_per_subtask(&looks);
-    Ok(Taken { subtasks, seconds, hops_ms: follow.hops_ms, cpu_us_per_subtask })
+    let projects = u32::try_from(projects).unwrap_or(u32::MAX);
+    Ok(Taken { projects, subtasks, seconds, hops_ms: follow.hops_ms, cpu_us_per_subtask })
 }
 
 async fn submit(client: &Client, requests: Vec<NewProject>) -> Result<(), Failure> {
@@ -112,8 +116,9 @@ async fn submit(client: &Client, requests: Vec<NewProject>) -> Result<(), Failur
 /// What the coordinators say of how far they are.
 struct Follow {
     began: Instant,
+    /// Of all projects, and what was last heard of each.
     completed: u32,
-    last: Option<Instant>,
+    projects: BTreeMap<ProjectId, (u32, Instant)>,
     hops_ms: Vec<f64>,
     bar: ProgressBar,
 }
@@ -124,15 +129,17 @@ impl Follow {
         for part in batch.iter().flat_map(|delivery| codec::decode(&delivery.body)).flatten() {
             let Content::ProjectStatusUpdate(update) = part.content else { continue };
             let completed = update.counts.completed;
-            let more = completed.saturating_sub(self.completed);
-            if let Some(last) = self.last.filter(|_| more > 0) {
+            let known = self.projects.get(&update.project_id).copied();
+            let more = completed.saturating_sub(known.map_or(0, |(completed, _)| completed));
+            if let Some((_, last)) = known.filter(|_| more > 0) {
                 // Words may get lost: so many hops are between these two.
                 let each = now.duration_since(last).as_secs_f64() * 1_000.0 / f64::from(more);
                 self.hops_ms.extend((0..more).map(|_| each));
             }
-            if more > 0 || self.last.is_none() {
-                (self.completed, self.last) = (completed, Some(now));
-                self.bar.set_position(completed.into());
+            if more > 0 || known.is_none() {
+                self.projects.insert(update.project_id, (completed, now));
+                self.completed += more;
+                self.bar.set_position(self.completed.into());
             }
         }
     }

@@ -239,8 +239,11 @@ impl Work<'_> {
             }
             _ => Err(Failure {
                 status: Status::Negative,
-                message: format!("{} not taken: still where it was; {redriven} redriven", count(left, "letter")),
-                hint: Some("`trireme dead show ID` says where one came from".into()),
+                message: format!("{} not taken, and still there; {redriven} redriven", count(left, "letter")),
+                hint: Some(
+                    "what stays says why; `trireme dead show ID` says where one came from, `dead drop ID` removes it"
+                        .into(),
+                ),
             }),
         }
     }

@@ -5,7 +5,7 @@ use trireme::domain::bad_input::quote;
 use trireme::domain::to_come::Meant;
 use trireme::domain::view::{ProjectView, QuestionView, SubtaskView};
 use trireme::wire::content::Control;
-use trireme::wire::{Content, SubtaskId};
+use trireme::wire::{self, Content, SubtaskId, SubtaskStatus};
 
 use super::{About, Spoken, decide};
 use crate::failure::{Failure, Status};
@@ -121,8 +121,13 @@ async fn one(spoken: &Spoken<'_>, id: SubtaskId) -> Result<Status, Failure> {
             let line = format!("{which} is cancelled, and what depends on it waits for an answer: {answer}");
             spoken.tell(&view, "waiting", &line)
         }
-        (None, Some(status)) => spoken.tell(&view, &status.as_str().to_lowercase(), &format!("{which} {status}")),
-        (None, None) if is_kept_in_mind(&view, id) => {
+        (None, Some(status)) => {
+            let said = spoken.tell(&view, &status.as_str().to_lowercase(), &format!("{which} {status}"))?;
+            // It had come to an end of its own.
+            Ok(if status == SubtaskStatus::Completed { Status::Negative } else { said })
+        }
+        // One that a coordinator is about to open has to hear of it first.
+        (None, None) if is_kept_in_mind(&view, id) && !is_handed_over(&view, id) => {
             let line = format!("{which} is cancelled as soon as phase {} has begun", id.phase);
             spoken.tell(&view, "cancelling", &line)
         }
@@ -137,6 +142,11 @@ fn is_to_come(view: &ProjectView, id: SubtaskId) -> bool {
 /// It is of a phase that has not begun, and will be cancelled then.
 fn is_kept_in_mind(view: &ProjectView, id: SubtaskId) -> bool {
     view.phases.iter().any(|phase| phase.unwanted.contains(&id))
+}
+
+/// Its phase is with the coordinators, although none may have opened it.
+fn is_handed_over(view: &ProjectView, id: SubtaskId) -> bool {
+    view.phases.iter().any(|phase| phase.phase == id.phase && phase.status == wire::Status::Busy)
 }
 
 /// What a person is asked about a subtask that others depend on: what was asked before it was cancelled is over.

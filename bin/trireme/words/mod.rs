@@ -63,15 +63,13 @@ impl<'a> Spoken<'a> {
 
     /// Refuses what can only be said of an open project.
     fn check_open(&self, what: &str) -> Result<(), Failure> {
-        match self.view.status.is_ended() {
-            true => Err(Failure::usage(format!(
-                "project `{}` has ended ({}): it can not be {what}",
-                self.id(),
-                self.view.status
-            ))
-            .hint(format!("`trireme retry {}` runs it again", self.id()))),
-            false => Ok(()),
+        if !self.view.status.is_ended() {
+            return Ok(());
         }
+        let (id, status, counts) = (self.id(), self.view.status, &self.view.counts);
+        let failure = Failure::usage(format!("project `{id}` has ended ({status}): it can not be {what}"));
+        let is_whole = counts.completed == counts.total;
+        Err(if is_whole { failure } else { failure.hint(format!("`trireme retry {id}` runs it again")) })
     }
 
     /// Says it, and waits until the project remembers it; `None` when nobody is to wait.

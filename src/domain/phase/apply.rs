@@ -24,11 +24,6 @@ impl Phase {
             Event::SubtasksAdded { specs } => self.specs.extend_from_slice(specs),
             Event::Planned {} => self.plan(),
             Event::Kept { subtasks, .. } => subtasks.iter().for_each(|kept| self.keep(kept)),
-            Event::LeftOut { ordinals, .. } => ordinals.iter().for_each(|&ordinal| {
-                self.by_hand.insert(ordinal);
-                self.set_status(ordinal, SubtaskStatus::Cancelled);
-                self.skip_dependants(ordinal);
-            }),
             Event::Dispatched { cause, not_after, commands, answer_within_ms, .. } => {
                 let within = answer_within_ms.unwrap_or(ANSWER_WITHIN_MS);
                 commands.iter().for_each(|&command| self.dispatch(command, *cause, *not_after, within));

@@ -73,11 +73,6 @@ pub enum Event {
         at: Timestamp,
         subtasks: Vec<Kept>,
     },
-    /// What was cancelled in the phase whose place this one takes is left out, with what depends on it.
-    LeftOut {
-        at: Timestamp,
-        ordinals: Vec<u32>,
-    },
     /// An executor took on a leased attempt; the last one that did has it.
     Accepted {
         at: Timestamp,

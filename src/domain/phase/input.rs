@@ -52,7 +52,16 @@ pub struct Start {
     /// What is kept of the first of them that had a plan, by the ordinals of the new one.
     pub kept: Vec<Kept>,
     /// What a person does not want.
-    pub left_out: Vec<u32>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A subtask that a person had cancelled before this phase took the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub ordinal: u32,
+    pub reason: Option<String>,
+    /// The phase before has heard of it, and what the policy says has happened there. Else it is news, as any cancel.
+    pub is_settled: bool,
 }
 
 /// That an executor took on a leased command.

@@ -1,16 +1,19 @@
 //! What is kept of a phase in the one that takes its place: a completed subtask with the same name, skill and
-//! input, all of whose dependencies are kept too.
+//! input, all of whose dependencies are kept too, or were cancelled there and stay so.
 
 use std::collections::BTreeMap;
 
+use super::LeftOut;
 use super::event::Kept;
 use super::state::Phase;
 use crate::domain::expand::{Spec, dependants, specs_of};
 use crate::wire::content::Former;
 use crate::wire::{SubtaskId, SubtaskStatus};
 
-/// What a new plan keeps of a former phase. Costs one visit a subtask and a dependency.
-pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> Vec<Kept> {
+/// What a new plan keeps of a former phase, and what of that which is left out has been settled there. Costs one visit a
+/// subtask and a dependency.
+pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut [LeftOut]) -> Vec<Kept> {
+    let mut left_out: BTreeMap<u32, &mut LeftOut> = left_out.iter_mut().map(|out| (out.ordinal, out)).collect();
     let known: BTreeMap<String, u32> =
         (0u32..).zip(&old.subtasks).map(|(ordinal, _)| (old.spec(ordinal).name_of(ordinal), ordinal)).collect();
     let redone = former.redo.filter(|&ordinal| old.subtask(ordinal).is_some());
@@ -23,7 +26,14 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec]) -> Vec<Kept> {
         let mut all = true;
         for ordinal in spec.span().ordinals() {
             let name = spec.name_of(ordinal);
-            let same = known.get(&name).copied().filter(|&other| is_same(old, other, spec, ordinal));
+            let named = known.get(&name).copied();
+            if let Some(out) = left_out.get_mut(&ordinal)
+                && named.is_some_and(|other| old.is_cancelled_by_hand(other))
+            {
+                out.is_settled = true;
+                continue;
+            }
+            let same = named.filter(|&other| is_same(old, other, spec, ordinal));
             let status = |other: u32| old.subtask(other).map(|subtask| subtask.status);
             match same.filter(|&other| status(other) == Some(SubtaskStatus::Completed)) {
                 Some(other) if depends_on_kept && redone != Some(other) => {

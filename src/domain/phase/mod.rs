@@ -49,7 +49,9 @@ mod sweep;
 mod words;
 
 pub use event::{Answered, Dependants, Event, Kept, Opened, Outcome, Then};
-pub use input::{Accepted, Answer, AnswerBody, Context, DeadCommand, Input, Offer, Refusal, Start, Team, Why, Word};
+pub use input::{
+    Accepted, Answer, AnswerBody, Context, DeadCommand, Input, LeftOut, Offer, Refusal, Start, Team, Why, Word,
+};
 pub use keep::keep;
 pub use state::{Ended, Flight, Phase, Question, SNAPSHOT_FORMAT, Subtask, Unwanted};
 

@@ -2,8 +2,10 @@
 
 use super::dispatch::settle;
 use super::draft::Draft;
+use super::escalate::cancelled;
+use super::event::Then;
 use super::words::{cancel_never_wanted, end_cancelled};
-use super::{Event, Opened, Start};
+use super::{Event, LeftOut, Opened, Start};
 use crate::domain::decision::{Decision, cut};
 use crate::domain::expand::{Spec, dependants, remaining_paths};
 use crate::wire::Status;
@@ -60,12 +62,19 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
     Ok(())
 }
 
-/// What is kept needs no leaving out, and a plan may be shorter than somebody thought.
-fn leave_out(draft: &mut Draft<'_>, unwanted: &[u32]) {
-    let is_open = |ordinal: &u32| draft.phase.subtask(*ordinal).is_some_and(|subtask| !subtask.status.is_ended());
-    let ordinals: Vec<u32> = unwanted.iter().copied().filter(is_open).collect();
-    if !ordinals.is_empty() {
-        draft.record(Event::LeftOut { at: draft.context.now, ordinals });
+/// What is kept needs no leaving out, and a plan may be shorter than somebody thought. What was settled in the phase
+/// before does not fail this one as well, and nobody is asked about it once more.
+fn leave_out(draft: &mut Draft<'_>, unwanted: &[LeftOut]) {
+    for LeftOut { ordinal, reason, is_settled } in unwanted {
+        if draft.phase.subtask(*ordinal).is_none_or(|subtask| subtask.status.is_ended()) {
+            continue;
+        }
+        let then = match cancelled(draft, *ordinal) {
+            Then::Fail | Then::Ask if *is_settled => Then::Skip,
+            then => then,
+        };
+        let (at, cause, reason) = (draft.context.now, draft.cause, reason.as_deref().map(cut));
+        draft.record(Event::SubtaskCancelled { at, cause, ordinal: *ordinal, reason, then });
     }
 }
 

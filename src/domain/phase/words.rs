@@ -1,6 +1,6 @@
 //! The project's words to its phase: cancel, pause, resume, and the answers to its questions.
 //!
-//! Of cancel, pause and resume the newest wins, in whatever order they come. One that comes before the phase's
+//! Of pause and resume the newest wins, in whatever order they come; a cancel always does. One that comes before the phase's
 //! start leaves a tombstone that the start will find, and so does the cancel of one subtask; a pause that is older than
 //! the start is outdated by it.
 
@@ -18,10 +18,14 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
     // Whoever hands a phase over has said before that what he has said before.
     let newest = draft.phase.word_version.max(is_open.then_some(draft.phase.handed_over));
     match word {
-        Word::Cancel { project_version, .. } | Word::Pause { project_version } | Word::Resume { project_version }
+        // A phase that was cancelled is never wanted again: another takes its place.
+        Word::Pause { project_version } | Word::Resume { project_version }
             if newest.is_some_and(|newest| *project_version <= newest) =>
         {
             return Err(Decision::Nothing("a newer word is known"));
+        }
+        Word::Cancel { .. } if draft.phase.cancelled.is_some() => {
+            return Err(Decision::Nothing("it is cancelled already"));
         }
         Word::Cancel { project_version, reason } => {
             let reason = reason.as_deref().map(cut);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::given_up::give_up;
 use super::phases::start_phase;
 use super::words::{Word, cancel_all, tell_again};
-use super::{Draft, Event};
+use super::{Draft, Event, Project};
 use crate::domain::alarm::next_alarm;
 use crate::domain::decision::Decision;
 use crate::domain::duration;
@@ -28,7 +28,7 @@ pub(super) fn set_alarm(draft: &mut Draft<'_>, came_back: bool) {
 fn due(draft: &Draft<'_>) -> Option<Timestamp> {
     let project = &*draft.project;
     let told = project.told.values().filter_map(|told| told.again_at);
-    let away = project.current().map(|current| draft.context.away_at(current.started_at));
+    let away = waits_for_coordinators(project).map(|(_, since)| draft.context.away_at(since));
     told.chain(project.refused_until).chain(running_deadline(draft)).chain(away).min()
 }
 
@@ -62,10 +62,16 @@ pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decisio
     Ok(())
 }
 
+/// The phase that is with the coordinators, and since when they are to be heard of: while it is paused nobody needs them.
+fn waits_for_coordinators(project: &Project) -> Option<(u32, Timestamp)> {
+    let current = project.current().filter(|_| !project.is_paused())?;
+    Some((current.number, current.started_at.max(project.resumed_at.unwrap_or_default())))
+}
+
 /// A phase that has been with coordinators whom nobody has heard of for long is given up.
 fn look_for_coordinators(draft: &mut Draft<'_>) {
-    let Some(current) = draft.project.current() else { return };
-    let (number, silence_ms) = (current.number, draft.context.silence_ms(current.started_at));
+    let Some((number, since)) = waits_for_coordinators(draft.project) else { return };
+    let silence_ms = draft.context.silence_ms(since);
     if silence_ms >= draft.context.away_ms {
         let silence = duration::print(Duration::from_secs(silence_ms / 1_000));
         give_up(draft, number, &format!("no coordinator has been heard of for {silence}"));

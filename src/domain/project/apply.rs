@@ -1,6 +1,6 @@
 //! How events move a project on.
 
-use super::questions::Open;
+use super::questions::{Answer, Open};
 use super::state::{CancelAsked, Ended, PhaseState, Project, Unwanted};
 use super::words::{Told, Word};
 use super::{Accepted, Added, Event};
@@ -110,8 +110,10 @@ impl Project {
                 self.heard.insert(*cause);
                 if let Some(open) = self.questions.get_mut(question) {
                     open.answer = Some(*answer);
-                    // Whatever the answer is, the cancel is not what counts any more.
-                    open.subtask.iter().for_each(|asked| drop(self.unwanted.remove(&asked.id)));
+                    if *answer == Answer::Retry {
+                        // It is wanted after all.
+                        open.subtask.iter().for_each(|asked| drop(self.unwanted.remove(&asked.id)));
+                    }
                 }
             }
             Event::RunStarted { at, cause, run, requester, wants_all } => {
@@ -151,6 +153,7 @@ impl Project {
     /// While it was paused the deadline stood still.
     fn resume(&mut self, at: Option<Timestamp>) {
         let Some(paused_at) = self.paused_at.take() else { return };
+        self.resumed_at = at.max(self.resumed_at);
         let stood_ms = at.map_or(0, |at| at.ms_since(paused_at));
         self.deadline = self.deadline.map(|deadline| deadline.plus_ms(stood_ms));
     }

@@ -45,7 +45,9 @@ pub(super) fn on_retry(draft: &mut Draft<'_>, retry: &Retry) -> Result<(), Decis
     let is_late = |phase: &&PhaseState| is_late && phase.reported_in == project.run();
     let again = project.phases().iter().filter(|phase| runs_again(phase, retry, is_late(phase)));
     let again: Vec<u32> = again.map(|phase| phase.number).collect();
-    if again.is_empty() && !project.phases().iter().any(PhaseState::is_to_come) {
+    // One that was cancelled, and is not run again, is as far as it would come.
+    let is_barred = project.phases().iter().any(|phase| phase.status == Status::Cancelled && !phase.is_skipped);
+    if again.is_empty() && (is_barred || !project.phases().iter().any(PhaseState::is_to_come)) {
         return Err(Decision::Nothing(match retry.failed_only {
             true => "nothing of it has failed",
             false => "everything of it was completed",

@@ -7,7 +7,7 @@ use super::questions::Open;
 use super::words::Told;
 use crate::domain::alarm::{Alarms, CurrentAlarm};
 use crate::domain::decision::{Effect, effect_id};
-use crate::wire::content::Former;
+use crate::wire::content::{Former, LeftOut};
 use crate::wire::{Counts, GoalPlan, MessageId, Policy, ProjectId, Status, SubtaskId, Timestamp};
 
 /// So many phases are looked back at, one after the other, for one that had a plan.
@@ -34,6 +34,8 @@ pub struct Project {
     pub(super) refused_until: Option<Timestamp>,
     pub(super) cancel: Option<CancelAsked>,
     pub(super) paused_at: Option<Timestamp>,
+    /// When its last pause was over.
+    pub(super) resumed_at: Option<Timestamp>,
     pub(super) deadline: Option<Timestamp>,
     /// What phases were told and may not have heard, by number.
     pub(super) told: BTreeMap<u32, Told>,
@@ -256,10 +258,11 @@ impl Project {
         std::iter::successors(former, older).skip(1).take(BEFORE_MAX).collect()
     }
 
-    /// The ordinals that are left out of a phase, because a person did not want them in the one whose place it takes.
-    pub fn left_out(&self, phase: u32) -> Vec<u32> {
+    /// What is left out of a phase, because a person did not want it in the one whose place it takes.
+    pub fn left_out(&self, phase: u32) -> Vec<LeftOut> {
         let left_out = self.unwanted_in(phase).filter(|(_, unwanted)| unwanted.is_left_out);
-        left_out.map(|(subtask, _)| subtask.ordinal).collect()
+        let reason = |unwanted: &Unwanted| Some(unwanted.reason.clone()).filter(|reason| !reason.is_empty());
+        left_out.map(|(subtask, unwanted)| LeftOut { ordinal: subtask.ordinal, reason: reason(unwanted) }).collect()
     }
 
     /// Whether this word was heard.

@@ -105,13 +105,12 @@ pub(super) fn log(logs: &mut [Vec<AttemptView>], event: &phase::Event, state: &p
         phase::Event::Cancelled { at, reason, .. } => close(logs, *at, reason.as_deref().unwrap_or("cancelled")),
         phase::Event::RunningCancelled { at } => close(logs, *at, "cancelled: the phase has failed"),
         phase::Event::Withdrawn { at, ordinal } => {
-            close(&mut logs[*ordinal as usize..=*ordinal as usize], *at, "given up, and handed out anew");
+            close(&mut logs[*ordinal as usize..=*ordinal as usize], *at, "given up by `retry --stuck`");
         }
         phase::Event::Opened(_)
         | phase::Event::SubtasksAdded { .. }
         | phase::Event::Planned {}
         | phase::Event::Kept { .. }
-        | phase::Event::LeftOut { .. }
         | phase::Event::SubtaskUnwanted { .. }
         | phase::Event::LeasesRenewed { .. }
         | phase::Event::Begun { .. }

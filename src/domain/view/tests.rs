@@ -336,6 +336,19 @@ fn nothing_waits_in_a_phase_that_is_over() {
 }
 
 #[test]
+fn of_a_phase_that_was_opened_too_late_its_project_says_how_much_there_was() {
+    let counts = Counts { total: 3, cancelled: 3, ..Counts::default() };
+    let (phase, status) = (2, Status::Cancelled);
+    let given_up = project::Event::PhaseReported { at: at(5), phase, status, counts, error: Some("away".into()) };
+    let events = [project_events(), vec![given_up, project::Event::PhaseSkipped { at: at(6), phase }]].concat();
+    let ended = phase::Event::Ended { at: at(9), cause: CAUSE, status, error: None, laid_down: true };
+    let too_late = vec![opening()[0].clone(), ended];
+    let view = ProjectView::fold(ProjectId(Uuid::nil()), &events, &[(phase, too_late)]);
+    let shown = &view.phases[1];
+    assert_eq!((shown.counts.total, shown.counts.skipped, shown.error.as_deref()), (3, 3, Some("away")));
+}
+
+#[test]
 fn what_was_cancelled_and_is_not_in_the_plan_is_shown() {
     let cancelled = |ordinal| project::Event::SubtaskUnwanted {
         at: at(1),

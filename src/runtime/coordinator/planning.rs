@@ -6,10 +6,10 @@ use super::window::Window;
 use crate::domain::check;
 use crate::domain::expand::{GENERIC_HINT, GENERIC_SKILL, SkillDefaults, Spec, expand};
 use crate::domain::nearest;
-use crate::domain::phase::{self, Event, Flight, Opened, Phase, Start};
+use crate::domain::phase::{self, Event, Flight, LeftOut, Opened, Phase, Start};
 use crate::runtime::options::World;
 use crate::runtime::port::{PlanError, Store, StoreError, guarded};
-use crate::wire::content::{ExecuteSubtask, StartProjectPhase};
+use crate::wire::content::{self, ExecuteSubtask, StartProjectPhase};
 use crate::wire::{GoalPlan, ProjectId, Raw, StreamId, SubtaskId};
 
 /// What holds for a skill that somebody offers and nobody configured here.
@@ -35,8 +35,13 @@ pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) ->
         former: start.former,
         before: start.before.clone(),
         kept: Vec::new(),
-        left_out: start.left_out.clone(),
+        left_out: start.left_out.iter().map(left_out).collect(),
     }
+}
+
+/// Whether it is settled is seen in the phase before.
+fn left_out(known: &content::LeftOut) -> LeftOut {
+    LeftOut { ordinal: known.ordinal, reason: known.reason.clone(), is_settled: false }
 }
 
 fn specs(world: &World, window: &Window, start: &StartProjectPhase) -> Result<Vec<Spec>, String> {
@@ -101,22 +106,26 @@ pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Fli
 pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Start) -> Result<(), StoreError> {
     let Ok(plan) = &start.plan else { return Ok(()) };
     for former in start.former.iter().chain(&start.before) {
-        let old = load(store, StreamId::Phase(project, former.phase)).await?;
+        let Some(old) = load(store, StreamId::Phase(project, former.phase)).await? else { continue };
         if !old.specs().is_empty() {
-            start.kept = phase::keep(&old, former, plan);
+            start.kept = phase::keep(&old, former, plan, &mut start.left_out);
             break;
         }
     }
     Ok(())
 }
 
-async fn load(store: &dyn Store, stream: StreamId) -> Result<Phase, StoreError> {
+/// None of a phase that can not be read: nothing of it is kept, and its work is done again.
+async fn load(store: &dyn Store, stream: StreamId) -> Result<Option<Phase>, StoreError> {
     let mut phase = Phase::default();
     for raw in &store.load_from_start(stream).await?.events {
-        let event: Event = raw.read().map_err(|error| {
-            StoreError::Unusable(format!("stream {stream} has an event that this version can not read: {error}"))
-        })?;
-        phase.apply(&event);
+        match raw.read::<Event>() {
+            Ok(event) => phase.apply(&event),
+            Err(error) => {
+                tracing::error!(%stream, %error, "a phase has an event that this version can not read: nothing of it is kept");
+                return Ok(None);
+            }
+        }
     }
-    Ok(phase)
+    Ok(Some(phase))
 }

@@ -12,7 +12,7 @@ use crate::runtime::presence::Post;
 use crate::runtime::role::{Message, PACK_MAX, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::Address;
 use crate::wire::content::{Alarm, Asking, ProjectStatusUpdate};
-use crate::wire::{Content, MessageId, ProjectId, Status, StreamId, SubtaskId, Timestamp};
+use crate::wire::{Content, MessageId, ProjectId, Raw, Status, StreamId, SubtaskId, Timestamp};
 
 use super::results::{DepsError, Results};
 use super::window::{Share, Window};
@@ -148,16 +148,33 @@ impl Role for CoordinatorRole {
         phase::effects(state, cause)
     }
 
-    async fn render(
-        &mut self,
+    fn must_gather(&self, state: &Phase, effect: Effect) -> bool {
+        matches!(effect, Effect::Execute { ordinal, .. } if !state.spec(ordinal).dependencies.is_empty())
+    }
+
+    async fn gather(&mut self, stream: StreamId, state: &Phase, effect: Effect) -> Result<Raw, RenderError> {
+        let Effect::Execute { ordinal, .. } = effect else { return Ok(Raw::empty_object()) };
+        let deps = self.results.deps(self.world.store.as_ref(), stream, state, ordinal).await;
+        deps.map_err(|error| match error {
+            DepsError::Store(error) => RenderError::Store(error),
+            DepsError::Missing(name) => RenderError::Unsendable {
+                id: state.command_id(ordinal).unwrap_or(MessageId(stream.project().0)),
+                why: format!("the result of `{name}` is not in the store"),
+            },
+        })
+    }
+
+    fn render(
+        &self,
         stream: StreamId,
         state: &Phase,
         effect: Effect,
+        gathered: Raw,
         now: Timestamp,
     ) -> Result<Rendered, RenderError> {
         let project = stream.project();
         let (address, content, cause, reply_to) = match effect {
-            Effect::Execute { ordinal, .. } => self.command(stream, state, ordinal).await?,
+            Effect::Execute { ordinal, .. } => command(state, ordinal, gathered)?,
             Effect::Report => self.report(project, state)?,
             Effect::Alarm { number } => self.alarm(stream, state, number)?,
             Effect::Ask { ordinal, .. } => self.question(project, state, ordinal)?,
@@ -188,7 +205,7 @@ impl Role for CoordinatorRole {
         None
     }
 
-    fn after_panic(&self, _: &Letter, _: Timestamp) -> Option<Outgoing> {
+    fn instead(&self, _: &Letter, _: Timestamp) -> Option<Outgoing> {
         None
     }
 
@@ -240,23 +257,6 @@ impl CoordinatorRole {
         }
     }
 
-    async fn command(&mut self, stream: StreamId, state: &Phase, ordinal: u32) -> Result<Parts, RenderError> {
-        let opened = state.opened().ok_or_else(|| gone(MessageId(uuid::Uuid::nil())))?;
-        let flight = state.flights().get(&ordinal).ok_or_else(|| gone(opened.cause))?;
-        let deps = self.results.deps(self.world.store.as_ref(), stream, state, ordinal).await;
-        let deps = deps.map_err(|error| match error {
-            DepsError::Store(error) => RenderError::Store(error),
-            DepsError::Missing(name) => RenderError::Unsendable {
-                id: state.command_id(ordinal).unwrap_or(opened.cause),
-                why: format!("the result of `{name}` is not in the store"),
-            },
-        })?;
-        let command = planning::command(opened, state, ordinal, flight, deps);
-        let address = Address::skill(&command.skill, opened.partition);
-        let reply_to = crate::wire::address::partition_key(opened.partition);
-        Ok((address, Content::ExecuteSubtask(command), flight.cause, Some(reply_to)))
-    }
-
     fn report(&self, project: ProjectId, state: &Phase) -> Result<Parts, RenderError> {
         let (Some(opened), Some(ended)) = (state.opened(), state.ended()) else {
             return Err(gone(MessageId(project.0)));
@@ -292,6 +292,15 @@ impl CoordinatorRole {
             Content::Alarm(Alarm { stream, number, not_before: alarm.not_before, store_id: Some(self.world.store_id) });
         Ok((address, content, alarm.cause, None))
     }
+}
+
+fn command(state: &Phase, ordinal: u32, deps: Raw) -> Result<Parts, RenderError> {
+    let opened = state.opened().ok_or_else(|| gone(MessageId(uuid::Uuid::nil())))?;
+    let flight = state.flights().get(&ordinal).ok_or_else(|| gone(opened.cause))?;
+    let command = planning::command(opened, state, ordinal, flight, deps);
+    let address = Address::skill(&command.skill, opened.partition);
+    let reply_to = crate::wire::address::partition_key(opened.partition);
+    Ok((address, Content::ExecuteSubtask(command), flight.cause, Some(reply_to)))
 }
 
 /// What this process has heard of executors.

@@ -1,5 +1,5 @@
 //! The fair share of partitions. The broker gives each partition to whoever stood in line first; a coordinator
-//! that holds more than its share lets go of one at a time, and only for somebody who stands in line for it.
+//! that holds more than its share lets go of what is too much, and only for somebody who stands in line for it.
 //!
 //! The broker does not tell who holds what. So a coordinator that comes, or sees one go, sends a ping through
 //! each partition: whoever gets it holds that partition, and says so in its heartbeat. Correctness never rests
@@ -20,7 +20,7 @@ use crate::wire::{AgentId, Content, MessageId, ProjectId};
 
 /// What it is called when it does not work.
 const PART: &str = "the fair share";
-/// Between two partitions that are let go. Longer than a heartbeat takes, so that what was let go is known.
+/// Before partitions are let go, and between two such times. Longer than a heartbeat takes, so that what was let go is known.
 const YIELD_PAUSE: Duration = Duration::from_millis(1_000);
 
 /// Keeps the window up to date with what executors announce, and the share of partitions fair.
@@ -58,21 +58,28 @@ async fn session(
         }
         let holds = post.facts().holds;
         let share = partitions.len().div_ceil(coordinators.len() + 1);
-        if holds.len() > share && may_yield.elapsed() > Duration::ZERO {
+        let too_many = holds.len().saturating_sub(share);
+        let now = tokio::time::Instant::now();
+        if too_many > 0 && may_yield <= now {
             let wanted = |number: &&u32| coordinators.iter().any(|other| other.waits_for.contains(number));
-            let let_go = holds.iter().rev().find(wanted).and_then(|number| partitions.get(*number as usize));
-            if let Some(partition) = let_go {
+            let let_go = holds.iter().rev().filter(wanted).filter_map(|number| partitions.get(*number as usize));
+            let let_go: Vec<&Partition> = let_go.take(too_many).collect();
+            for partition in &let_go {
                 tracing::info!(partition = partition.number, "let go: another coordinator is in line for it");
                 partition.yield_turn();
-                may_yield = tokio::time::Instant::now() + YIELD_PAUSE + jittered(YIELD_PAUSE, world.clock.as_ref());
+            }
+            if !let_go.is_empty() {
+                may_yield = now + YIELD_PAUSE + jittered(YIELD_PAUSE, world.clock.as_ref());
                 ping(world, post, &*publisher, partitions).await?;
             }
         }
+        let look_again = now + YIELD_PAUSE;
+        let next = if too_many > 0 && may_yield > now { may_yield.min(look_again) } else { look_again };
         tokio::select! {
             biased;
             () = stop.draining() => return Ok(()),
             () = post.heard() => {}
-            () = tokio::time::sleep(YIELD_PAUSE) => {}
+            () = tokio::time::sleep_until(next) => {}
         }
     }
 }

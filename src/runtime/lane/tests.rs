@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::decision::Decision;
 use crate::runtime::letter::Pen;
-use crate::runtime::port::{Payload, Properties, Snapshot, Summary};
+use crate::runtime::port::{Append, Payload, Properties, Snapshot, Summary};
 use crate::wire::address::{Exchange, Tier};
 use crate::wire::content::Control;
-use crate::wire::{AgentId, ProjectId, Timestamp};
+use crate::wire::{AgentId, ProjectId, Raw, Timestamp};
 use ports::{OneBatch, Recorder, world};
 
 /// Longer than anything here takes: the time is not the real one.
@@ -134,11 +134,12 @@ impl Role for Panicking {
         at.map(|ordinal| Effect::Execute { ordinal, attempt: 1 }).into_iter().collect()
     }
 
-    async fn render(
-        &mut self,
+    fn render(
+        &self,
         stream: StreamId,
         _: &Vec<MessageId>,
         effect: Effect,
+        _: Raw,
         _: Timestamp,
     ) -> Result<Rendered, RenderError> {
         let Effect::Execute { ordinal, .. } = effect else { panic!("{effect:?}") };
@@ -168,7 +169,7 @@ impl Role for Panicking {
     }
 
     /// A project must not be left without its alarm.
-    fn after_panic(&self, letter: &Letter, _: Timestamp) -> Option<Outgoing> {
+    fn instead(&self, letter: &Letter, _: Timestamp) -> Option<Outgoing> {
         let Content::Alarm(Alarm { stream: StreamId::Project(project), .. }) = letter.envelope.content else {
             return None;
         };
@@ -383,6 +384,22 @@ async fn a_decision_that_panics_takes_no_other_with_it() {
     assert_eq!(letter.properties.message_id, Some(MessageId(Uuid::from_u128(2))));
     assert_eq!(letter.address.told.as_deref(), Some(TOLD_MANAGERS));
     assert_eq!(as_told(letter).death.map(|death| death.reason).as_deref(), Some(PANICKED));
+}
+
+/// One of a newer version, say. It ends nobody's process: the message lies among the dead, and managers hear of it.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_can_not_be_read_takes_no_other_with_it() {
+    let stream = StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1);
+    let alarm = Content::Alarm(Alarm { stream, number: 1, not_before: Timestamp(0), store_id: None });
+    let (world, role) = (world(), Panicking { pen: pen(), is_unsendable: false });
+    let tomorrow = Raw::parse(r#"{"OfTomorrow":{}}"#).expect("JSON");
+    world.store.append(vec![Append { events: vec![tomorrow], ..Append::assertion(stream, 0) }]).await.expect("a store");
+    let deliveries = vec![addressed(1, alarm, stream), addressed(2, recover(stream), stream)];
+    let sent = published_at(&world, role, Recorder::default(), deliveries).await;
+    let told: Vec<_> = sent.iter().map(|letter| letter.address.told.as_deref()).collect();
+    assert_eq!(told, [Some(TOLD_MANAGERS), None]);
+    assert!(sent.iter().all(|letter| letter.properties.reason.as_deref() == Some(UNREADABLE)), "{sent:?}");
+    assert_eq!(world.store.load_from_start(stream).await.expect("a store").version, 1, "nothing was decided");
 }
 
 /// What the role has in its place is sent instead: nothing is set aside.

@@ -13,7 +13,7 @@ use crate::runtime::presence::{Listening, Post};
 use crate::runtime::role::{Message, PACK_MAX, RenderError, Rendered, Role, Unfit};
 use crate::wire::address::{Address, Tier};
 use crate::wire::content::{Alarm, Control, StartProjectPhase};
-use crate::wire::{Content, GoalPlan, MessageId, ProjectId, StreamId, Timestamp};
+use crate::wire::{Content, GoalPlan, MessageId, ProjectId, Raw, StreamId, Timestamp};
 
 /// A manager's end of a shared queue.
 pub(crate) struct ManagerRole {
@@ -112,11 +112,12 @@ impl Role for ManagerRole {
         project::effects(state, cause)
     }
 
-    async fn render(
-        &mut self,
+    fn render(
+        &self,
         stream: StreamId,
         state: &Project,
         effect: Effect,
+        _: Raw,
         now: Timestamp,
     ) -> Result<Rendered, RenderError> {
         let project = stream.project();
@@ -165,7 +166,7 @@ impl Role for ManagerRole {
         self.reply(stream.project(), state, &message.input, why, now)
     }
 
-    fn after_panic(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing> {
+    fn instead(&self, letter: &Letter, now: Timestamp) -> Option<Outgoing> {
         // A project must not be left without its alarm; everything else is set aside.
         let Content::Alarm(Alarm { stream: StreamId::Project(project), .. }) = letter.envelope.content else {
             return None;

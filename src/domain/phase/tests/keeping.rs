@@ -13,9 +13,12 @@ fn renewed(old: &Bench, former: Former, plan: Vec<Spec>) -> Bench {
 
 /// The same without what a person does not want.
 fn renewed_without(old: &Bench, former: Former, plan: Vec<Spec>, left_out: &[u32]) -> Bench {
-    let kept = keep(&old.phase, &former, &plan);
+    let out = |&ordinal: &u32| LeftOut { ordinal, reason: Some("no".into()), is_settled: false };
+    let mut left_out: Vec<LeftOut> = left_out.iter().map(out).collect();
+    let kept = keep(&old.phase, &former, &plan, &mut left_out);
     let mut bench = Bench::new();
-    let start = Start { phase: 4, former: Some(former), kept, left_out: left_out.to_vec(), ..started(Ok(plan)) };
+    let policy = old.phase.opened().map_or_else(Raw::empty_object, |opened| opened.policy.clone());
+    let start = Start { phase: 4, former: Some(former), kept, left_out, policy, ..started(Ok(plan)) };
     bench.give(Input::Start(Box::new(start)));
     bench
 }
@@ -89,8 +92,40 @@ fn what_is_not_wanted_is_left_out_with_what_depends_on_it() {
     // What is kept, and what the plan does not have, is not left out.
     let again = renewed_without(&old, FORMER, plan(), &[0, 3, 77]);
     assert_eq!(again.shows(), "X0 S0 B1 C0");
+    // A project that goes on without it keeps what did so, and what depends on that.
+    let mut old = Bench::under("continue", "a; b: a; c: b; d; e: d");
+    old.word(Word::CancelSubtask { ordinal: 0, reason: None });
+    old.complete(1);
+    old.complete(2);
+    old.fail(3, FailureKind::Permanent);
+    old.complete(4);
+    assert_eq!(old.shows(), "X1 C1 C1 S1 C1");
+    let again = renewed_without(&old, FORMER, graph("a; b: a; c: b; d; e: d"), &[0]);
+    assert_eq!(again.shows(), "X0 C0 C0 B1 I0");
     // What was cancelled because the phase failed is done again.
     let mut old = Bench::under("fail cancel", "a; b");
     old.fail(0, FailureKind::Permanent);
     assert_eq!((old.shows().as_str(), renewed(&old, FORMER, graph("a; b")).shows().as_str()), ("E1 X1", "B1 B1"));
+}
+
+/// One that was given up before it could do anything about a cancel: the phase in its place is the first to hear of it.
+#[test]
+fn what_nobody_has_heard_of_is_news_and_follows_the_policy() {
+    let after = |policy: &str, left_out: &[u32]| {
+        let old = Bench::under(policy, "a; b: a; c");
+        renewed_without(&old, FORMER, graph("a; b: a; c"), left_out)
+    };
+    for (policy, shows) in [("skip", "X0 S0 B1"), ("continue", "X0 B1 B1"), ("ask", "W0 I0 B1")] {
+        assert_eq!(after(policy, &[0]).shows(), shows, "{policy}");
+    }
+    for policy in ["fail", "replan"] {
+        let failed = after(policy, &[0]);
+        assert_eq!(failed.ended(), (Status::Error, Some("subtask `a` was cancelled: no")), "{policy}");
+    }
+    // Settled it fails nothing, and nobody is asked once more.
+    for policy in ["fail", "replan", "ask"] {
+        let mut old = Bench::under(policy, "a; b: a; c");
+        old.word(Word::CancelSubtask { ordinal: 0, reason: None });
+        assert_eq!(renewed_without(&old, FORMER, graph("a; b: a; c"), &[0]).shows(), "X0 S0 B1", "{policy}");
+    }
 }

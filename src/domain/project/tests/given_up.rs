@@ -103,8 +103,27 @@ fn a_cancelled_project_does_not_wait_for_coordinators_that_are_away() {
     bench.give(dead(1));
     assert_eq!(bench.ended(), (Status::Cancelled, Some("wrong input")));
     // It has not failed: what is to be run again is only what has.
-    bench.give(Input::Retry(Retry { failed_only: true, ..retry() }));
-    assert_eq!((bench.ended().0, bench.project.run()), (Status::Cancelled, 2));
+    let again = bench.give(Input::Retry(Retry { failed_only: true, ..retry() }));
+    assert_eq!(again.decision, Decision::Nothing("nothing of it has failed"));
+}
+
+#[test]
+fn a_pause_needs_no_coordinators() {
+    let mut bench = Bench::open(&[1]);
+    bench.listening_since = NOON;
+    bench.give(Input::Pause);
+    for _ in 0..90 {
+        bench.alarm();
+    }
+    assert!(bench.now > NOON.plus_ms(AWAY_MS) && bench.project.is_open(), "{}", bench.now);
+    let resumed = bench.now;
+    bench.give(Input::Resume);
+    for _ in 0..90 {
+        if bench.project.is_open() {
+            bench.alarm();
+        }
+    }
+    assert_eq!(bench.now, resumed.plus_ms(AWAY_MS), "from when they were to go on");
 }
 
 #[test]
