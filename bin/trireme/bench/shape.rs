@@ -263,6 +263,6 @@ mod tests {
     #[test]
     fn no_order_gets_a_random_graph_done_much_sooner_than_first_come_first_served() {
         let (took, least) = first_come_first_served(&subtasks(Shape::Random, 2_000), 8);
-        assert!(least <= took && took * 100 < least * 102, "{took} ms, and {least} ms at least");
+        assert!(least <= took && took * 100 < least * 104, "{took} ms, and {least} ms at least");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use trireme::config::Settings;
-use trireme::domain::view::ProjectView;
+use trireme::domain::view::{PhaseView, ProjectView};
 use trireme::runtime::dead::{DeadLetter, retried};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
@@ -84,12 +84,17 @@ impl<'a> Retries<'a> {
 
 impl Undone {
     fn of(view: &ProjectView) -> Self {
-        let is_done = |status| matches!(status, SubtaskStatus::Completed | SubtaskStatus::Cancelled);
-        let undone = view.subtasks().filter(|subtask| !is_done(subtask.status));
-        Self {
-            phases: view.phases.iter().map(|phase| phase.phase).collect(),
-            subtasks: undone.map(|subtask| subtask.id).collect(),
-        }
+        // A phase of a project that was not cancelled is so by the deadline only, and that is no person's wish.
+        let is_done = |phase: &PhaseView, status| match status {
+            SubtaskStatus::Completed => true,
+            SubtaskStatus::Cancelled => phase.status != Status::Cancelled,
+            _ => false,
+        };
+        let undone = view.phases.iter().flat_map(|phase| {
+            let all = phase.goals.iter().flat_map(|goal| &goal.subtasks);
+            all.filter(|subtask| !is_done(phase, subtask.status)).map(|subtask| subtask.id)
+        });
+        Self { phases: view.phases.iter().map(|phase| phase.phase).collect(), subtasks: undone.collect() }
     }
 
     /// Why nothing would come of a retry of this subtask.

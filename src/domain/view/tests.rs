@@ -337,11 +337,12 @@ fn nothing_waits_in_a_phase_that_is_over() {
 
 #[test]
 fn of_a_phase_that_was_opened_too_late_its_project_says_how_much_there_was() {
-    let counts = Counts { total: 3, cancelled: 3, ..Counts::default() };
-    let (phase, status) = (2, Status::Cancelled);
+    let counts = Counts { total: 3, idle: 3, ..Counts::default() };
+    let (phase, status) = (2, Status::Error);
     let given_up = project::Event::PhaseReported { at: at(5), phase, status, counts, error: Some("away".into()) };
     let events = [project_events(), vec![given_up, project::Event::PhaseSkipped { at: at(6), phase }]].concat();
-    let ended = phase::Event::Ended { at: at(9), cause: CAUSE, status, error: None, laid_down: true };
+    let ended =
+        phase::Event::Ended { at: at(9), cause: CAUSE, status: Status::Cancelled, error: None, laid_down: true };
     let too_late = vec![opening()[0].clone(), ended];
     let view = ProjectView::fold(ProjectId(Uuid::nil()), &events, &[(phase, too_late)]);
     let shown = &view.phases[1];
