@@ -257,10 +257,15 @@ impl Bench<'_> {
         ];
         environment.extend(options.skill_variables());
         environment.extend(self.config.map(|file| variable("CONFIG", file.display().to_string())));
-        if options.shape == Shape::Chain || options.takeover {
-            // Hops are measured by what is said of them, and so is who goes on.
-            environment.push(variable("AGENTS__PROGRESS", "1ms".to_owned()));
-        }
+        // How far a run is, is known by what is said of it: of hops, and of who goes on, every step; of one large project
+        // ten times a second; of many small ones it would be a load of its own.
+        let progress = match options.shape {
+            Shape::Chain => Some("1ms"),
+            _ if options.takeover => Some("1ms"),
+            Shape::Many => None,
+            Shape::Fanout | Shape::Tree | Shape::Random => Some("100ms"),
+        };
+        environment.extend(progress.map(|every| variable("AGENTS__PROGRESS", every.to_owned())));
         Crew::new(environment)
     }
 
