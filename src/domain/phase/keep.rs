@@ -8,6 +8,7 @@ use super::event::Kept;
 use super::state::Phase;
 use crate::domain::expand::{Spec, dependants, specs_of};
 use crate::wire::content::Former;
+use crate::wire::policy::OnFailure;
 use crate::wire::{SubtaskId, SubtaskStatus};
 
 /// What a new plan keeps of a former phase, and what of that which is left out has been settled there. Costs one visit a
@@ -28,7 +29,7 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut [LeftOut
             let name = spec.name_of(ordinal);
             let named = known.get(&name).copied();
             if let Some(out) = left_out.get_mut(&ordinal)
-                && named.is_some_and(|other| old.is_cancelled_by_hand(other))
+                && named.is_some_and(|other| is_settled(old, other))
             {
                 out.is_settled = true;
                 continue;
@@ -47,6 +48,15 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut [LeftOut
         is_whole[at] = all;
     }
     kept
+}
+
+/// It was cancelled by hand, and that had its consequences: where somebody is asked, when he has answered.
+fn is_settled(old: &Phase, other: u32) -> bool {
+    let is_over = match old.subtask(other).map(|subtask| subtask.status) {
+        Some(SubtaskStatus::Cancelled) => old.policy.on_failure != OnFailure::Ask,
+        status => status.is_some_and(SubtaskStatus::is_ended),
+    };
+    is_over && old.is_cancelled_by_hand(other)
 }
 
 fn own(old: &Phase, ordinal: u32) -> SubtaskId {

@@ -123,9 +123,19 @@ fn what_nobody_has_heard_of_is_news_and_follows_the_policy() {
         assert_eq!(failed.ended(), (Status::Error, Some("subtask `a` was cancelled: no")), "{policy}");
     }
     // Settled it fails nothing, and nobody is asked once more.
-    for policy in ["fail", "replan", "ask"] {
+    let again = |old: &Bench| renewed_without(old, FORMER, graph("a; b: a; c"), &[0]).shows();
+    for policy in ["fail", "replan"] {
         let mut old = Bench::under(policy, "a; b: a; c");
         old.word(Word::CancelSubtask { ordinal: 0, reason: None });
-        assert_eq!(renewed_without(&old, FORMER, graph("a; b: a; c"), &[0]).shows(), "X0 S0 B1", "{policy}");
+        assert_eq!(again(&old), "X0 S0 B1", "{policy}");
     }
+    // A question is settled by its answer, and not by the end of its phase.
+    let mut old = Bench::under("ask", "a; b: a; c");
+    old.word(Word::CancelSubtask { ordinal: 0, reason: None });
+    let mut given_up = old.clone();
+    given_up.word(Word::Cancel { project_version: 99, reason: None });
+    assert_eq!((given_up.ended().0, again(&given_up).as_str()), (Status::Cancelled, "W0 I0 B1"));
+    let question = old.phase.question_id(0).expect("a question");
+    old.word(Word::Decide { question, answer: Answered::Skip });
+    assert_eq!(again(&old), "X0 S0 B1");
 }
