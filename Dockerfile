@@ -3,6 +3,7 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 COPY . .
 # Both caches stay out of the image; what is built is copied out of the second.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \

@@ -48,6 +48,7 @@ use trireme::wire::content::Layer;
 
 /// What the broker's library takes on its thread is given back on ours, and the other way: with the system's allocator the
 /// two wait for each other (docs/performance.md).
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
