@@ -79,9 +79,22 @@ enum Seen {
 
 impl Agent {
     fn of(presence: &Presence, status: Seen) -> Self {
-        let Presence { agent_id, name, layer, skills, slots, busy, version, host, pid, last_seen, .. } =
-            presence.clone();
-        let Presence { holds, waits_for, trouble, .. } = presence.clone();
+        let Presence {
+            agent_id,
+            name,
+            layer,
+            skills,
+            slots,
+            busy,
+            version,
+            host,
+            pid,
+            last_seen,
+            holds,
+            waits_for,
+            trouble,
+            ..
+        } = presence.clone();
         Self {
             agent_id,
             name,

@@ -28,7 +28,7 @@ use crate::wire::address::Namespace;
 pub use layers::{Entry, Given};
 pub use secret::masked;
 pub use skills::{Performer, Skill};
-pub use terms::{Mode, OtherSkill};
+pub use terms::{BATCH_MAX, Mode, OtherSkill};
 
 use layers::Layers;
 

@@ -17,7 +17,7 @@ const LEASE: Duration = Duration::from_secs(30);
 const LEASE_HEARTBEATS: u32 = 3;
 
 /// So many commands in one message: what a delivery limit strikes together is to stay small.
-const BATCH_MAX: u32 = 256;
+pub const BATCH_MAX: u32 = 256;
 
 /// How an executor keeps what it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

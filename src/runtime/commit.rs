@@ -200,11 +200,7 @@ impl<R: Role> Desk<R> {
             let Some(hot) = self.states.get(stream) else {
                 return Err(RenderError::Store(StoreError::Conflict));
             };
-            let gathered = match self.role.must_gather(&hot.state, effect) {
-                true => self.role.gather(stream, &hot.state, effect).await,
-                false => Ok(Raw::empty_object()),
-            };
-            match gathered {
+            match self.role.gather(stream, &hot.state, effect).await {
                 Ok(gathered) => return self.role.render(stream, &hot.state, effect, gathered, now),
                 Err(RenderError::Store(error)) => patience.wait(error).await.map_err(RenderError::Store)?,
                 Err(error) => return Err(error),
@@ -422,19 +418,16 @@ impl<R: Role> Desk<R> {
         let now = self.clock.now();
         let mut sent = BTreeSet::new();
         for (&(item, again, message), outcome) in items.iter().zip(outcomes) {
-            let Some(hot) = self.states.get(message.stream) else {
-                verdicts.undecided.push((item, UNREADABLE));
-                continue;
-            };
-            let why = match outcome {
-                Outcome::Refused(why) | Outcome::Nothing(why) => Some(why),
-                Outcome::Recorded | Outcome::Undecided(_) => None,
-            };
             match outcome {
                 Outcome::Undecided(why) => verdicts.undecided.push((item, why)),
                 Outcome::Refused(reason) => verdicts.refused.push((item, reason)),
                 Outcome::Recorded | Outcome::Nothing(_) => {}
             }
+            let Some(hot) = self.states.get(message.stream) else { continue };
+            let why = match outcome {
+                Outcome::Refused(why) | Outcome::Nothing(why) => Some(why),
+                Outcome::Recorded | Outcome::Undecided(_) => None,
+            };
             let to_send = match outcome {
                 Outcome::Recorded => true,
                 Outcome::Nothing(_) => sends_again(again, tried),

@@ -72,7 +72,8 @@ pub(crate) trait Role: Send {
         false
     }
 
-    /// What the message of an effect hands on beside what the state knows: the results that a command depends on.
+    /// What the message of an effect hands on beside what the state knows: the results that a command depends on; else an
+    /// empty object.
     fn gather(
         &mut self,
         _: StreamId,
@@ -82,7 +83,7 @@ pub(crate) trait Role: Send {
         std::future::ready(Ok(Raw::empty_object()))
     }
 
-    /// The message of an effect, with what was gathered for it; else with an empty object.
+    /// The message of an effect, with what was gathered for it.
     fn render(
         &self,
         stream: StreamId,

@@ -80,8 +80,9 @@ where
         let (why, is_missing) = match ended {
             // Told to stop; or put to the end of the line, and opened again at once.
             Ok(()) => continue,
-            Err(Ended::Fatal(Fatal::Transport(error))) if post.was_ready() => (error.to_string(), false),
-            Err(Ended::Fatal(Fatal::Store(error))) if post.was_ready() => (error.to_string(), false),
+            Err(Ended::Fatal(fatal @ (Fatal::Transport(_) | Fatal::Store(_)))) if post.was_ready() => {
+                (fatal.to_string(), false)
+            }
             Err(Ended::Fatal(fatal)) => return Err(fatal),
             Err(Ended::Broken(why)) => (why, false),
             Err(Ended::Missing(why)) => (why, true),

@@ -30,13 +30,15 @@ async fn a_second_coordinator_has_its_share_within_seconds_and_nothing_runs_twic
 async fn shared(broker_url: &str) {
     let place = Place::new(broker_url, Shared::Postgres, "share").await;
     let _team = [place.worker(&["manager"]), place.worker(&["coordinator"]), place.worker(&["executor"])];
-    held(&place, &[PARTITIONS]);
+    let began = Instant::now();
+    place.wait_until("one coordinator holds all", || coordinators(&place) == [PARTITIONS]);
+    assert!(began.elapsed() < Duration::from_secs(30), "it took {:?}", began.elapsed());
     let projects: Vec<String> = (0..8).map(|_| place.submit(SLEEPERS)).collect();
     let _second = place.worker(&["coordinator"]);
     // It is there when it stands in line for what the first one holds.
-    while coordinators(&place).len() < 2 {}
+    place.wait_until("the second answers", || coordinators(&place).len() == 2);
     let came = Instant::now();
-    held(&place, &[PARTITIONS / 2, PARTITIONS / 2]);
+    place.wait_until("both hold as many", || coordinators(&place) == [PARTITIONS / 2; 2]);
     let took = came.elapsed();
     assert!(took < EVEN_WITHIN, "it took {took:?}");
     for id in &projects {
@@ -47,18 +49,6 @@ async fn shared(broker_url: &str) {
         }
     }
     place.leave().await;
-}
-
-/// Waits until the coordinators say that they hold so many partitions each.
-fn held(place: &Place, wanted: &[usize]) {
-    let began = Instant::now();
-    loop {
-        let held = coordinators(place);
-        if held == wanted {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "they hold {held:?}");
-    }
 }
 
 /// How many partitions each coordinator that answers holds.

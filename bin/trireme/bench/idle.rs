@@ -57,14 +57,12 @@ pub async fn measure(bench: &Bench<'_>, database: Option<&Throwaway>) -> Result<
             let mut crew = bench.nobody(database);
             let began = Instant::now();
             crew.start(layer, &options)?;
-            // Answers of the worker before it may still come in.
-            while !client
-                .ping(Address::everybody(), ANSWERS_WITHIN, Some(1))
-                .await?
-                .answered
-                .values()
-                .any(|agent| crew.has(agent.pid))
-            {
+            loop {
+                let answers = client.ping(Address::everybody(), ANSWERS_WITHIN, Some(1)).await?;
+                // Those of the worker before it may still come in.
+                if answers.answered.values().any(|agent| crew.has(agent.pid)) {
+                    break;
+                }
                 if began.elapsed() > READY_WITHIN {
                     return Err(Failure::bug(format!("the {layer} does not answer")));
                 }

@@ -260,10 +260,9 @@ impl Bench<'_> {
         // How far a run is, is known by what is said of it: of hops, and of who goes on, every step; of one large project
         // ten times a second; of many small ones it would be a load of its own.
         let progress = match options.shape {
-            Shape::Chain => Some("1ms"),
-            _ if options.takeover => Some("1ms"),
+            shape if options.takeover || shape == Shape::Chain => Some("1ms"),
             Shape::Many => None,
-            Shape::Fanout | Shape::Tree | Shape::Random => Some("100ms"),
+            _ => Some("100ms"),
         };
         environment.extend(progress.map(|every| variable("AGENTS__PROGRESS", every.to_owned())));
         Crew::new(environment)

@@ -1,6 +1,7 @@
 //! What a benchmark can be asked for.
 
 use serde::Serialize;
+use trireme::config::BATCH_MAX;
 use trireme::runtime::port::QueueKind;
 
 use super::shape::{Shape, Work};
@@ -67,8 +68,8 @@ pub struct Options {
 }
 
 fn batch(text: &str) -> Result<String, String> {
-    let is_number = text.parse().is_ok_and(|number: u32| (1..=256).contains(&number));
-    if is_number || text == "auto" { Ok(text.to_owned()) } else { Err("not `auto`, and not 1 to 256".to_owned()) }
+    let is_number = text.parse().is_ok_and(|number: u32| (1..=BATCH_MAX).contains(&number));
+    if is_number || text == "auto" { Ok(text.to_owned()) } else { Err(format!("not `auto`, and not 1 to {BATCH_MAX}")) }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]

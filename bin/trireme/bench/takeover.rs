@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use trireme::runtime::client::Client;
-use trireme::runtime::port::{Consumer, SystemClock, Transport};
+use trireme::runtime::port::{Consumer, SystemClock};
 use trireme::store::Throwaway;
-use trireme::wire::address::{Address, Exchange, Queue};
+use trireme::wire::address::Address;
 use trireme::wire::content::NewProject;
-use trireme::wire::{Content, ProjectId, Status, codec};
+use trireme::wire::{ProjectId, Status};
 use uuid::Uuid;
 
 use super::Bench;
 use super::crew::Crew;
 use super::report::quantile;
-use super::shape;
+use super::{shape, trial};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -57,8 +57,7 @@ pub async fn measure(bench: &Bench<'_>, database: Option<&Throwaway>) -> Result<
         let transport = bench.transport()?;
         let mut crew = bench.crew(database, &*transport).await?;
         let mut client = Client::connect(&*transport, Arc::new(SystemClock)).await?;
-        let queue = Queue::Watcher(Uuid::now_v7().simple().to_string());
-        let mut words = transport.subscribe(&queue, &[(Exchange::Events, "coordination.*.*".to_owned())]).await?;
+        let mut words = trial::listen(&*transport).await?;
         let took = tokio::time::timeout(WITHIN, one(&mut crew, &mut client, &mut *words, request.clone())).await;
         let ms = took.map_err(|_| Failure::bug("nobody went on, or the project did not end"))??;
         bench.output.note(&format!("kill {number}: another went on after {ms:.0} ms"));
@@ -95,11 +94,9 @@ async fn one(
 /// The first word of a coordinator that is of interest: who said it, and how many it knows to be completed.
 async fn heard(words: &mut dyn Consumer, is_wanted: impl Fn(&str, u32) -> bool) -> Result<(String, u32), Failure> {
     loop {
-        for part in words.next(256).await?.iter().flat_map(|delivery| codec::decode(&delivery.body)).flatten() {
-            if let Content::ProjectStatusUpdate(update) = part.content
-                && is_wanted(&part.sender_id, update.counts.completed)
-            {
-                return Ok((part.sender_id, update.counts.completed));
+        for (sender, update) in trial::updates(&words.next(256).await?) {
+            if is_wanted(&sender, update.counts.completed) {
+                return Ok((sender, update.counts.completed));
             }
         }
     }

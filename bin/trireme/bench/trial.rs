@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use trireme::runtime::client::Client;
-use trireme::runtime::port::{Delivery, SystemClock, Transport};
+use trireme::runtime::port::{Consumer, Delivery, SystemClock, Transport, TransportError};
 use trireme::store::Throwaway;
 use trireme::wire::address::{Exchange, Queue};
-use trireme::wire::content::NewProject;
+use trireme::wire::content::{NewProject, ProjectStatusUpdate};
 use trireme::wire::{Content, ProjectId, Status, codec};
 use uuid::Uuid;
 
@@ -56,9 +56,7 @@ pub async fn run(
     requests: Vec<NewProject>,
 ) -> Result<Taken, Failure> {
     let mut client = Client::connect(transport, Arc::new(SystemClock)).await?;
-    let queue = Queue::Watcher(Uuid::now_v7().simple().to_string());
-    let progress = [(Exchange::Events, "coordination.*.*".to_owned())];
-    let mut events = transport.subscribe(&queue, &progress).await?;
+    let mut events = listen(transport).await?;
     let (subtasks, projects) = (requests.iter().map(shape::count).sum(), requests.len());
     let bar = bar(subtasks);
     let mut follow =
@@ -101,6 +99,20 @@ pub async fn run(
     Ok(Taken { projects, subtasks, seconds, hops_ms: follow.hops_ms, cpu_us_per_subtask })
 }
 
+/// What coordinators say of how far they are.
+pub async fn listen(transport: &dyn Transport) -> Result<Box<dyn Consumer>, TransportError> {
+    let queue = Queue::Watcher(Uuid::now_v7().simple().to_string());
+    transport.subscribe(&queue, &[(Exchange::Events, "coordination.*.*".to_owned())]).await
+}
+
+/// Their words in a batch, each with who said it.
+pub fn updates(batch: &[Delivery]) -> impl Iterator<Item = (String, ProjectStatusUpdate)> {
+    batch.iter().flat_map(|delivery| codec::decode(&delivery.body)).flatten().filter_map(|part| match part.content {
+        Content::ProjectStatusUpdate(update) => Some((part.sender_id, update)),
+        _ => None,
+    })
+}
+
 async fn submit(client: &Client, requests: Vec<NewProject>) -> Result<(), Failure> {
     let mut on_their_way = FuturesUnordered::new();
     for request in requests {
@@ -126,8 +138,7 @@ struct Follow {
 impl Follow {
     fn hear(&mut self, batch: Vec<Delivery>) {
         let now = Instant::now();
-        for part in batch.iter().flat_map(|delivery| codec::decode(&delivery.body)).flatten() {
-            let Content::ProjectStatusUpdate(update) = part.content else { continue };
+        for (_, update) in updates(&batch) {
             let completed = update.counts.completed;
             let known = self.projects.get(&update.project_id).copied();
             let more = completed.saturating_sub(known.map_or(0, |(completed, _)| completed));

@@ -2,10 +2,8 @@
 
 use super::dispatch::settle;
 use super::draft::Draft;
-use super::escalate::cancelled;
-use super::event::Then;
-use super::words::{cancel_never_wanted, end_cancelled};
-use super::{Event, LeftOut, Opened, Start};
+use super::words::{cancel_unwanted, end_cancelled};
+use super::{Event, Opened, Start};
 use crate::domain::decision::{Decision, cut};
 use crate::domain::expand::{Spec, dependants, remaining_paths};
 use crate::wire::Status;
@@ -54,28 +52,11 @@ pub(super) fn on_start(draft: &mut Draft<'_>, start: &Start) -> Result<(), Decis
             for chunk in start.kept.chunks(SPECS_PER_EVENT) {
                 draft.record(Event::Kept { at, subtasks: chunk.to_vec() });
             }
-            leave_out(draft, &start.left_out);
-            cancel_never_wanted(draft);
+            cancel_unwanted(draft, &start.left_out);
             settle(draft, false);
         }
     }
     Ok(())
-}
-
-/// What is kept needs no leaving out, and a plan may be shorter than somebody thought. What was settled in the phase
-/// before does not fail this one as well, and nobody is asked about it once more.
-fn leave_out(draft: &mut Draft<'_>, unwanted: &[LeftOut]) {
-    for LeftOut { ordinal, reason, is_settled } in unwanted {
-        if draft.phase.subtask(*ordinal).is_none_or(|subtask| subtask.status.is_ended()) {
-            continue;
-        }
-        let then = match cancelled(draft, *ordinal) {
-            Then::Fail | Then::Ask if *is_settled => Then::Skip,
-            then => then,
-        };
-        let (at, cause, reason) = (draft.context.now, draft.cause, reason.as_deref().map(cut));
-        draft.record(Event::SubtaskCancelled { at, cause, ordinal: *ordinal, reason, then });
-    }
 }
 
 /// Whatever a planner says, a graph that is run has no circle.

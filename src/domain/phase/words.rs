@@ -7,7 +7,8 @@
 use super::dispatch::settle;
 use super::draft::Draft;
 use super::escalate::cancelled;
-use super::{Event, Word};
+use super::event::Then;
+use super::{Event, LeftOut, Word};
 use crate::domain::decision::{Decision, UNKNOWN_STREAM, cut};
 use crate::wire::Status;
 
@@ -50,7 +51,7 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
             if subtask.status.is_ended() {
                 return Err(Decision::Nothing("the subtask has ended"));
             }
-            cancel_subtask(draft, *ordinal, reason.as_deref().map(cut));
+            cancel_subtask(draft, *ordinal, reason.as_deref().map(cut), false);
         }
         Word::Decide { question, answer } => {
             let asked = draft.phase.questions.keys().copied();
@@ -67,17 +68,24 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
     Ok(())
 }
 
-fn cancel_subtask(draft: &mut Draft<'_>, ordinal: u32, reason: Option<String>) {
-    let (at, cause, then) = (draft.context.now, draft.cause, cancelled(draft, ordinal));
+/// What is settled does not fail another phase as well, and nobody is asked about it once more.
+fn cancel_subtask(draft: &mut Draft<'_>, ordinal: u32, reason: Option<String>, is_settled: bool) {
+    let then = match cancelled(draft, ordinal) {
+        Then::Fail | Then::Ask if is_settled => Then::Skip,
+        then => then,
+    };
+    let (at, cause) = (draft.context.now, draft.cause);
     draft.record(Event::SubtaskCancelled { at, cause, ordinal, reason, then });
 }
 
-/// The plan is there: what was never wanted of it is cancelled, before anything is handed out.
-pub(super) fn cancel_never_wanted(draft: &mut Draft<'_>) {
-    for (ordinal, reason) in draft.phase.never_wanted.clone() {
+/// The plan is there: what is left out of it, and what was never wanted, is cancelled, before anything is handed out.
+pub(super) fn cancel_unwanted(draft: &mut Draft<'_>, left_out: &[LeftOut]) {
+    let left_out = left_out.iter().map(|out| (out.ordinal, out.reason.as_deref().map(cut), out.is_settled));
+    let never_wanted = draft.phase.never_wanted.clone().into_iter().map(|(ordinal, reason)| (ordinal, reason, false));
+    for (ordinal, reason, is_settled) in left_out.chain(never_wanted) {
         // It may be kept, or skipped because of another one; and a plan may be shorter than somebody thought.
         if draft.phase.subtask(ordinal).is_some_and(|subtask| !subtask.status.is_ended()) {
-            cancel_subtask(draft, ordinal, reason);
+            cancel_subtask(draft, ordinal, reason, is_settled);
         }
     }
 }
