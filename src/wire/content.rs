@@ -189,12 +189,12 @@ pub struct StartProjectPhase {
     /// Whose places that one took, the newest first: of the first that had a plan what was done is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Former>,
-    /// What a person has cancelled of the phase before, by its place in this one.
+    /// What a person had cancelled of this phase, or of the one whose place it takes, when it was handed over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
 }
 
-/// A subtask of a phase that takes another's place which a person had cancelled there.
+/// A subtask that a person has cancelled before its phase began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub ordinal: u32,

@@ -206,7 +206,7 @@ fn of_what_was_asked_about_one_subtask_the_newest_is_open() {
 }
 
 #[test]
-fn what_is_not_wanted_of_a_phase_to_come_is_told_when_it_begins() {
+fn what_is_not_wanted_of_a_phase_to_come_is_remembered() {
     let (mut project, subtask) = (Project::new(id()), "2.0".parse().expect("an id"));
     let known = events(UNWANTED).into_iter().map(|event| {
         project.apply(&event);

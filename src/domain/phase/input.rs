@@ -55,7 +55,7 @@ pub struct Start {
     pub left_out: Vec<LeftOut>,
 }
 
-/// A subtask that a person had cancelled before this phase took the place of another.
+/// A subtask that a person had cancelled before this phase was handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     pub ordinal: u32,

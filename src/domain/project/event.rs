@@ -33,16 +33,8 @@ pub enum Event {
     /// The project is to end before it is done: its current phase closes everything, then it ends with this status.
     /// Of a project that nobody knows yet it is the first event.
     CancelAsked { at: Timestamp, cause: MessageId, status: Status, reason: String },
-    /// A person does not want this subtask of a phase that has not begun: its phase is told when it begins.
-    SubtaskUnwanted {
-        at: Timestamp,
-        cause: MessageId,
-        subtask: SubtaskId,
-        reason: String,
-        /// He said so of the phase whose place this one takes: it is left out.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        left_out: bool,
-    },
+    /// A person does not want this subtask of a phase that has not begun, or of the one whose place that takes.
+    SubtaskUnwanted { at: Timestamp, cause: MessageId, subtask: SubtaskId, reason: String },
     /// No further phase is started, and the deadline stands still. Of a project that nobody knows yet it is the
     /// first event.
     Paused { at: Timestamp, cause: MessageId },

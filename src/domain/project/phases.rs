@@ -2,8 +2,7 @@
 
 use super::alarm::set_alarm;
 use super::runs::replan;
-use super::words::tell_unwanted;
-use super::{Draft, Event, PhaseReport, PhaseState};
+use super::{Draft, Event, PhaseReport};
 use crate::domain::check::SUBTASKS_MAX;
 use crate::domain::decision::{Decision, cut};
 use crate::wire::policy::OnFailure;
@@ -15,11 +14,7 @@ pub(super) fn start_phase(draft: &mut Draft<'_>, phase: u32) {
     let dealt = draft.project.phase(phase).and_then(|phase| phase.partition);
     let partition =
         dealt.unwrap_or_else(|| StreamId::Phase(draft.project.id_or_nil(), phase).partition(accepted.partitions));
-    let is_new = draft.project.phase(phase).is_some_and(PhaseState::is_to_come);
     draft.record(Event::PhaseStarted { at: draft.context.now, cause: draft.cause, phase, partition });
-    if is_new {
-        tell_unwanted(draft, phase);
-    }
 }
 
 /// A phase ended: on to the next one, or to the project's own end.

@@ -40,9 +40,9 @@ pub struct Project {
     /// What phases were told and may not have heard, by number.
     pub(super) told: BTreeMap<u32, Told>,
     pub(super) told_last: u32,
-    /// What a person does not want, and why: of phases to come, and of those that have begun for the sake of the ones
-    /// that may take their places.
-    pub(super) unwanted: BTreeMap<SubtaskId, Unwanted>,
+    /// What a person does not want, and why (empty: he did not say): also of phases that have begun, for the sake of the
+    /// ones that may take their places.
+    pub(super) unwanted: BTreeMap<SubtaskId, String>,
     /// The questions of the current phase, or about the one that was given up.
     pub(super) questions: BTreeMap<MessageId, Open>,
     /// Words that were heard: each means something once.
@@ -106,15 +106,6 @@ impl PhaseState {
     pub(super) fn is_done(&self) -> bool {
         self.is_skipped || self.status == Status::Completed
     }
-}
-
-/// What a person has cancelled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unwanted {
-    /// Empty: he did not say why.
-    pub reason: String,
-    /// He said so of the phase whose place its own takes.
-    pub is_left_out: bool,
 }
 
 /// How a project is to end before it is done.
@@ -247,9 +238,9 @@ impl Project {
 
     /// The subtasks of a phase that a person does not want, and why: what the phase makes of it stands in its own
     /// stream.
-    pub fn unwanted_in(&self, phase: u32) -> impl Iterator<Item = (SubtaskId, &Unwanted)> {
+    pub fn unwanted_in(&self, phase: u32) -> impl Iterator<Item = (SubtaskId, &str)> {
         let of_phase = SubtaskId { phase, ordinal: 0 }..=SubtaskId { phase, ordinal: u32::MAX };
-        self.unwanted.range(of_phase).map(|(&id, unwanted)| (id, unwanted))
+        self.unwanted.range(of_phase).map(|(&id, reason)| (id, reason.as_str()))
     }
 
     /// Whose places the phase that `former` names has taken, the newest first.
@@ -258,11 +249,11 @@ impl Project {
         std::iter::successors(former, older).skip(1).take(BEFORE_MAX).collect()
     }
 
-    /// What is left out of a phase, because a person did not want it in the one whose place it takes.
+    /// What a phase is handed over without.
     pub fn left_out(&self, phase: u32) -> Vec<LeftOut> {
-        let left_out = self.unwanted_in(phase).filter(|(_, unwanted)| unwanted.is_left_out);
-        let reason = |unwanted: &Unwanted| Some(unwanted.reason.clone()).filter(|reason| !reason.is_empty());
-        left_out.map(|(subtask, unwanted)| LeftOut { ordinal: subtask.ordinal, reason: reason(unwanted) }).collect()
+        let reason = |reason: &str| Some(reason.to_owned()).filter(|reason| !reason.is_empty());
+        let left_out = self.unwanted_in(phase).map(|(id, why)| LeftOut { ordinal: id.ordinal, reason: reason(why) });
+        left_out.collect()
     }
 
     /// Whether this word was heard.

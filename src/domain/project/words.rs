@@ -150,18 +150,9 @@ fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> 
         set_alarm(draft, false);
     } else {
         let (at, cause) = (draft.context.now, draft.cause);
-        draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason, left_out: false });
+        draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason });
     }
     Ok(())
-}
-
-/// A phase begins: it is told what is not wanted of it, but for what it is handed over without.
-pub(super) fn tell_unwanted(draft: &mut Draft<'_>, phase: u32) {
-    let unwanted = draft.project.unwanted_in(phase).filter(|(_, unwanted)| !unwanted.is_left_out);
-    let unwanted: Vec<(SubtaskId, String)> = unwanted.map(|(id, unwanted)| (id, unwanted.reason.clone())).collect();
-    for (subtask, reason) in unwanted {
-        tell(draft, Word::Cancel { subtask: Some(subtask), reason });
-    }
 }
 
 /// Somebody cancels what nobody knows yet.

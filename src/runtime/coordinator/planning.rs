@@ -105,10 +105,14 @@ pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Fli
 /// opened, or cancelled before its start, or nobody could plan it), of the one before.
 pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Start) -> Result<(), StoreError> {
     let Ok(plan) = &start.plan else { return Ok(()) };
+    // Since somebody wanted all of it, what is left out is news.
+    let mut is_carried_over = true;
     for former in start.former.iter().chain(&start.before) {
+        is_carried_over &= former.failed_only;
         let Some(old) = load(store, StreamId::Phase(project, former.phase)).await? else { continue };
         if !old.specs().is_empty() {
-            start.kept = phase::keep(&old, former, plan, &mut start.left_out);
+            let left_out = if is_carried_over { &mut start.left_out[..] } else { &mut [] };
+            start.kept = phase::keep(&old, former, plan, left_out);
             break;
         }
     }
