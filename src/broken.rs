@@ -33,10 +33,12 @@ pub enum Broken {
     AlarmsForgotten,
     /// An answer counts when it names the number of the current attempt.
     FencedByNumber,
+    /// What a person answers counts for whatever is asked.
+    AnswersUnnamed,
 }
 
 impl Broken {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AcksBeforeConfirms,
         Self::PublishesBeforeCommits,
         Self::NoVersionCheck,
@@ -48,6 +50,7 @@ impl Broken {
         Self::RandomIds,
         Self::AlarmsForgotten,
         Self::FencedByNumber,
+        Self::AnswersUnnamed,
     ];
 
     /// What `TRIREME_BROKEN` calls it.
@@ -64,6 +67,7 @@ impl Broken {
             Self::RandomIds => "random_ids",
             Self::AlarmsForgotten => "alarms_forgotten",
             Self::FencedByNumber => "fenced_by_number",
+            Self::AnswersUnnamed => "answers_unnamed",
         }
     }
 }

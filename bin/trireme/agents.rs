@@ -7,7 +7,7 @@ use trireme::config::Settings;
 use trireme::domain::bad_input::{cut, one_line, quote};
 use trireme::runtime::client::Answers;
 use trireme::wire::address::Address;
-use trireme::wire::content::{Layer, Presence};
+use trireme::wire::content::{Layer, Presence, RunningCommand};
 use trireme::wire::{AgentId, AgentStatus, Timestamp};
 
 use crate::asking::Asker;
@@ -64,6 +64,9 @@ struct Agent {
     holds: Vec<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waits_for: Vec<u32>,
+    /// What an executor runs, and how far that is, where its runner says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    commands: Vec<RunningCommand>,
     /// What does not work there right now.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
@@ -92,6 +95,7 @@ impl Agent {
             last_seen,
             holds,
             waits_for,
+            commands,
             trouble,
             ..
         } = presence.clone();
@@ -109,6 +113,7 @@ impl Agent {
             last_seen,
             holds,
             waits_for,
+            commands,
             trouble,
         }
     }
@@ -173,6 +178,7 @@ fn print(mut agents: Vec<Agent>, output: &Output) -> Result<(), Failure> {
     }
     let troubles: Vec<String> =
         agents.iter().filter_map(|agent| Some(format!("{}: {}", agent.agent_id, agent.trouble.as_ref()?))).collect();
+    let on_the_way: Vec<String> = agents.iter().flat_map(on_the_way).collect();
     let mut table = show::table();
     table.set_header(["LAYER", "AGENT", "NAME", "STATUS", "BUSY", "SKILLS", "VERSION", "HOST", "PID", "LAST SEEN"]);
     for agent in agents {
@@ -195,6 +201,14 @@ fn print(mut agents: Vec<Agent>, output: &Output) -> Result<(), Failure> {
         ]);
     }
     output.line(&table.trim_fmt());
-    troubles.iter().for_each(|trouble| output.note(&one_line(trouble)));
+    troubles.iter().chain(&on_the_way).for_each(|text| output.note(&one_line(text)));
     Ok(())
+}
+
+/// How far it is with what it runs, a line each, where runners say so.
+fn on_the_way(agent: &Agent) -> impl Iterator<Item = String> {
+    agent.commands.iter().filter_map(|of| {
+        let progress = show::how_far(of.progress.as_ref()?);
+        Some(format!("{}: subtask {} of project {}: {progress}", agent.agent_id, of.subtask_id, of.project_id))
+    })
 }

@@ -1,6 +1,7 @@
 //! What the operating system has to say to a process: its host, its id, and when to stop.
 
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -14,6 +15,9 @@ pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// What comes this soon after the first signal is the same wish: `timeout`, for one, signals its child and then the group.
+const ONE_WISH: Duration = Duration::from_millis(100);
+
 /// A stop signal that follows SIGTERM and SIGINT: the first drains, the second leaves at once.
 pub fn stop_on_signals() -> Result<Stop, Failure> {
     let stop = Stop::new();
@@ -21,12 +25,17 @@ pub fn stop_on_signals() -> Result<Stop, Failure> {
     let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     let told = stop.clone();
     tokio::spawn(async move {
+        let mut first: Option<Instant> = None;
         loop {
             tokio::select! {
                 biased;
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            if first.is_some_and(|first| first.elapsed() < ONE_WISH) {
+                continue;
+            }
+            first.get_or_insert_with(Instant::now);
             if told.is_draining() {
                 tracing::warn!("leaving at once");
                 told.leave();

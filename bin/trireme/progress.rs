@@ -8,10 +8,12 @@ mod elsewhere;
 mod lines;
 mod waiting;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use trireme::config::{Performer, Settings, Skill};
 use trireme::domain::view::ProjectView;
 use trireme::runtime::client::Client;
 use trireme::runtime::port::{Clock, Store, StoreError, Summary, SystemClock};
@@ -53,18 +55,22 @@ struct Picture<'a> {
     view: Option<&'a ProjectView>,
     /// The executors that answered last; none when nobody can be asked.
     executors: Option<&'a [Presence]>,
+    /// The skills of workers that are none of ours: they answer nobody.
+    external: &'a BTreeSet<String>,
     now: Timestamp,
 }
 
 /// Shows how a project goes on until it has ended, and gives it as it is then, without its results. It need not
-/// be in the store yet. With a `client` the agents are asked who is free.
+/// be in the store yet. With a client, of these settings, the agents are asked who is free.
 pub async fn follow(
     store: &dyn Store,
     id: ProjectId,
     output: &Output,
     show: Show,
-    client: Option<&mut Client>,
+    client: Option<(&mut Client, &Settings)>,
 ) -> Result<ProjectView, Failure> {
+    let external = client.as_ref().map(|(_, settings)| external(settings)).unwrap_or_default();
+    let client = client.map(|(client, _)| client);
     let mut painter = Painter::new(output, show);
     let mut follower = Follower { store, id, rows: Vec::new(), view: None, next_detail: None, deaf_since: None };
     let store_id = if client.is_some() { store_id(store).await } else { None };
@@ -73,7 +79,8 @@ pub async fn follow(
         follower.look().await?;
         let ended = follower.view.as_ref().filter(|view| view.status.is_ended());
         let view = follower.view.as_ref();
-        painter.paint(&Picture { view, executors: crew.executors.as_deref(), now: SystemClock.now() })?;
+        let (executors, now) = (crew.executors.as_deref(), SystemClock.now());
+        painter.paint(&Picture { view, executors, external: &external, now })?;
         if ended.is_some() {
             painter.finish();
             // What was just looked at.
@@ -83,9 +90,16 @@ pub async fn follow(
     }
 }
 
-/// What an open project waits for now, a line each.
-pub fn waits(view: &ProjectView, executors: Option<&[Presence]>) -> Vec<String> {
-    waiting::reasons(&Picture { view: Some(view), executors, now: SystemClock.now() })
+/// How far an open project is with what runs, where runners say so, and what it waits for now; a line each.
+pub fn waits(view: &ProjectView, executors: Option<&[Presence]>, settings: &Settings) -> Vec<String> {
+    let external = external(settings);
+    let picture = Picture { view: Some(view), executors, external: &external, now: SystemClock.now() };
+    waiting::on_the_way(&picture).chain(waiting::reasons(&picture)).collect()
+}
+
+fn external(settings: &Settings) -> BTreeSet<String> {
+    let is_external = |(_, skill): &(&String, &Skill)| skill.performer == Performer::External;
+    settings.skills.iter().filter(is_external).map(|(name, _)| name.clone()).collect()
 }
 
 /// `work` about a project, unless Ctrl-C comes first: the project goes on, and its id is said.

@@ -8,6 +8,7 @@ use trireme::domain::bad_input::{cut, one_line};
 use trireme::domain::view::{GoalView, PhaseView, ProjectView, SubtaskView};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
+use trireme::wire::content::Progress;
 use trireme::wire::{self, Counts, ProjectId, SubtaskId, SubtaskStatus, Timestamp};
 
 use crate::failure::{Failure, Status};
@@ -167,6 +168,14 @@ pub fn counts(counts: &Counts) -> String {
         }
     }
     text
+}
+
+/// How far an attempt is: `3 of 10: pages`.
+pub fn how_far(progress: &Progress) -> String {
+    let Progress { done, of, note } = progress;
+    let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+    let note = if note.is_empty() { String::new() } else { format!(": {}", one_line(note)) };
+    format!("{done}{of}{note}")
 }
 
 /// A table without lines, readable anywhere.

@@ -29,7 +29,7 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
             agents = asker.agents().await.ok();
             asker.close().await;
         }
-        waits = progress::waits(&view, agents.as_deref());
+        waits = progress::waits(&view, agents.as_deref(), settings);
         elsewhere = progress::elsewhere(progress::store_id(&*store).await, agents.iter().flatten());
     }
     show::project(&view, &waits, output)?;

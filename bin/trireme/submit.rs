@@ -115,7 +115,7 @@ impl Submitted<'_> {
         asker: &mut Asker,
         arguments: &Arguments,
     ) -> Result<Status, Failure> {
-        let Self { id, request, settings, output } = self;
+        let Self { id, settings, output, .. } = self;
         output.note(&format!("submitted project {id}"));
         let soon = async {
             match store {
@@ -124,7 +124,7 @@ impl Submitted<'_> {
             }
         };
         let store = progress::unless_interrupted(*id, soon).await?;
-        progress::unless_interrupted(*id, wait(&*store, asker, *id, request, output)).await?;
+        progress::unless_interrupted(*id, wait(&*store, asker, self)).await?;
         let status = show::ending(&*store, *id, arguments.out.as_deref(), arguments.force, output).await?;
         output.unwritten().map_or(Ok(status), Err)
     }
@@ -206,18 +206,14 @@ pub fn taken(id: ProjectId, name: &str) -> Failure {
 }
 
 /// Until the project has ended, or a manager says that the id belongs to another.
-async fn wait(
-    store: &dyn Store,
-    asker: &mut Asker,
-    id: ProjectId,
-    request: &NewProject,
-    output: &Output,
-) -> Result<(), Failure> {
+async fn wait(store: &dyn Store, asker: &mut Asker, submitted: &Submitted<'_>) -> Result<(), Failure> {
+    let Submitted { id, request, settings, output } = submitted;
+    let id = *id;
     let mut watcher = asker.another().await?;
     tokio::select! {
         biased;
         refusal = refusal(&mut asker.client, store, id, request) => return Err(refusal),
-        ended = progress::follow(store, id, output, Show::Beside, Some(&mut watcher)) => drop(ended?),
+        ended = progress::follow(store, id, output, Show::Beside, Some((&mut watcher, settings))) => drop(ended?),
     }
     // An answer may get lost.
     check_free(store, id, request).await

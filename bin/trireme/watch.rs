@@ -33,7 +33,7 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
     let how = if output.is_json() { Show::Objects } else { Show::Data };
     let view = progress::unless_interrupted(id, async {
         let mut asker = Asker::connect_soon(settings).await;
-        let client = asker.as_mut().map(|asker| &mut asker.client);
+        let client = asker.as_mut().map(|asker| (&mut asker.client, settings));
         let view = progress::follow(&*store, id, output, how, client).await?;
         if let Some(asker) = asker {
             asker.close().await;

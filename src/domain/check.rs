@@ -8,7 +8,7 @@ use super::bad_input::{BadInput, cut, quote};
 use super::nearest;
 use super::retry;
 use crate::wire::address::check_skill;
-use crate::wire::codec::check_value;
+use crate::wire::codec::{ENVELOPE_BYTES_MAX, check_value};
 use crate::wire::{GoalPlan, Raw, SubtaskPlan};
 
 /// Goals of a project: each phase is a message and a stream, and a goal a row on everybody's screen.
@@ -17,6 +17,10 @@ pub const GOALS_MAX: usize = 10_000;
 pub const SUBTASKS_MAX: u32 = 1_000_000;
 /// Dependencies between subtasks, copies counted: the edges of a graph that a coordinator holds in memory.
 pub const DEPENDENCIES_MAX: u64 = 4_000_000;
+/// What a phase's start says beside the goals that were asked for: who and where, and what a person has cancelled.
+pub const START_ROOM: usize = 128 * 1024;
+/// The goals of one phase, with the project's parameters and policy: they go out in one message.
+pub const PHASE_BYTES_MAX: usize = ENVELOPE_BYTES_MAX - START_ROOM;
 /// The last priority.
 pub const PRIORITY_MAX: u32 = 1_000;
 /// The longest name that a person may give, in bytes.
@@ -58,6 +62,20 @@ pub fn check(goals: &[GoalPlan]) -> Result<(), BadInput> {
         return Err(BadInput::new(format!("the plan has {subtasks} subtasks, the most is {SUBTASKS_MAX}")));
     }
     phases.iter().try_for_each(|(priority, phase)| Graph::of(*priority, phase, goals)?.check())
+}
+
+/// Whether the start of each phase fits into a message, with so many bytes that all of them share.
+pub fn check_sizes(goals: &[GoalPlan], shared: usize) -> Result<(), BadInput> {
+    let mut phases: BTreeMap<u32, usize> = BTreeMap::new();
+    for goal in goals {
+        *phases.entry(goal.priority).or_insert(shared) += Raw::from_serialize(goal).map_or(0, |json| json.bytes());
+    }
+    match phases.into_iter().find(|(_, bytes)| *bytes > PHASE_BYTES_MAX) {
+        None => Ok(()),
+        Some((priority, bytes)) => Err(BadInput::new(format!(
+            "the goals of priority {priority} and what all phases are told have {bytes} bytes, the most is {PHASE_BYTES_MAX}"
+        ))),
+    }
 }
 
 fn check_goal(goal: &GoalPlan) -> Result<(), BadInput> {

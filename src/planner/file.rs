@@ -11,7 +11,7 @@ use super::policy;
 use super::table::Table;
 use crate::domain::bad_input::{BadInput, quote};
 use crate::domain::check::{
-    ATTEMPTS_MAX, BACKOFF_FACTOR_MAX, BACKOFF_MS_MAX, PRIORITY_MAX, SUBTASKS_MAX, TIMEOUT_MS_MAX, check,
+    ATTEMPTS_MAX, BACKOFF_FACTOR_MAX, BACKOFF_MS_MAX, PRIORITY_MAX, SUBTASKS_MAX, TIMEOUT_MS_MAX, check, check_sizes,
 };
 use crate::domain::expand::{GENERIC_HINT, GENERIC_SKILL};
 use crate::domain::nearest;
@@ -117,7 +117,8 @@ impl ProjectFile {
     }
 
     fn check(self) -> Result<Self, BadInput> {
-        check(self.goals.as_deref().unwrap_or_default())?;
+        let goals = self.goals.as_deref().unwrap_or_default();
+        check(goals)?;
         if let Some(planner) = &self.planner {
             known("planner", planner, super::NAMES)?;
         }
@@ -131,7 +132,8 @@ impl ProjectFile {
             task_id: ProjectId(Uuid::max()),
         };
         match codec::encode(&envelope) {
-            Ok(_) => Ok(self),
+            // Its phases say a little more than it does.
+            Ok(_) => check_sizes(goals, self.parameters.bytes()).map(|()| self),
             Err(error @ codec::EncodeError::TooBig { .. }) => Err(BadInput::new(format!("as a {error}"))
                 .or_else("`repeat` on a subtask, or a playbook, keeps a large plan short")),
             Err(error) => Err(BadInput::new(format!("it can not be sent: {error}"))),

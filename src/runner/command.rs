@@ -9,7 +9,8 @@
 //! | is ended by a signal that is not ours | `crashed` |
 //! | exits in any other way, writes too much, or can not be started | `permanent` |
 //!
-//! The end of standard error is the attempt's log. There is no shell: `argv` goes to the program word by word,
+//! While it runs it may say how far it is: a line `{"progress": {"done": 3, "of": 10, "note": "pages"}}` on standard
+//! error, of which `of` and `note` may be left out. The end of standard error is the attempt's log. There is no shell: `argv` goes to the program word by word,
 //! and of the environment only what is named gets through. The argv is the settings'; nothing that a client
 //! submits is ever a part of it.
 
@@ -26,7 +27,7 @@ use super::options::BuildError;
 use super::process::{ERRORS_BYTES_MAX, End, Program, log_text};
 use crate::runtime::port::{Assignment, Report, Runner};
 use crate::wire::codec::ENVELOPE_BYTES_MAX;
-use crate::wire::content::ExecuteSubtask;
+use crate::wire::content::{ExecuteSubtask, Progress};
 use crate::wire::{Content, Failure, FailureKind, Raw};
 
 pub(super) const OPTIONS: [&str; 4] = ["argv", "cwd", "env", "output_max"];
@@ -126,7 +127,12 @@ impl Runner for Command {
             Ok(program) => program,
             Err(error) => return Report::failed(Failure::permanent(format!("the command is no JSON: {error}"))),
         };
-        match program.run(&stop).await {
+        let said = |line: &[u8]| {
+            if let Some(progress) = progress(line) {
+                assignment.report(progress);
+            }
+        };
+        match program.run(&stop, said).await {
             Err(error) => Report::failed(self.not_started(&error)),
             Ok(ended) => {
                 let log = log_text(&ended.stderr);
@@ -166,6 +172,15 @@ fn result(stdout: Vec<u8>) -> Result<Raw, Failure> {
     Raw::parse(text).map_err(|error| refused(format!("{error}, in `{begin}`")))
 }
 
+/// How far it is, if the line says that.
+fn progress(line: &[u8]) -> Option<Progress> {
+    #[derive(Deserialize)]
+    struct Said {
+        progress: Progress,
+    }
+    serde_json::from_slice::<Said>(line).ok().map(|said| said.progress)
+}
+
 /// The wish on the last line, if that is one.
 fn retry_after_ms(log: &str) -> Option<u64> {
     #[derive(Deserialize)]
@@ -175,8 +190,9 @@ fn retry_after_ms(log: &str) -> Option<u64> {
     serde_json::from_str::<Wish>(last_line(log)?).ok().map(|wish| wish.retry_after_ms)
 }
 
+/// The last line that says anything but how far it was.
 fn last_line(log: &str) -> Option<&str> {
-    log.lines().map(str::trim).rfind(|line| !line.is_empty())
+    log.lines().map(str::trim).rfind(|line| !line.is_empty() && progress(line.as_bytes()).is_none())
 }
 
 fn last_words(log: &str) -> String {

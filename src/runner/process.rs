@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const DRAIN: Duration = Duration::from_millis(500);
 /// The part of standard error that is kept: its end.
 pub(super) const ERRORS_BYTES_MAX: usize = 64 * 1024;
+/// A line that may say something is no longer.
+const LINE_BYTES_MAX: usize = 4 * 1024;
 /// How much is read from a pipe at once: what a pipe holds on Linux.
 const CHUNK: usize = 64 * 1024;
 
@@ -62,8 +64,9 @@ pub(super) enum End {
 }
 
 impl Program {
-    /// Runs it to its end, or until `stop` fires. An error means that it never began.
-    pub(super) async fn run(self, stop: &CancellationToken) -> io::Result<Ended> {
+    /// Runs it to its end, or until `stop` fires. An error means that it never began. `heard` gets what it writes to
+    /// standard error as it comes, line by line.
+    pub(super) async fn run(self, stop: &CancellationToken, heard: impl Fn(&[u8])) -> io::Result<Ended> {
         let mut group = Group::spawn(&self)?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let child = &mut group.child;
@@ -73,7 +76,7 @@ impl Program {
                 tokio::try_join!(
                     feed(input, &self.stdin),
                     take(output, &mut stdout, self.output_max),
-                    keep_end(errors, &mut stderr)
+                    keep_end(errors, &mut stderr, Lines::to(heard))
                 )
                 .map(|_| ())
             });
@@ -215,18 +218,53 @@ async fn take(pipe: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>, max: usi
 }
 
 /// Reads all of a pipe and keeps the end of it, which is at least [`ERRORS_BYTES_MAX`] when there was so much.
-async fn keep_end(pipe: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> Result<(), TooMuch> {
+async fn keep_end(
+    pipe: Option<impl AsyncRead + Unpin>,
+    into: &mut Vec<u8>,
+    mut lines: Lines<impl Fn(&[u8])>,
+) -> Result<(), TooMuch> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     loop {
         into.reserve(CHUNK);
+        let before = into.len();
         match pipe.read_buf(into).await {
             Ok(0) | Err(_) => return Ok(()),
             Ok(_) => {
+                lines.take(&into[before..]);
                 let surplus = into.len().saturating_sub(ERRORS_BYTES_MAX);
                 // Moved seldom: only when as much again has come as is kept.
                 if surplus > ERRORS_BYTES_MAX {
                     into.drain(..surplus);
                 }
+            }
+        }
+    }
+}
+
+/// Cuts what comes into its lines, as soon as each is whole. One that is longer than [`LINE_BYTES_MAX`] is none.
+struct Lines<F> {
+    heard: F,
+    begun: Vec<u8>,
+    is_too_long: bool,
+}
+
+impl<F: Fn(&[u8])> Lines<F> {
+    fn to(heard: F) -> Self {
+        Self { heard, begun: Vec::new(), is_too_long: false }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.is_too_long = self.is_too_long || self.begun.len() + part.len() > LINE_BYTES_MAX;
+            if !self.is_too_long {
+                self.begun.extend_from_slice(part);
+            }
+            if part.ends_with(b"\n") {
+                if !self.is_too_long {
+                    (self.heard)(&self.begun);
+                }
+                self.begun.clear();
+                self.is_too_long = false;
             }
         }
     }

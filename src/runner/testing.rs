@@ -23,7 +23,7 @@ pub(super) fn assignment(input: Value) -> Assignment {
         "timeout_ms": 60_000,
         "not_after": "2030-01-01T00:00:00.000Z",
     }));
-    let mut assignment = Assignment { command: command.expect("a command") };
+    let mut assignment = Assignment::new(command.expect("a command"), |_| {});
     assignment.command.input = Raw::from(input);
     assignment
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::port::{Payload, PayloadKind, Store, StoreError, Stored, Summary, SummaryQuery};
+use super::states;
 use crate::domain::view::{self, ProjectView, SubtaskView};
 use crate::domain::{phase, project};
 use crate::wire::{Counts, ProjectId, Raw, Status, StreamId, SubtaskId, SubtaskStatus, Timestamp};
@@ -37,11 +38,16 @@ pub async fn project(store: &dyn Store, id: ProjectId, results: bool) -> Result<
         return Ok(None);
     }
     let mut phases: BTreeMap<u32, Vec<phase::Event>> = BTreeMap::new();
-    let mut wanted = phases_of(id, &events);
+    let mut state = project::Project::new(id);
+    events.iter().for_each(|event| state.apply(event));
+    let mut wanted: Vec<u32> = state.phases().iter().map(|phase| phase.number).collect();
     while let Some(number) = wanted.pop() {
         if let Entry::Vacant(place) = phases.entry(number) {
             let stream = StreamId::Phase(id, number);
-            let events = place.insert(read(stream, &store.load_from_start(stream).await?)?);
+            let stored = store.load_from_start(stream).await?;
+            let is_lost = state.phase(number).is_some_and(has_failed) && !makes_sense(&stored);
+            // How it ended is known without it.
+            let events = place.insert(if is_lost { Vec::new() } else { read(stream, &stored)? });
             wanted.extend(view::kept_from(events));
         }
     }
@@ -214,11 +220,15 @@ async fn fill_results(store: &dyn Store, view: &mut ProjectView) -> Result<(), S
     Ok(())
 }
 
-/// The numbers of the phases that a project has, begun or not.
-fn phases_of(id: ProjectId, events: &[project::Event]) -> Vec<u32> {
-    let mut state = project::Project::new(id);
-    events.iter().for_each(|event| state.apply(event));
-    state.phases().iter().map(|phase| phase.number).collect()
+/// It has ended, and was not completed.
+fn has_failed(phase: &project::PhaseState) -> bool {
+    phase.status.is_ended() && phase.status != Status::Completed
+}
+
+/// Whether this version can read a phase, and fold it.
+fn makes_sense(stored: &Stored) -> bool {
+    let mut phase = phase::Phase::default();
+    stored.events.iter().all(|raw| states::apply(raw, |event: phase::Event| phase.apply(&event)).is_ok())
 }
 
 fn read<E: DeserializeOwned>(stream: StreamId, stored: &Stored) -> Result<Vec<E>, StoreError> {

@@ -1,7 +1,10 @@
 //! The states that a lane has in memory: loaded when they are needed, thrown away when a commit does not go through.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
+
+use serde::de::DeserializeOwned;
 
 use super::port::{Snapshot, Store, StoreError, Stored};
 use super::role::Role;
@@ -89,9 +92,12 @@ impl<S> States<S> {
         let stored = store.load(&missing).await?;
         for (stream, mut stored) in missing.into_iter().zip(stored) {
             let snapshot = stored.snapshot.take();
-            let restored = snapshot.as_ref().and_then(|snapshot| Some((role.restore(snapshot)?, snapshot.state.len())));
+            let restored = snapshot.as_ref().and_then(|snapshot| {
+                let state = catch_unwind(AssertUnwindSafe(|| role.restore(snapshot))).ok().flatten()?;
+                Some((state, snapshot.state.len()))
+            });
             if snapshot.is_some() && restored.is_none() {
-                // A snapshot of another format: the stream has everything.
+                // A snapshot of another format, or one that is damaged: the stream has everything.
                 stored = store.load_from_start(stream).await?;
             }
             if let Some(hot) = fold(role, stream, restored, &stored) {
@@ -112,17 +118,21 @@ fn fold<R: Role>(
 ) -> Option<Hot<R::State>> {
     let (mut state, snapshot_bytes) = restored.unwrap_or_else(|| (role.fresh(stream), 0));
     for raw in &stored.events {
-        match raw.read() {
-            Ok(event) => role.apply(&mut state, &event),
-            Err(error) => {
-                tracing::error!(
-                    %stream, %error,
-                    "a stream has an event that this version can not read, and its messages are set aside; hint: run the \
-                     newest version of this layer, then `trireme dead redrive`"
-                );
-                return None;
-            }
+        if let Err(error) = apply(raw, |event| role.apply(&mut state, &event)) {
+            tracing::error!(
+                %stream, error,
+                "a stream has an event that this version can not read, and its messages are set aside; hint: run the \
+                 newest version of this layer, then `trireme dead redrive`"
+            );
+            return None;
         }
     }
     Some(Hot { state, bytes_since: stored.events.iter().map(Raw::bytes).sum(), snapshot_bytes })
+}
+
+/// Reads a stored event and has it applied. Whoever stored it may have known more than this version, or less: what it
+/// can make no sense of must not end it.
+pub(super) fn apply<E: DeserializeOwned>(raw: &Raw, apply: impl FnOnce(E)) -> Result<(), String> {
+    let event = raw.read().map_err(|error| error.to_string())?;
+    catch_unwind(AssertUnwindSafe(|| apply(event))).map_err(|_| "it does not fit what came before it".to_owned())
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use super::presence::{Layer, Ping, Presence, RunningCommand};
+pub use super::presence::{Layer, Ping, Presence, Progress, RunningCommand};
 use super::{
     AgentId, Counts, FailureKind, GoalPlan, MessageId, MessageType, ProjectId, Raw, Status, StreamId, SubtaskId,
     Timestamp,
@@ -198,6 +198,8 @@ pub struct StartProjectPhase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub ordinal: u32,
+    /// The phase that he said it of: this one, or one whose place it has taken.
+    pub said_of: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -265,17 +267,14 @@ pub struct SubtaskAccepted {
     pub lease_ms: Option<u64>,
 }
 
-/// How far a running attempt has come.
+/// How far a running attempt has come. Executors say it in their heartbeats; nobody has to hear it by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubtaskProgress {
     pub subtask_id: SubtaskId,
     pub attempt: u32,
     pub in_reply_to: MessageId,
-    pub done: f64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<f64>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub note: String,
+    #[serde(flatten)]
+    pub progress: Progress,
 }
 
 /// An attempt's result.

@@ -58,11 +58,25 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// A command that an executor runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunningCommand {
     pub command: MessageId,
     pub project_id: ProjectId,
     pub subtask_id: SubtaskId,
+    /// What its runner said last, if it says anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// How far an attempt has come, by its runner's word.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// In whatever the runner counts.
+    pub done: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<f64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// The three banks of oars, and the clients on the quay.

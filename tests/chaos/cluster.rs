@@ -112,7 +112,8 @@ async fn whole(
     scene.until_all_ended(&mut crew, options.patience).await?;
     let ended_after_s = seconds(now_us() - killed_at_us);
     watcher.stop().await?;
-    let own_ends: Vec<String> = crew.own_ends.iter().filter(|end| end.was_ready).map(ToString::to_string).collect();
+    let own_ends: Vec<String> =
+        crew.own_ends.iter().filter(|end| !end.had_no_chance).map(ToString::to_string).collect();
     drop(crew);
     let verdict = verdict::judge(&scene.evidence().await?)?;
     let report = Report {

@@ -23,6 +23,8 @@ const LONG_ONE_IN: u64 = 12;
 const LAST_LINES: usize = 3;
 /// What a worker logs when it is at work.
 const READY: &str = " ready ";
+/// The exit status of one who finds the broker or the store away.
+const UNREACHABLE: i32 = 3;
 /// What is done to each layer in turn: they are drawn from all of it until nothing is left.
 const ROUND: [&str; 3] = [KILL, KILL, STOP];
 pub const KILL: &str = "SIGKILL";
@@ -59,16 +61,15 @@ enum State {
 pub struct OwnEnd {
     pub name: String,
     pub status: ExitStatus,
-    /// It had been at work: one that is started while the broker or the database is away says so and leaves, but who
-    /// is at work goes on by itself.
-    pub was_ready: bool,
+    /// It was started while the broker or the database was away, and said so: whoever is at work goes on by itself.
+    pub had_no_chance: bool,
     /// The end of its log.
     pub last_words: String,
 }
 
 impl Display for OwnEnd {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} was at work and ended by itself: {}: {}", self.name, self.status, self.last_words)
+        write!(f, "{} ended by itself: {}: {}", self.name, self.status, self.last_words)
     }
 }
 
@@ -168,7 +169,8 @@ impl Member {
         let said = std::fs::read_to_string(self.log(place)).unwrap_or_default();
         let mut last: Vec<&str> = said.lines().rev().take(LAST_LINES).collect();
         last.reverse();
-        Some(OwnEnd { name: self.name(), status, was_ready: said.contains(READY), last_words: last.join(" / ") })
+        let had_no_chance = !said.contains(READY) && status.code() == Some(UNREACHABLE);
+        Some(OwnEnd { name: self.name(), status, had_no_chance, last_words: last.join(" / ") })
     }
 
     fn log(&self, place: &Place) -> PathBuf {

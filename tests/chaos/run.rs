@@ -72,7 +72,7 @@ async fn whole(
     watcher.stop().await?;
     let own_ends = std::mem::take(&mut crew.own_ends);
     drop(crew);
-    let (at_work, starting): (Vec<_>, Vec<_>) = own_ends.into_iter().partition(|end| end.was_ready);
+    let (starting, at_work): (Vec<_>, Vec<_>) = own_ends.into_iter().partition(|end| end.had_no_chance);
     say(format!("{} starts found the broker or the database away", starting.len()));
 
     let evidence = scene.evidence().await?;

@@ -85,7 +85,7 @@ pub fn assignment(skill: &str, input: &Value) -> Assignment {
         "goal_name": "Goal", "subtask_id": "1.0", "task_name": "Subtask", "skill": skill, "attempt": 1,
         "max_attempts": 3, "input": input, "timeout_ms": 60_000, "not_after": "2100-01-01T00:00:00.000Z",
     });
-    Assignment { command: serde_json::from_value(command).expect("a command") }
+    Assignment::new(serde_json::from_value(command).expect("a command"), |_| {})
 }
 
 /// How a skill is performed, by the sections that are to stand in `queues.toml`.

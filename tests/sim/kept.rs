@@ -1,5 +1,5 @@
 //! What a phase keeps of the one whose place it takes, worked out anew: completed work with the same name, skill and
-//! input, all of whose dependencies are kept too, and nothing else.
+//! input, all of whose dependencies are kept too or stay cancelled, and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ impl Work<'_> {
         let (old, new) = (self.old, self.new);
         let spec = new.spec(ordinal);
         let needs: Vec<u32> = spec.dependencies.iter().flat_map(|span| span.ordinals()).collect();
-        let is_whole = needs.into_iter().all(|other| self.kept_from(other).is_some());
+        let is_whole = needs.into_iter().all(|other| self.kept_from(other).is_some() || self.stays_cancelled(other));
         let same = self.by_name.get(&spec.name_of(ordinal)).copied().filter(|&other| {
             let theirs = old.spec(other);
             let is_completed = old.subtask(other).is_some_and(|other| other.status == SubtaskStatus::Completed);
@@ -75,5 +75,15 @@ impl Work<'_> {
         let kept = same.filter(|_| is_whole).map(place);
         self.known.insert(ordinal, kept);
         kept
+    }
+
+    /// What depends on it was completed without it, and has nothing new to wait for.
+    fn stays_cancelled(&self, ordinal: u32) -> bool {
+        let is_cancelled = |phase: &Phase, ordinal| {
+            let status = phase.subtask(ordinal).map(|subtask| subtask.status);
+            status.is_some_and(SubtaskStatus::is_ended) && phase.is_cancelled_by_hand(ordinal)
+        };
+        let old = self.by_name.get(&self.new.spec(ordinal).name_of(ordinal));
+        is_cancelled(self.new, ordinal) && old.is_some_and(|&other| is_cancelled(self.old, other))
     }
 }

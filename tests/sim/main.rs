@@ -206,3 +206,8 @@ fn it_bites_a_fence_of_numbers() {
     // Who was not asked answers, and that is taken.
     bites(Broken::FencedByNumber, &["only_what_was_run_counts", "every_result_is_there"]);
 }
+
+#[test]
+fn it_bites_an_answer_to_another_question() {
+    bites(Broken::AnswersUnnamed, &["an_open_question_is_asked"]);
+}

@@ -10,6 +10,7 @@ use crate::faults::FAULTS;
 use crate::seed::Outcome;
 use crate::sights::Sight;
 use crate::sim::Breach;
+use crate::watch::RULES;
 
 /// Prints a line although the test is not failing.
 pub fn say(line: &str) {
@@ -55,11 +56,12 @@ impl Report {
         }
     }
 
-    /// Faults that never struck, and things that were never seen.
+    /// Faults that never struck, things that were never seen, and rules that were never looked at.
     pub fn missing(&self) -> Vec<&'static str> {
         let faults = FAULTS.iter().zip(self.fired).map(|(fault, fired)| (fault.name, fired));
         let sights = Sight::ALL.iter().zip(self.sights).map(|(sight, seen)| (sight.name(), seen));
-        faults.chain(sights).filter(|&(_, count)| count == 0).map(|(name, _)| name).collect()
+        let rules = RULES.iter().map(|rule| (*rule, self.looked.get(rule).map_or(0, |&looked| u32::from(looked > 0))));
+        faults.chain(sights).chain(rules).filter(|&(_, count)| count == 0).map(|(name, _)| name).collect()
     }
 
     pub fn text(&self) -> String {

@@ -19,6 +19,45 @@ use crate::runs::FollowedProject;
 use crate::sim::Sim;
 use crate::store::brief;
 
+/// All rules: each is to be looked at in a run of many seeds.
+pub const RULES: [&str; 35] = [
+    "a_cancel_is_heard",
+    "a_phase_ends_once",
+    "a_run_ends_once",
+    "an_attempt_is_current_once",
+    "an_open_question_is_asked",
+    "an_outcome_is_final",
+    "an_outcome_is_recorded_once",
+    "completed_work_is_not_run_again",
+    "dependencies_come_first",
+    "every_attempt_is_out",
+    "every_project_ends",
+    "every_question_is_out",
+    "every_result_is_there",
+    "every_subtask_is_completed",
+    "every_word_is_out",
+    "it_ends_as_planned",
+    "its_alarm_is_out",
+    "nothing_goes_out_in_a_pause",
+    "nothing_is_set_aside",
+    "only_the_current_attempt_counts",
+    "only_what_was_completed_is_kept",
+    "only_what_was_dispatched_runs",
+    "only_what_was_run_counts",
+    "ready_work_goes_out",
+    "results_reach_their_dependants",
+    "something_is_out",
+    "streams_can_be_folded",
+    "the_audit_finds_nothing",
+    "the_current_phase_is_out",
+    "the_phase's_own_rules",
+    "the_project's_own_rules",
+    "the_queues_run_empty",
+    "versions_rise_by_one",
+    "what_is_over_stays_over",
+    "what_was_cancelled_stays_cancelled",
+];
+
 /// What a rule says when it does not hold: its name, and where.
 pub type Verdict = Result<(), (&'static str, String)>;
 
@@ -38,6 +77,7 @@ pub struct Watch {
 impl Watch {
     /// Says that a rule was looked at, and whether it holds.
     pub fn rule(&mut self, name: &'static str, holds: bool, detail: impl FnOnce() -> String) -> Verdict {
+        assert!(RULES.contains(&name), "`{name}` is not among the rules");
         *self.looked.entry(name).or_insert(0) += 1;
         if holds { Ok(()) } else { Err((name, detail())) }
     }

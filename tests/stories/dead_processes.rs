@@ -1,6 +1,6 @@
 //! `trireme dead` on RabbitMQ: what a real team could not handle is shown, sent again and dropped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -168,7 +168,9 @@ async fn shown_redriven_and_dropped(place: Place) {
     // Dropped for ever; the rest goes where it once was, as it was.
     assert_eq!(run(&place, &["dead", "drop", ALARMS[0], "--yes"]).1, format!("dropped {}\n", ALARMS[0]));
     wait_for_letters(&place, 2);
-    let redriven = place.json(&["dead", "redrive", "--all", "--yes", "--rate", "50", "--json"]);
+    let began = Instant::now();
+    let redriven = place.json(&["dead", "redrive", "--all", "--yes", "--rate", "1", "--json"]);
+    assert!(began.elapsed() > Duration::from_millis(900), "two at one a second: {:?}", began.elapsed());
     assert_eq!(redriven, json!({ "redriven": 2, "left": 0, "not_redriven": [] }));
     assert_eq!(place.json(&["dead", "list", "--json"]), json!([]));
     let mut back = Vec::new();

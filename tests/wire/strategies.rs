@@ -186,7 +186,10 @@ fn start_phase() -> impl Strategy<Value = Content> {
                     playbook,
                     former,
                     before: former.into_iter().collect(),
-                    left_out: former.iter().map(|former| LeftOut { ordinal: former.phase, reason: None }).collect(),
+                    left_out: former
+                        .iter()
+                        .map(|former| LeftOut { ordinal: former.phase, said_of: former.phase, reason: None })
+                        .collect(),
                 })
             },
         )
@@ -241,10 +244,8 @@ fn answer() -> impl Strategy<Value = Content> {
     let accepted = (whose(), option::of(any::<u64>())).prop_map(|((subtask_id, attempt, in_reply_to), lease_ms)| {
         Content::SubtaskAccepted(SubtaskAccepted { subtask_id, attempt, in_reply_to, lease_ms })
     });
-    let finite = || any::<i32>().prop_map(|number| f64::from(number) / 8.0);
-    let progress = (whose(), finite(), option::of(finite()), text()).prop_map(|(whose, done, of, note)| {
-        let (subtask_id, attempt, in_reply_to) = whose;
-        Content::SubtaskProgress(SubtaskProgress { subtask_id, attempt, in_reply_to, done, of, note })
+    let progress = (whose(), progress()).prop_map(|((subtask_id, attempt, in_reply_to), progress)| {
+        Content::SubtaskProgress(SubtaskProgress { subtask_id, attempt, in_reply_to, progress })
     });
     let completion = (whose(), raw(), time(), time(), option::of(text()), some_raw()).prop_map(
         |((subtask_id, attempt, in_reply_to), result, started_at, finished_at, log, usage)| {
@@ -331,11 +332,14 @@ fn control() -> impl Strategy<Value = Content> {
 }
 
 fn running() -> impl Strategy<Value = RunningCommand> {
-    (message(), project(), subtask_id()).prop_map(|(command, project_id, subtask_id)| RunningCommand {
-        command,
-        project_id,
-        subtask_id,
-    })
+    (message(), project(), subtask_id(), option::of(progress())).prop_map(
+        |(command, project_id, subtask_id, progress)| RunningCommand { command, project_id, subtask_id, progress },
+    )
+}
+
+fn progress() -> impl Strategy<Value = Progress> {
+    let finite = || any::<i32>().prop_map(|number| f64::from(number) / 8.0);
+    (finite(), option::of(finite()), text()).prop_map(|(done, of, note)| Progress { done, of, note })
 }
 
 fn presence() -> impl Strategy<Value = Presence> {

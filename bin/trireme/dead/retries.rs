@@ -38,19 +38,29 @@ pub enum Wanted {
     Nothing(String),
 }
 
+/// Whether something would come of a retry.
+enum Pointless {
+    No,
+    /// It may be otherwise later, or elsewhere.
+    Now(String),
+    ForEver(String),
+}
+
 impl<'a> Retries<'a> {
     pub fn new(settings: &'a Settings) -> Self {
         Self { settings, store: None, asked: BTreeMap::new() }
     }
 
-    /// Of several commands in one letter those that were completed meanwhile are left out.
+    /// Of several commands in one letter those that were completed or cancelled meanwhile are left out. While the project
+    /// of one is open, or is not known here, the letter stays.
     pub async fn wanted(&mut self, letter: &DeadLetter) -> Result<Wanted, Failure> {
         let Some(subtasks) = retried(letter) else { return Ok(Wanted::Anything) };
         let (mut wanted, mut pointless) = (Vec::new(), None);
         for (project, subtask) in subtasks {
             match self.pointless(project, subtask).await? {
-                None => wanted.push((project, subtask)),
-                Some(why) => {
+                Pointless::No => wanted.push((project, subtask)),
+                Pointless::Now(why) => return Ok(Wanted::Nothing(format!("{why}; project {project}"))),
+                Pointless::ForEver(why) => {
                     pointless.get_or_insert(format!("{why}; project {project}"));
                 }
             }
@@ -61,24 +71,24 @@ impl<'a> Retries<'a> {
         })
     }
 
-    async fn pointless(&mut self, project: ProjectId, subtask: SubtaskId) -> Result<Option<String>, Failure> {
+    async fn pointless(&mut self, project: ProjectId, subtask: SubtaskId) -> Result<Pointless, Failure> {
         if !self.asked.contains_key(&project) {
             let store = match &self.store {
                 Some(store) => store,
                 None => self.store.insert(reading::open(self.settings).await?),
             };
             let Some(view) = reader::project(&**store, project, false).await? else {
-                return Ok(Some("the store knows no such project".to_owned()));
+                return Ok(Pointless::Now("the store knows no such project".to_owned()));
             };
             if !view.status.is_ended() {
-                return Ok(Some(format!("its project is open ({})", view.status)));
+                return Ok(Pointless::Now(format!("its project is open ({})", view.status)));
             }
             if view.status == Status::Cancelled {
-                return Ok(Some("its project was cancelled".to_owned()));
+                return Ok(Pointless::ForEver("its project was cancelled".to_owned()));
             }
             self.asked.insert(project, Undone::of(&view));
         }
-        Ok(self.asked[&project].lacks(subtask))
+        Ok(self.asked[&project].lacks(subtask).map_or(Pointless::No, Pointless::ForEver))
     }
 }
 

@@ -81,10 +81,10 @@ fn message(phase: &PhaseView) -> String {
 
 fn notes(picture: &Picture<'_>) -> Vec<String> {
     let mut notes = waiting::reasons(picture);
+    if let Some(running) = waiting::running(picture) {
+        notes.insert(0, format!("runs: {running}"));
+    }
     if let Some(view) = picture.view {
-        if let Some(running) = waiting::running(view, picture.now) {
-            notes.insert(0, format!("runs: {running}"));
-        }
         let failed = view.subtasks().filter(|subtask| subtask.attempts > 0 && subtask.error.is_some());
         notes.extend(failed.map(|subtask| {
             let attempt = subtask.attempts;

@@ -116,8 +116,7 @@ impl<'a> Lines<'a> {
             heard.push((reason, is_said));
         }
         self.reasons = heard;
-        let running = picture.view.and_then(|view| waiting::running(view, picture.now));
-        match running {
+        match waiting::running(picture) {
             // What began just now has nothing to say yet.
             None => self.running_at = picture.now,
             Some(running) if picture.now.ms_since(self.running_at) >= RUNNING_PAUSE_MS => {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use trireme::domain::bad_input::{one_line, quote};
 use trireme::domain::view::{ProjectView, SubtaskView};
-use trireme::wire::content::Presence;
-use trireme::wire::{Status, SubtaskStatus, Timestamp};
+use trireme::wire::content::{Presence, Progress};
+use trireme::wire::{ProjectId, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 use super::Picture;
+use crate::show;
 use crate::words::decide;
 
 /// Of more than this, the rest is a number.
@@ -32,8 +33,8 @@ pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
         *handed_over.entry(skill).or_default() += 1;
     }
     if let Some(executors) = picture.executors {
-        let lacking = |(skill, count): (&&str, &usize)| lack(executors, skill, *count);
-        reasons.extend(handed_over.iter().filter_map(lacking));
+        let ours = handed_over.iter().filter(|(skill, _)| !picture.external.contains(**skill));
+        reasons.extend(ours.filter_map(|(skill, count)| lack(executors, skill, *count)));
     }
     reasons.extend(next_attempts(view));
     reasons
@@ -95,21 +96,42 @@ fn subtasks(count: usize) -> String {
     }
 }
 
-/// Those that are in the hands of executors, or on their way there, the longest first.
-pub fn running(view: &ProjectView, now: Timestamp) -> Option<String> {
+/// Those that are in the hands of executors, or on their way there, the longest first; of that one also how far it is,
+/// where its runner says so.
+pub fn running(picture: &Picture<'_>) -> Option<String> {
+    let view = picture.view?;
     let mut running: Vec<(Timestamp, &SubtaskView)> =
         busy(view).filter_map(|subtask| Some((subtask.attempt_log.last()?.handed_over_at?, subtask))).collect();
     running.sort_by_key(|(since, subtask)| (*since, subtask.id));
     let (since, slowest) = running.first()?;
-    let seconds = now.ms_since(*since) / 1000;
+    let seconds = picture.now.ms_since(*since) / 1000;
     let names: Vec<String> = running.iter().skip(1).take(NAMED_MAX).map(|(_, subtask)| quote(&subtask.name)).collect();
     let rest = running.len().saturating_sub(1 + names.len());
-    let mut text = format!("{} for {seconds} s", quote(&slowest.name));
+    let progress = progress(picture, view.project_id, slowest.id);
+    let progress = progress.map(|progress| format!(" ({})", show::how_far(progress))).unwrap_or_default();
+    let mut text = format!("{} for {seconds} s{progress}", quote(&slowest.name));
     names.iter().for_each(|name| text.push_str(&format!(", {name}")));
     if rest > 0 {
         text.push_str(&format!(", and {rest} more"));
     }
     Some(text)
+}
+
+/// How far some of those that run are.
+pub fn on_the_way(picture: &Picture<'_>) -> impl Iterator<Item = String> {
+    let known = picture.view.into_iter().flat_map(|view| {
+        let of = |subtask: &SubtaskView| {
+            Some((subtask.id, quote(&subtask.name), progress(picture, view.project_id, subtask.id)?))
+        };
+        busy(view).filter_map(of)
+    });
+    known.take(NAMED_MAX).map(|(id, name, progress)| format!("subtask {id} {name}: {}", show::how_far(progress)))
+}
+
+/// What the executor that has it was last told by its runner.
+fn progress<'a>(picture: &Picture<'a>, project: ProjectId, subtask: SubtaskId) -> Option<&'a Progress> {
+    let mut commands = picture.executors?.iter().flat_map(|executor| &executor.commands);
+    commands.find(|of| (of.project_id, of.subtask_id) == (project, subtask))?.progress.as_ref()
 }
 
 fn busy(view: &ProjectView) -> impl Iterator<Item = &SubtaskView> {
@@ -121,7 +143,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use trireme::domain::view::{GoalView, PhaseView, QuestionView};
-    use trireme::wire::{Counts, MessageId, ProjectId, SubtaskId};
+    use trireme::wire::{Counts, MessageId};
     use uuid::Uuid;
 
     use super::*;
@@ -185,7 +207,12 @@ mod tests {
 
     fn said(view: &ProjectView) -> Vec<String> {
         let nil = Uuid::nil().to_string();
-        let reasons = reasons(&Picture { view: Some(view), executors: None, now: Timestamp::default() });
+        let reasons = reasons(&Picture {
+            view: Some(view),
+            executors: None,
+            external: &BTreeSet::new(),
+            now: Timestamp::default(),
+        });
         reasons.into_iter().map(|reason| reason.replace(&nil, "ID")).collect()
     }
 

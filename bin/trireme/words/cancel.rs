@@ -33,7 +33,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
-    let spoken = Spoken::find(&arguments.about, settings, output).await?;
+    let spoken = match arguments.subtask {
+        None => Spoken::find_early(&arguments.about, settings, output).await?,
+        Some(_) => Spoken::find(&arguments.about, settings, output).await?,
+    };
     spoken.check_open("cancelled")?;
     let subtask_id = arguments.subtask.as_deref().map(|named| find(&spoken.view, named)).transpose()?;
     let mut asker = spoken.asker().await?;
@@ -123,8 +126,8 @@ async fn one(spoken: &Spoken<'_>, id: SubtaskId) -> Result<Status, Failure> {
         }
         (None, Some(status)) => {
             let said = spoken.tell(&view, &status.as_str().to_lowercase(), &format!("{which} {status}"))?;
-            // It had come to an end of its own.
-            Ok(if status == SubtaskStatus::Completed { Status::Negative } else { said })
+            // Or it had come to an end of its own.
+            Ok(if status == SubtaskStatus::Cancelled { said } else { Status::Negative })
         }
         // One that a coordinator is about to open has to hear of it first.
         (None, None) if is_kept_in_mind(&view, id) && !is_handed_over(&view, id) => {

@@ -65,10 +65,13 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
 /// The question that is meant: the only one, or the one about the subtask that was named.
 fn choose<'a>(view: &'a ProjectView, named: Option<&str>) -> Result<&'a QuestionView, Failure> {
     let id = view.project_id;
+    let is_id = |question: &QuestionView, named: &str| question.subtask_id.is_some_and(|id| id.to_string() == named);
+    // An id means what has that id, whatever else is called so.
+    let by_id = named.is_some_and(|named| view.waiting_for.iter().any(|question| is_id(question, named)));
     let is_meant = |question: &&QuestionView| {
-        named.is_none_or(|named| {
-            let is_id = question.subtask_id.is_some_and(|id| id.to_string() == named);
-            is_id || question.name.as_deref() == Some(named)
+        named.is_none_or(|named| match by_id {
+            true => is_id(question, named),
+            false => question.name.as_deref() == Some(named),
         })
     };
     let meant: Vec<&QuestionView> = view.waiting_for.iter().filter(is_meant).collect();

@@ -57,6 +57,18 @@ impl<'a> Spoken<'a> {
         Ok(Self { store, view, waits: !about.no_wait, settings, output, until })
     }
 
+    /// Also one that no manager has taken yet, when it is named by its whole id: what is said of that is remembered.
+    async fn find_early(about: &About, settings: &'a Settings, output: &'a Output) -> Result<Self, Failure> {
+        let store = reading::open(settings).await?;
+        let id = about.project.find(&*store).await?;
+        let view = reader::project(&*store, id, false).await?.unwrap_or_else(|| {
+            output.note(&format!("the store knows no project `{id}` yet: it will be heard before that begins"));
+            ProjectView::fold(id, &[], &[])
+        });
+        let until = Instant::now() + HEARD_WITHIN;
+        Ok(Self { store, view, waits: !about.no_wait, settings, output, until })
+    }
+
     fn id(&self) -> ProjectId {
         self.view.project_id
     }

@@ -22,7 +22,7 @@ pub struct Arguments {
 }
 
 pub async fn pause(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
-    let spoken = Spoken::find(&arguments.about, settings, output).await?;
+    let spoken = Spoken::find_early(&arguments.about, settings, output).await?;
     spoken.check_open("paused")?;
     if spoken.view.status == ProjectStatus::Paused {
         return spoken.tell(&spoken.view, "paused", "it is paused already");

@@ -62,7 +62,8 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
         (None, _) => spoken.sent(),
         (Some(state), true) => {
             output.note(&format!("run {} of project {id}", state.run()));
-            let followed = progress::follow(&*spoken.store, id, output, Show::Beside, Some(&mut asker.client));
+            let followed =
+                progress::follow(&*spoken.store, id, output, Show::Beside, Some((&mut asker.client, spoken.settings)));
             match progress::unless_interrupted(id, followed).await {
                 Ok(_) => show::ending(&*spoken.store, id, None, false, output).await,
                 Err(failure) => Err(failure),

@@ -104,6 +104,11 @@ impl ProjectAudit {
         {
             self.given_up.insert(*phase);
         }
+        if let Event::PhaseStarted { phase, .. } = event {
+            let is_known = self.state.phase(*phase).is_some();
+            self.found
+                .rule("a_started_phase_is_planned", before + 1, is_known, || format!("there is no phase {phase}"));
+        }
         let folded = catch_unwind(AssertUnwindSafe(|| self.state.apply(event)));
         self.is_lost = folded.is_err();
         self.found.rule("events_can_be_folded", before + 1, folded.is_ok(), || "it does not fit the state".into());

@@ -203,6 +203,14 @@ fn accepted() -> Vec<Value> {
 }
 
 #[test]
+fn only_a_phase_that_is_planned_is_started() {
+    let started = |phase| json!({ "PhaseStarted": { "at": NOON, "cause": id(), "phase": phase, "partition": 0 } });
+    let broken = |phase| rules(&project_of(&[accepted(), vec![started(phase)]].concat()).violations());
+    assert_eq!(broken(1), [""; 0]);
+    assert!(broken(99).contains(&"a_started_phase_is_planned"), "{:?}", broken(99));
+}
+
+#[test]
 fn a_project_ends_once_and_with_its_phases() {
     let counts = Counts { total: 3, completed: 3, ..Counts::default() };
     let reported = json!({ "PhaseReported": {

@@ -1,7 +1,7 @@
 //! What is kept of a phase in the one that takes its place: a completed subtask with the same name, skill and
 //! input, all of whose dependencies are kept too, or were cancelled there and stay so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::LeftOut;
 use super::event::Kept;
@@ -11,10 +11,14 @@ use crate::wire::content::Former;
 use crate::wire::policy::OnFailure;
 use crate::wire::{SubtaskId, SubtaskStatus};
 
-/// What a new plan keeps of a former phase, and what of that which is left out has been settled there. Costs one visit a
-/// subtask and a dependency.
-pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut [LeftOut]) -> Vec<Kept> {
-    let mut left_out: BTreeMap<u32, &mut LeftOut> = left_out.iter_mut().map(|out| (out.ordinal, out)).collect();
+/// What a new plan keeps of a former phase, and what of that which is left out has been settled there; what had ended there
+/// before anybody heard that it was cancelled is not left out. Costs one visit a subtask and a dependency.
+pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut Vec<LeftOut>) -> Vec<Kept> {
+    // Of what was said later the former phase knows nothing.
+    let is_heard = |out: &LeftOut| out.said_of <= former.phase;
+    let mut heard: BTreeMap<u32, &mut LeftOut> =
+        left_out.iter_mut().filter(|out| is_heard(out)).map(|out| (out.ordinal, out)).collect();
+    let mut too_late = BTreeSet::new();
     let known: BTreeMap<String, u32> =
         (0u32..).zip(&old.subtasks).map(|(ordinal, _)| (old.spec(ordinal).name_of(ordinal), ordinal)).collect();
     let redone = former.redo.filter(|&ordinal| old.subtask(ordinal).is_some());
@@ -28,11 +32,14 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut [LeftOut
         for ordinal in spec.span().ordinals() {
             let name = spec.name_of(ordinal);
             let named = known.get(&name).copied();
-            if let Some(out) = left_out.get_mut(&ordinal)
-                && named.is_some_and(|other| is_settled(old, other))
-            {
-                out.is_settled = true;
-                continue;
+            if let (Some(out), Some(other)) = (heard.get_mut(&ordinal), named) {
+                if is_settled(old, other) {
+                    out.is_settled = true;
+                    continue;
+                }
+                if came_too_late(old, other) {
+                    too_late.insert(ordinal);
+                }
             }
             let same = named.filter(|&other| is_same(old, other, spec, ordinal));
             let status = |other: u32| old.subtask(other).map(|subtask| subtask.status);
@@ -47,6 +54,7 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut [LeftOut
         }
         is_whole[at] = all;
     }
+    left_out.retain(|out| !too_late.contains(&out.ordinal));
     kept
 }
 
@@ -57,6 +65,12 @@ fn is_settled(old: &Phase, other: u32) -> bool {
         status => status.is_some_and(SubtaskStatus::is_ended),
     };
     is_over && old.is_cancelled_by_hand(other)
+}
+
+/// It had ended of itself when the word came.
+fn came_too_late(old: &Phase, other: u32) -> bool {
+    let status = old.subtask(other).map(|subtask| subtask.status).filter(|status| status.is_ended());
+    !old.is_cancelled_by_hand(other) && status.is_some_and(|status| status != SubtaskStatus::Cancelled)
 }
 
 fn own(old: &Phase, ordinal: u32) -> SubtaskId {

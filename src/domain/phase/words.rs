@@ -9,6 +9,7 @@ use super::draft::Draft;
 use super::escalate::cancelled;
 use super::event::Then;
 use super::{Event, LeftOut, Word};
+use crate::broken::{self, Broken};
 use crate::domain::decision::{Decision, UNKNOWN_STREAM, cut};
 use crate::wire::Status;
 
@@ -55,7 +56,8 @@ pub(super) fn on_word(draft: &mut Draft<'_>, word: &Word) -> Result<(), Decision
         }
         Word::Decide { question, answer } => {
             let asked = draft.phase.questions.keys().copied();
-            let mut asked = asked.filter(|&ordinal| draft.phase.question_id(ordinal) == Some(*question));
+            let is_named = |&ordinal: &u32| draft.phase.question_id(ordinal) == Some(*question);
+            let mut asked = asked.filter(|ordinal| broken::is(Broken::AnswersUnnamed) || is_named(ordinal));
             let Some(ordinal) = asked.next() else {
                 return Err(Decision::Nothing("the question is not asked any more"));
             };

@@ -1,7 +1,7 @@
 //! How events move a project on.
 
 use super::questions::{Answer, Open};
-use super::state::{CancelAsked, Ended, PhaseState, Project};
+use super::state::{CancelAsked, Ended, PhaseState, Project, Unwanted};
 use super::words::{Told, Word};
 use super::{Accepted, Added, Event};
 use crate::wire::content::Former;
@@ -65,9 +65,10 @@ impl Project {
                 self.questions.clear();
                 self.resume(None);
             }
-            Event::SubtaskUnwanted { cause, subtask, reason, .. } => {
+            Event::SubtaskUnwanted { cause, subtask, reason, said_of, .. } => {
                 self.heard.insert(*cause);
-                self.unwanted.insert(*subtask, reason.clone());
+                let said_of = said_of.unwrap_or(subtask.phase);
+                self.unwanted.insert(*subtask, Unwanted { reason: reason.clone(), said_of });
             }
             Event::Paused { at, cause } => {
                 self.heard.insert(*cause);
@@ -81,7 +82,7 @@ impl Project {
                 self.heard.insert(*cause);
                 self.told_last = self.told_last.max(*number);
                 if let Word::Cancel { subtask: Some(subtask), reason } = word {
-                    self.unwanted.insert(*subtask, reason.clone());
+                    self.unwanted.insert(*subtask, Unwanted { reason: reason.clone(), said_of: subtask.phase });
                     self.stop_asking(*subtask);
                 }
                 // Of what contradicts each other the newest counts.

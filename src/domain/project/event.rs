@@ -34,7 +34,15 @@ pub enum Event {
     /// Of a project that nobody knows yet it is the first event.
     CancelAsked { at: Timestamp, cause: MessageId, status: Status, reason: String },
     /// A person does not want this subtask of a phase that has not begun, or of the one whose place that takes.
-    SubtaskUnwanted { at: Timestamp, cause: MessageId, subtask: SubtaskId, reason: String },
+    SubtaskUnwanted {
+        at: Timestamp,
+        cause: MessageId,
+        subtask: SubtaskId,
+        reason: String,
+        /// The phase that he said it of, where it is not the subtask's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said_of: Option<u32>,
+    },
     /// No further phase is started, and the deadline stands still. Of a project that nobody knows yet it is the
     /// first event.
     Paused { at: Timestamp, cause: MessageId },

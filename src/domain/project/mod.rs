@@ -50,7 +50,7 @@ pub use input::{Context, DeadPhase, Input, PhaseReport, Request, fingerprint};
 pub use questions::{Answer, AskedSubtask, Open, Question};
 pub use request::DEADLINE_MS_MAX;
 pub use runs::{REPLANS_MAX, Retry};
-pub use state::{CancelAsked, Ended, PhaseState, Project};
+pub use state::{CancelAsked, Ended, PhaseState, Project, Unwanted};
 pub use words::{Cancel, Told, Word};
 
 use super::decision::{Decision, Effect, UNKNOWN_STREAM};

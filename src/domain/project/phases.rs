@@ -2,11 +2,12 @@
 
 use super::alarm::set_alarm;
 use super::runs::replan;
-use super::{Draft, Event, PhaseReport};
+use super::words::tell;
+use super::{Draft, Event, PhaseReport, PhaseState, Word};
 use crate::domain::check::SUBTASKS_MAX;
 use crate::domain::decision::{Decision, cut};
 use crate::wire::policy::OnFailure;
-use crate::wire::{Status, StreamId};
+use crate::wire::{Status, StreamId, SubtaskId};
 
 pub(super) fn start_phase(draft: &mut Draft<'_>, phase: u32) {
     let Some(accepted) = draft.project.accepted() else { return };
@@ -14,7 +15,13 @@ pub(super) fn start_phase(draft: &mut Draft<'_>, phase: u32) {
     let dealt = draft.project.phase(phase).and_then(|phase| phase.partition);
     let partition =
         dealt.unwrap_or_else(|| StreamId::Phase(draft.project.id_or_nil(), phase).partition(accepted.partitions));
+    let is_new = draft.project.phase(phase).is_some_and(PhaseState::is_to_come);
     draft.record(Event::PhaseStarted { at: draft.context.now, cause: draft.cause, phase, partition });
+    if is_new {
+        let rest = draft.project.too_much_for_a_start(phase);
+        let rest: Vec<(SubtaskId, String)> = rest.map(|(id, reason)| (id, reason.to_owned())).collect();
+        rest.into_iter().for_each(|(id, reason)| tell(draft, Word::Cancel { subtask: Some(id), reason }));
+    }
 }
 
 /// A phase ended: on to the next one, or to the project's own end.

@@ -48,7 +48,9 @@ fn checked(request: &Request) -> Result<&[GoalPlan], String> {
     if goals.is_empty() {
         return Err("the plan has no goals".into());
     }
-    check::check(goals).map_err(|error| error.in_one_line())?;
+    let shared = request.request.parameters.bytes() + request.request.policy.bytes();
+    let is_good = check::check(goals).and_then(|()| check::check_sizes(goals, shared));
+    is_good.map_err(|error| error.in_one_line())?;
     Ok(goals)
 }
 

@@ -96,9 +96,10 @@ fn add_phase(draft: &mut Draft<'_>, why: Added, former: Former, now: impl Fn(u32
     let (at, cause, phase) = (draft.context.now, draft.cause, draft.project.next_number());
     draft.record(Event::PhaseAdded { at, phase, why, former });
     let unwanted = draft.project.unwanted_in(former.phase).filter(|_| former.failed_only);
-    let unwanted = unwanted.filter_map(|(subtask, reason)| {
+    let unwanted = unwanted.filter_map(|(subtask, unwanted)| {
         let ordinal = now(phase, draft.project, subtask.ordinal)?;
-        Some(Event::SubtaskUnwanted { at, cause, subtask: SubtaskId { phase, ordinal }, reason: reason.to_owned() })
+        let (subtask, reason) = (SubtaskId { phase, ordinal }, unwanted.reason.clone());
+        Some(Event::SubtaskUnwanted { at, cause, subtask, reason, said_of: Some(unwanted.said_of) })
     });
     let unwanted: Vec<Event> = unwanted.collect();
     unwanted.into_iter().for_each(|event| draft.record(event));

@@ -10,6 +10,10 @@ use crate::domain::decision::{Effect, effect_id};
 use crate::wire::content::{Former, LeftOut};
 use crate::wire::{Counts, GoalPlan, MessageId, Policy, ProjectId, Status, SubtaskId, Timestamp};
 
+/// So many subtasks that are not wanted a start names, and so many bytes of reasons beside them: what is longer stands in
+/// the project's own stream. With [`START_ROOM`](crate::domain::check::START_ROOM) they fit into its message.
+const LEFT_OUT_MAX: usize = 2_000;
+const REASONS_BYTES_MAX: usize = 16 * 1024;
 /// So many phases are looked back at, one after the other, for one that had a plan.
 const BEFORE_MAX: usize = 100;
 
@@ -40,9 +44,8 @@ pub struct Project {
     /// What phases were told and may not have heard, by number.
     pub(super) told: BTreeMap<u32, Told>,
     pub(super) told_last: u32,
-    /// What a person does not want, and why (empty: he did not say): also of phases that have begun, for the sake of the
-    /// ones that may take their places.
-    pub(super) unwanted: BTreeMap<SubtaskId, String>,
+    /// What a person does not want: also of phases that have begun, for the sake of the ones that may take their places.
+    pub(super) unwanted: BTreeMap<SubtaskId, Unwanted>,
     /// The questions of the current phase, or about the one that was given up.
     pub(super) questions: BTreeMap<MessageId, Open>,
     /// Words that were heard: each means something once.
@@ -106,6 +109,15 @@ impl PhaseState {
     pub(super) fn is_done(&self) -> bool {
         self.is_skipped || self.status == Status::Completed
     }
+}
+
+/// That a person has cancelled a subtask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwanted {
+    /// Empty: he did not say why.
+    pub reason: String,
+    /// The phase that he said it of: the subtask's own, or one whose place that has taken.
+    pub said_of: u32,
 }
 
 /// How a project is to end before it is done.
@@ -238,9 +250,9 @@ impl Project {
 
     /// The subtasks of a phase that a person does not want, and why: what the phase makes of it stands in its own
     /// stream.
-    pub fn unwanted_in(&self, phase: u32) -> impl Iterator<Item = (SubtaskId, &str)> {
+    pub fn unwanted_in(&self, phase: u32) -> impl Iterator<Item = (SubtaskId, &Unwanted)> {
         let of_phase = SubtaskId { phase, ordinal: 0 }..=SubtaskId { phase, ordinal: u32::MAX };
-        self.unwanted.range(of_phase).map(|(&id, reason)| (id, reason.as_str()))
+        self.unwanted.range(of_phase).map(|(&id, unwanted)| (id, unwanted))
     }
 
     /// Whose places the phase that `former` names has taken, the newest first.
@@ -249,11 +261,22 @@ impl Project {
         std::iter::successors(former, older).skip(1).take(BEFORE_MAX).collect()
     }
 
-    /// What a phase is handed over without.
+    /// What a phase is handed over without, as far as its start has room for it; the [rest](Self::too_much_for_a_start) it
+    /// is told.
     pub fn left_out(&self, phase: u32) -> Vec<LeftOut> {
-        let reason = |reason: &str| Some(reason.to_owned()).filter(|reason| !reason.is_empty());
-        let left_out = self.unwanted_in(phase).map(|(id, why)| LeftOut { ordinal: id.ordinal, reason: reason(why) });
+        let mut room = REASONS_BYTES_MAX;
+        let left_out = self.unwanted_in(phase).take(LEFT_OUT_MAX).map(|(id, unwanted)| {
+            let Unwanted { reason, said_of } = unwanted;
+            let is_told = !reason.is_empty() && reason.len() <= room;
+            room -= if is_told { reason.len() } else { 0 };
+            LeftOut { ordinal: id.ordinal, said_of: *said_of, reason: is_told.then(|| reason.clone()) }
+        });
         left_out.collect()
+    }
+
+    /// What a person does not want of a phase beyond what its start has room for, and why.
+    pub(super) fn too_much_for_a_start(&self, phase: u32) -> impl Iterator<Item = (SubtaskId, &str)> {
+        self.unwanted_in(phase).skip(LEFT_OUT_MAX).map(|(id, unwanted)| (id, unwanted.reason.as_str()))
     }
 
     /// Whether this word was heard.

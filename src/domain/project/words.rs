@@ -150,7 +150,7 @@ fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> 
         set_alarm(draft, false);
     } else {
         let (at, cause) = (draft.context.now, draft.cause);
-        draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason });
+        draft.record(Event::SubtaskUnwanted { at, cause, subtask, reason, said_of: None });
     }
     Ok(())
 }

@@ -356,6 +356,7 @@ fn what_was_cancelled_and_is_not_in_the_plan_is_shown() {
         cause: CAUSE,
         subtask: SubtaskId { phase: 2, ordinal },
         reason: String::new(),
+        said_of: None,
     };
     let mut events = project_events();
     events.extend([4, 5].map(cancelled));

@@ -1,5 +1,6 @@
 //! The contract of `command` with real programs.
 
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -56,6 +57,12 @@ async fn the_exit_status_says_what_kind_of_failure() {
         ("echo no disk >&2; exit 1", FailureKind::Permanent, None, "exit status 1: no disk"),
         ("exit 75", FailureKind::Transient, None, "exit status 75"),
         (r#"echo '{"retry_after_ms": 250}' >&2; exit 75"#, FailureKind::Transient, Some(250), ""),
+        (
+            r#"echo '{"retry_after_ms": 9}' >&2; echo '{"progress": {"done": 1}}' >&2; exit 4"#,
+            FailureKind::Transient,
+            Some(9),
+            "",
+        ),
         (r#"echo busy >&2; echo '{"retry_after_ms": 9}' >&2; exit 4"#, FailureKind::Transient, Some(9), ""),
         (r#"echo '{"retry_after_ms": 9}' >&2; echo late >&2; exit 4"#, FailureKind::Permanent, None, ""),
         (r#"echo '{"retry_after_ms": -9}' >&2; exit 4"#, FailureKind::Permanent, None, ""),
@@ -104,6 +111,31 @@ async fn only_the_named_environment_gets_through() {
     let told = json!({ "argv": ["sh", "-c", "echo \"[\\\"$TRIREME_PROJECT_ID\\\",\\\"$TRIREME_SUBTASK_ID\\\",$TRIREME_ATTEMPT,\\\"$CARGO_MANIFEST_DIR\\\"]\""], "env": ["CARGO_MANIFEST_DIR", "NOT_SET_ANYWHERE"] });
     let expected = json!(["00000000-0000-0000-0000-000000000007", "2.3", 4, env!("CARGO_MANIFEST_DIR")]);
     assert_eq!(value(run(told).await), expected);
+}
+
+#[tokio::test]
+async fn it_may_say_how_far_it_is() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let of = heard.clone();
+    let assignment = Assignment::new(assignment(Value::Null).command, move |progress: Progress| {
+        of.lock().expect("the lock").push((progress.done, progress.of, progress.note));
+    });
+    let script = r#"
+        exec >&2
+        echo '{"progress": {"done": 0}}'; echo 'as usual'
+        printf '{"progress": {"do'; sleep 0.1; printf 'ne": 2.5, "of": 10, "note": "pages"}}\n'
+        echo '{"progress": {"done": -1}}'; echo '{"progress": {"done": 1e999}}'; echo '{"progress": "3"}'; echo '{"done": 3}'
+        printf '{"progress": {"done": 4, "note": "%05000d"}}\n' 0
+        printf '{"progress": {"done": 5, "note": "a\\u0000\\n%0500d"}}\n' 0
+        printf '{"progress": {"done": 6}}'
+    "#;
+    let runner = build("command", Some(&json!({ "argv": ["sh", "-c", script] }))).expect("options");
+    let report = runner.run(&assignment, CancellationToken::new()).await;
+    assert!(report.outcome.is_ok() && report.log.expect("a log").contains("as usual\n{\"progress\""));
+    let mut heard = heard.lock().expect("the lock").clone();
+    let (_, _, note) = heard.pop().expect("words");
+    assert!(note.starts_with(r"a\u{0}\n000") && note.len() < 400, "{note}");
+    assert_eq!(heard, [(0.0, None, String::new()), (2.5, Some(10.0), "pages".into())]);
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl Unproven {
             }
             Err(error) => return Report::failed(Failure::new(FailureKind::Crashed, error.to_string())),
         };
-        let ended = match check(python, folder.path(), &module).run(stop).await {
+        let ended = match check(python, folder.path(), &module).run(stop, |_| {}).await {
             Ok(ended) => ended,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return unchecked(result, format!("there is no program `{python}`"));

@@ -37,8 +37,7 @@ pub(super) fn notices(
         let is_current = |of: &RunningCommand| state.command_id(of.subtask_id.ordinal) == Some(of.command);
         for (agent, strays) in role.window.strays(stream, is_current) {
             for commands in strays.chunks(COMMANDS_MAX) {
-                let cancel = Control { stream: None, commands: commands.to_vec(), ..Control::about(stream.project()) };
-                notices.extend(send(Address::agent(&agent), Content::Cancel(cancel)));
+                notices.extend(send(Address::agent(&agent), Content::Cancel(cancel(stream, commands))));
             }
         }
     }
@@ -95,18 +94,12 @@ fn tells_executors(event: &Event) -> bool {
     )
 }
 
-/// What all executors are told. Of a phase that is not wanted at all they drop whatever comes later, too.
+/// What all executors are told: the commands that nobody wants any more.
 fn cancels(stream: StreamId, state: &Phase) -> Vec<Control> {
     let unwanted: Vec<MessageId> = state.unwanted().keys().copied().collect();
-    let of = state.is_cancelled().then_some(stream);
-    let about = |commands: &[MessageId]| Control {
-        stream: of,
-        commands: commands.to_vec(),
-        ..Control::about(stream.project())
-    };
-    match (unwanted.is_empty(), of) {
-        (true, None) => Vec::new(),
-        (true, Some(_)) => vec![about(&[])],
-        (false, _) => unwanted.chunks(COMMANDS_MAX).map(about).collect(),
-    }
+    unwanted.chunks(COMMANDS_MAX).map(|commands| cancel(stream, commands)).collect()
+}
+
+fn cancel(stream: StreamId, commands: &[MessageId]) -> Control {
+    Control { stream: None, commands: commands.to_vec(), ..Control::about(stream.project()) }
 }

@@ -9,6 +9,7 @@ use crate::domain::nearest;
 use crate::domain::phase::{self, Event, Flight, LeftOut, Opened, Phase, Start};
 use crate::runtime::options::World;
 use crate::runtime::port::{PlanError, Store, StoreError, guarded};
+use crate::runtime::states;
 use crate::wire::content::{self, ExecuteSubtask, StartProjectPhase};
 use crate::wire::{GoalPlan, ProjectId, Raw, StreamId, SubtaskId};
 
@@ -41,7 +42,7 @@ pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) ->
 
 /// Whether it is settled is seen in the phase before.
 fn left_out(known: &content::LeftOut) -> LeftOut {
-    LeftOut { ordinal: known.ordinal, reason: known.reason.clone(), is_settled: false }
+    LeftOut { ordinal: known.ordinal, said_of: known.said_of, reason: known.reason.clone(), is_settled: false }
 }
 
 fn specs(world: &World, window: &Window, start: &StartProjectPhase) -> Result<Vec<Spec>, String> {
@@ -105,14 +106,10 @@ pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Fli
 /// opened, or cancelled before its start, or nobody could plan it), of the one before.
 pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Start) -> Result<(), StoreError> {
     let Ok(plan) = &start.plan else { return Ok(()) };
-    // Since somebody wanted all of it, what is left out is news.
-    let mut is_carried_over = true;
     for former in start.former.iter().chain(&start.before) {
-        is_carried_over &= former.failed_only;
         let Some(old) = load(store, StreamId::Phase(project, former.phase)).await? else { continue };
         if !old.specs().is_empty() {
-            let left_out = if is_carried_over { &mut start.left_out[..] } else { &mut [] };
-            start.kept = phase::keep(&old, former, plan, left_out);
+            start.kept = phase::keep(&old, former, plan, &mut start.left_out);
             break;
         }
     }
@@ -123,12 +120,9 @@ pub(super) async fn keep(store: &dyn Store, project: ProjectId, start: &mut Star
 async fn load(store: &dyn Store, stream: StreamId) -> Result<Option<Phase>, StoreError> {
     let mut phase = Phase::default();
     for raw in &store.load_from_start(stream).await?.events {
-        match raw.read::<Event>() {
-            Ok(event) => phase.apply(&event),
-            Err(error) => {
-                tracing::error!(%stream, %error, "a phase has an event that this version can not read: nothing of it is kept");
-                return Ok(None);
-            }
+        if let Err(error) = states::apply(raw, |event: Event| phase.apply(&event)) {
+            tracing::error!(%stream, error, "a phase has an event that this version can not read: nothing of it is kept");
+            return Ok(None);
         }
     }
     Ok(Some(phase))

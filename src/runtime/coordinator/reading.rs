@@ -95,6 +95,8 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
             Some(stream @ StreamId::Phase(..)) => (stream, Input::Recover, None, None),
             _ => return Err(Unfit::Misdirected("recover_without_a_phase")),
         },
+        // Whoever wants to know asks who runs it.
+        Content::SubtaskProgress(_) => return Err(Unfit::Handled),
         Content::Ping(_) => {
             (role.held_by_us)();
             return Err(Unfit::Handled);

@@ -51,7 +51,7 @@ struct Offered {
 }
 
 /// That an executor said that it runs a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sighting {
     pub(crate) agent: AgentId,
     pub(crate) of: RunningCommand,
@@ -74,8 +74,8 @@ impl Window {
                 offered.executors += 1;
                 offered.slots += agent.slots;
             }
-            for &of in &agent.commands {
-                let seen = Sighting { agent: agent.agent_id.clone(), of, at: agent.last_seen };
+            for of in &agent.commands {
+                let seen = Sighting { agent: agent.agent_id.clone(), of: of.clone(), at: agent.last_seen };
                 announced.running.insert(of.command, seen);
             }
         }
@@ -255,6 +255,7 @@ mod tests {
                 command: id(command),
                 project_id: project,
                 subtask_id: SubtaskId { phase: 1, ordinal: 1 },
+                progress: None,
             };
             let executor = executor(Timestamp(at), runs.iter().copied().map(of).collect());
             window.set(std::slice::from_ref(&executor), Timestamp(0));

@@ -1,7 +1,7 @@
 //! A dead letter: what it is, where it came from, and why it lies there.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::runtime::port::{Delivery, Properties, Tag};
 use crate::wire::address::{Exchange, Namespace, Queue};
@@ -108,7 +108,7 @@ fn facts(delivery: &Delivery, parts: &[Result<Envelope, Unreadable>], namespace:
     };
     let (subtask_id, attempt, skill) = only.map_or((None, None, None), |envelope| subtask(&envelope.content));
     let kind = match parts.len() {
-        1 => only.map(|envelope| envelope.content.name().to_owned()),
+        1 => only.map(|envelope| named(&delivery.body).unwrap_or_else(|| envelope.content.name().to_owned())),
         _ => Some("Batch".to_owned()),
     };
     Facts {
@@ -127,6 +127,19 @@ fn facts(delivery: &Delivery, parts: &[Result<Envelope, Unreadable>], namespace:
         routing_key,
         bytes: delivery.body.len(),
     }
+}
+
+/// What a message calls its content itself: of an answer that was not accepted nothing but a failure is left.
+fn named(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Whole {
+        content: Typed,
+    }
+    #[derive(Deserialize)]
+    struct Typed {
+        r#type: String,
+    }
+    serde_json::from_slice(body).ok().map(|whole: Whole| whole.content.r#type)
 }
 
 /// A reason's word, and what stands behind it.

@@ -7,6 +7,7 @@
 //!
 //! What the broker wrote into a letter when it died does not go along: it would be taken for a death of the new one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -52,6 +53,10 @@ pub enum NotRedriven {
     Full,
     #[error("the broker did not confirm it")]
     Unconfirmed,
+    #[error(
+        "it has commands and something else in it: what is no command would be lost, and a command is never sent again"
+    )]
+    Mixed,
     #[error("{0}")]
     Pointless(String),
     #[error("the retry can not be written: {0}")]
@@ -115,6 +120,7 @@ impl Redriver {
                 let subtasks = commands.into_iter().map(|(envelope, subtask)| (envelope.task_id, subtask));
                 Ok((messages, Redriven::Retry(subtasks.collect())))
             }
+            None if letter.parts.iter().any(is_command) => Err(NotRedriven::Mixed),
             None => {
                 let message = self.again(letter)?;
                 let exchange = message.address.exchange.name(&self.namespace);
@@ -186,13 +192,21 @@ pub fn retried(letter: &DeadLetter) -> Option<Vec<(ProjectId, SubtaskId)>> {
     Some(commands(letter)?.into_iter().map(|(envelope, subtask)| (envelope.task_id, subtask)).collect())
 }
 
-/// The commands of a letter that has nothing else in it.
+fn is_command<E>(part: &Result<Envelope, E>) -> bool {
+    part.as_ref().is_ok_and(|envelope| matches!(envelope.content, Content::ExecuteSubtask(_)))
+}
+
+/// The commands of a letter that has nothing else in it, one a subtask.
 fn commands(letter: &DeadLetter) -> Option<Vec<(&Envelope, SubtaskId)>> {
     let command = |part: &'_ Result<Envelope, _>| match part.as_ref().ok().map(|envelope| &envelope.content) {
         Some(Content::ExecuteSubtask(command)) => Some(command.subtask_id),
         _ => None,
     };
-    letter.parts.iter().map(|part| Some((part.as_ref().ok()?, command(part)?))).collect()
+    let commands = letter.parts.iter().map(|part| Some((part.as_ref().ok()?, command(part)?)));
+    let mut commands = commands.collect::<Option<Vec<(&Envelope, SubtaskId)>>>()?;
+    let mut known = BTreeSet::new();
+    commands.retain(|(envelope, subtask)| known.insert((envelope.task_id, *subtask)));
+    Some(commands)
 }
 
 /// Whom the broker tells when it dies again: what its first sender wrote.

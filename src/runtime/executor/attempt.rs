@@ -34,7 +34,7 @@ pub(crate) struct Task {
 impl Task {
     pub(crate) fn told(&self) -> RunningCommand {
         let ExecuteSubtask { project_id, subtask_id, .. } = self.command;
-        RunningCommand { command: self.id, project_id, subtask_id }
+        RunningCommand { command: self.id, project_id, subtask_id, progress: None }
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) 
         return refuse(shop, task, failure).await;
     }
     let started_at = Some(clock.now());
-    let report = run(skill, &task).await;
+    let report = run(shop, skill, &task).await;
     finish(shop, task, report, started_at).await;
 }
 
@@ -90,8 +90,9 @@ pub(crate) fn too_late(task: &Task) -> Failure {
     }
 }
 
-async fn run(skill: &OfferedSkill, task: &Task) -> Report {
-    let assignment = Assignment { command: task.command.clone() };
+async fn run(shop: &Arc<Shop>, skill: &OfferedSkill, task: &Task) -> Report {
+    let (of, id) = (shop.clone(), task.id);
+    let assignment = Assignment::new(task.command.clone(), move |progress| of.running.progress(id, progress));
     let limit = Duration::from_millis(task.command.timeout_ms);
     let stop = CancellationToken::new();
     let mut attempt = AssertUnwindSafe(skill.runner.run(&assignment, stop.clone())).catch_unwind();

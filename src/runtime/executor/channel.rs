@@ -141,7 +141,10 @@ impl<'a> Channel<'a> {
         }
         let (id, reply_to) = (letter.envelope.message_id, reply_to.clone());
         let ExecuteSubtask { project_id, subtask_id, .. } = *command;
-        let begun = self.shop.running.begin(RunningCommand { command: id, project_id, subtask_id }, receipt.clone());
+        let begun = self
+            .shop
+            .running
+            .begin(RunningCommand { command: id, project_id, subtask_id, progress: None }, receipt.clone());
         let halt = if let Begun::New(halt) = &begun { halt.clone() } else { Default::default() };
         let elsewhere = self.elsewhere(command, &letter, delivery).map(Box::new);
         Ok((begun, Task { id, reply_to, command: command.clone(), halt, returns: delivery.returns, elsewhere }))

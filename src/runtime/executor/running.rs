@@ -1,6 +1,6 @@
 //! What this executor has taken in and not answered yet, by command, and the deliveries that wait for each answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,12 +8,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::cancelled::Target;
 use super::halt::{Halt, Reason};
 use crate::broken::{self, Broken};
 use crate::runtime::port::{Acker, Tag};
 use crate::wire::MessageId;
-use crate::wire::content::RunningCommand;
+use crate::wire::content::{Progress, RunningCommand};
 
 /// A heartbeat lists so many of the commands that are not leased: it is a heartbeat, not a ledger.
 const TOLD_MAX: usize = 256;
@@ -130,6 +129,13 @@ impl Running {
         std::mem::take(&mut attempt.receipts)
     }
 
+    /// How far the runner of a command is.
+    pub(crate) fn progress(&self, command: MessageId, progress: Progress) {
+        if let Some(attempt) = self.lock().get_mut(&command) {
+            attempt.told.progress = Some(progress);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
@@ -139,7 +145,7 @@ impl Running {
         let attempts = self.lock();
         let leased = attempts.values().filter(|attempt| attempt.accepted);
         let held = attempts.values().filter(|attempt| !attempt.accepted).take(TOLD_MAX);
-        leased.chain(held).map(|attempt| attempt.told).collect()
+        leased.chain(held).map(|attempt| attempt.told.clone()).collect()
     }
 
     /// Waits until everything is answered and confirmed.
@@ -159,10 +165,9 @@ impl Running {
         self.lock().values().for_each(|attempt| attempt.halt.fire(reason));
     }
 
-    pub(crate) fn cancel(&self, targets: &[Target]) {
-        let meant: BTreeSet<&Target> = targets.iter().collect();
+    pub(crate) fn cancel(&self, commands: &[MessageId]) {
         let attempts = self.lock();
-        let is_meant = |attempt: &&Attempt| Target::of_command(&attempt.told).iter().any(|one| meant.contains(one));
-        attempts.values().filter(is_meant).for_each(|attempt| attempt.halt.fire(Reason::Cancelled));
+        let meant = commands.iter().filter_map(|command| attempts.get(command));
+        meant.for_each(|attempt| attempt.halt.fire(Reason::Cancelled));
     }
 }

@@ -1,9 +1,12 @@
 //! Runners: how an executor performs a skill.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::wire::content::ExecuteSubtask;
+use crate::domain::bad_input::cut;
+use crate::wire::content::{ExecuteSubtask, Progress};
 use crate::wire::{Failure, Raw};
 
 /// Performs one skill. It is foreign code as far as the executor is concerned: it may hang, panic or lie, and
@@ -21,9 +24,26 @@ pub trait Runner: Send + Sync + 'static {
 }
 
 /// One attempt, as it was commanded.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Assignment {
     pub command: ExecuteSubtask,
+    heard: Arc<dyn Fn(Progress) + Send + Sync>,
+}
+
+impl Assignment {
+    /// `heard` is told how far the attempt is, whenever its runner says so.
+    pub fn new(command: ExecuteSubtask, heard: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self { command, heard: Arc::new(heard) }
+    }
+
+    /// Says how far the attempt is. It may be said as often as one likes: what is shown, in this executor's heartbeats,
+    /// is the newest word. One that is no number, or less than nothing, is not heard; a long note is cut.
+    pub fn report(&self, progress: Progress) {
+        let is_number = |number: f64| number.is_finite() && number >= 0.0;
+        if is_number(progress.done) && progress.of.is_none_or(is_number) {
+            (self.heard)(Progress { note: cut(&progress.note), ..progress });
+        }
+    }
 }
 
 /// What came of an attempt.

@@ -90,6 +90,8 @@ async fn a_second_signal_does_not_wait_for_what_runs() {
     let worker = gate.began().await;
     up.signal(Signal::TERM);
     up.says("executor-1    | ").await;
+    // What comes at once is the same wish.
+    tokio::time::sleep(Duration::from_millis(150)).await;
     up.signal(Signal::TERM);
     let done = up.end().await;
     assert_eq!(done.status, Some(0), "{}", done.stderr);

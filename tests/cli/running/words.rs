@@ -103,6 +103,36 @@ fn stand(name: &str, status: &str, attempts: u64) -> (String, String, u64) {
     (name.into(), status.into(), attempts)
 }
 
+/// Its request waits for a manager, and so does the word that it is not wanted.
+#[tokio::test]
+async fn what_no_manager_has_taken_yet_can_be_cancelled_by_its_whole_id() {
+    let claim = namespace().await;
+    let home = Home::at(&claim);
+    // Somebody has to make the store, and the queues.
+    let mut first = home.start(&["manager"]);
+    first.says("ready").await;
+    first.signal(Signal::TERM);
+    assert_eq!(first.end().await.status, Some(0));
+    home.write("held.toml", HELD);
+    assert_eq!(home.run(&["submit", "held.toml"]).await.status, Some(0));
+    assert!(refused(&home, &["cancel", &ID[..8]]).await.contains("the store knows no project `5f0c1f3e`"));
+    assert!(refused(&home, &["cancel", ID, "--subtask", "held"]).await.contains("the store knows no project"));
+    assert_eq!(effect(&home, &["cancel", ID, "--no-wait"]).await, "sent");
+    let mut agents = Vec::new();
+    for layer in ["manager", "coordinator"] {
+        let mut agent = home.start(&[layer]);
+        agent.says("ready").await;
+        agents.push(agent);
+    }
+    // The same once more is the same project.
+    let done = home.run(&["submit", "held.toml", "--wait"]).await;
+    assert_eq!(done.status, Some(1), "{}", done.stderr);
+    let view = status(&home).await;
+    assert_eq!(view["status"], "CANCELLED");
+    assert!(stands(&view).iter().all(|(_, _, attempts)| *attempts == 0), "{view}");
+    dismiss(agents, claim).await;
+}
+
 #[tokio::test]
 async fn paused_cancelled_and_run_again_it_ends_whole() {
     let claim = namespace().await;
@@ -330,7 +360,9 @@ async fn what_nobody_knows_is_not_said() {
     );
     let kept = home.run(&["run", "quick.toml", "--store", "sqlite:trireme.db"]).await;
     assert_eq!(kept.status, Some(0), "{}", kept.stderr);
-    for words in [&["cancel", ID][..], &["pause", ID], &["resume", ID], &["retry", ID], &["decide", ID, "--skip"]] {
+    // A whole id may be of one that a manager is about to take: that can be said to it.
+    let part = &ID[..8];
+    for words in [&["cancel", part][..], &["pause", part], &["resume", ID], &["retry", ID], &["decide", ID, "--skip"]] {
         assert!(refused(&home, words).await.contains("the store knows no project"), "{words:?}");
     }
     home.write("asking.toml", ASKING);

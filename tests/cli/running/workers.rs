@@ -106,6 +106,26 @@ async fn an_executor_needs_no_store() {
     claim.release().await;
 }
 
+/// A command that is held for longer than the broker allows comes back while it runs.
+#[tokio::test]
+async fn a_held_skill_that_may_take_too_long_is_named_at_the_start() {
+    let claim = namespace().await;
+    let home = Home::at(&claim).with("TRIREME_BROKER__CONSUMER_TIMEOUT", "1m");
+    home.write(
+        "slow.toml",
+        "[skills.brief]\nrunner = \"noop\"\ntimeout = \"59s\"\n\
+         [skills.long]\nrunner = \"noop\"\ntimeout = \"61s\"\n\
+         [skills.leased]\nrunner = \"noop\"\ntimeout = \"61s\"\nmode = \"leased\"\n",
+    );
+    let mut executor = home.start(&["--config", "slow.toml", "executor", "--skills", "brief,long,leased"]);
+    let said = executor.says_all(&["ready"]).await.join("\n");
+    executor.signal(Signal::TERM);
+    let said = format!("{said}\n{}", executor.end().await.stderr);
+    let warnings: Vec<&str> = said.lines().filter(|line| line.contains("set `mode = \"leased\"`")).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("long"), "{said}");
+    claim.release().await;
+}
+
 #[tokio::test]
 async fn a_worker_whose_log_nobody_reads_any_more_goes_on() {
     let claim = namespace().await;

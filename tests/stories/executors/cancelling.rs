@@ -1,12 +1,12 @@
 //! A cancel ends what runs, drops what waits, and what comes later.
 
 use serde_json::json;
+use trireme::wire::FailureKind;
 use trireme::wire::address::Address;
 use trireme::wire::content::{Control, Layer};
-use trireme::wire::{FailureKind, StreamId, SubtaskId};
 
 use super::on_both;
-use super::owner::{Owner, PHASE, PROJECT, command};
+use super::owner::{Owner, PHASE, PROJECT, command, command_id};
 use super::place::{HELD, Place, agent};
 
 async fn what_runs_and_what_waits(place: &Place) {
@@ -21,10 +21,8 @@ async fn what_runs_and_what_waits(place: &Place) {
     owner.cancel(Address::agent(&agent("worker")), control).await;
     let failure = owner.failure(FailureKind::Cancelled).await;
     assert_eq!((failure.in_reply_to, failure.started_at), (waits, None));
-    // A broadcast, of a subtask: it runs.
-    let subtask_id = Some(SubtaskId { phase: PHASE, ordinal: 1 });
-    let stream = Some(StreamId::Phase(PROJECT, PHASE));
-    let control = Control { stream, subtask_id, ..Control::about(PROJECT) };
+    // A broadcast, of one that runs.
+    let control = Control { commands: vec![runs], ..Control::about(PROJECT) };
     owner.cancel(Address::layer(Layer::Execution), control).await;
     let failure = owner.failure(FailureKind::Cancelled).await;
     assert_eq!(failure.in_reply_to, runs);
@@ -42,7 +40,7 @@ async fn before_the_command(place: &Place) {
     let mut worker = place.executor("worker", 1);
     let mut owner = Owner::join(place).await;
     owner.pong(&agent("worker")).await;
-    let control = Control { stream: Some(StreamId::Phase(PROJECT, PHASE)), ..Control::about(PROJECT) };
+    let control = Control { commands: vec![command_id(1)], ..Control::about(PROJECT) };
     owner.cancel(Address::layer(Layer::Execution), control).await;
     // It reads its letters in order: what it answers now it answers after the cancel.
     owner.pong(&agent("worker")).await;

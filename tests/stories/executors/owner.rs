@@ -47,6 +47,11 @@ pub fn command(skill: &str, ordinal: u32) -> ExecuteSubtask {
     }
 }
 
+/// The id of the command for a subtask.
+pub fn command_id(ordinal: u32) -> MessageId {
+    MessageId(Uuid::from_u128(1_000 + u128::from(ordinal)))
+}
+
 impl Owner {
     /// Its results come with the key `p.0`, and it hears the coordinators' heartbeats.
     pub async fn join(place: &Place) -> Self {
@@ -88,7 +93,7 @@ impl Owner {
 
     /// The same, and its answer is to go elsewhere.
     pub async fn command_answered_to(&self, reply_to: &str, command: ExecuteSubtask) -> MessageId {
-        let id = MessageId(Uuid::from_u128(1_000 + u128::from(command.subtask_id.ordinal)));
+        let id = command_id(command.subtask_id.ordinal);
         let address = Address::skill(&command.skill.clone(), 0);
         let sent = self.publish(address, Content::ExecuteSubtask(command), id, Some(reply_to.into())).await;
         assert_eq!(sent, Confirmed::Accepted);

@@ -22,7 +22,7 @@ fn project(policy: &str) -> String {
 }
 
 /// The next alert about a project.
-async fn alert(alerts: &mut dyn Consumer, id: &str) -> String {
+pub(super) async fn alert(alerts: &mut dyn Consumer, id: &str) -> String {
     let heard = async {
         loop {
             for delivery in alerts.next(10).await.expect("open") {

@@ -10,7 +10,7 @@ use crate::status::{has_ended, subtasks};
 const WORK: &str = r#"
 date +%s%3N >> "$TRIREME_SUBTASK_ID"
 [ "$TRIREME_ATTEMPT" -gt 1 ] && exit 0
-case $TRIREME_SUBTASK_ID in 1.0) soon=3000;; *) soon=8000;; esac
+case $TRIREME_SUBTASK_ID in 1.0) soon=3000;; *) soon=10000;; esac
 echo "{\"retry_after_ms\": $soon}" >&2
 exit 75
 "#;
@@ -42,7 +42,7 @@ async fn outlive(place: Place) {
     let status = place.wait(&id, has_ended);
     assert_eq!(status["status"], "COMPLETED", "{status}");
     assert!(subtasks(&status).iter().all(|subtask| subtask["attempts"] == 2), "{status}");
-    for (file, soonest, latest) in [("1.0", 4_000, 12_000), ("1.1", 8_000, 12_000)] {
+    for (file, soonest, latest) in [("1.0", 4_000, 12_000), ("1.1", 10_000, 14_000)] {
         let times: Vec<u64> = place.lines(file).iter().map(|line| line.parse().expect("a time")).collect();
         let [first, second] = times[..] else { panic!("{file}: {times:?}") };
         assert!((soonest..latest).contains(&(second - first)), "{file}: {times:?}");

@@ -123,6 +123,30 @@ async fn one_by_one(place: Place) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_submitted_anew_under_the_id_of_a_forgotten_project_runs() {
+    on_every_broker(async |url| {
+        anew(place(url, Shared::SqliteFile, "anew", "until [ -e may_end ]; do sleep 0.1; done").await).await;
+    })
+    .await;
+}
+
+async fn anew(place: Place) {
+    let _team = (owners(&place), place.worker(&["executor"]));
+    let text = "id = \"5f0c1f3e-9c1b-4d4e-8a53-7b9f4a2d6c10\"\nname = \"Anew\"\n[[goals]]\nname = \"Only\"\n\
+                subtasks = [{ name = \"work\", skill = \"held\" }]\n";
+    let id = place.submit(text);
+    place.wait(&id, |status| status["counts"]["running"] == 1);
+    place.run(&["cancel", &id]);
+    place.run(&["forget", &id, "--yes"]);
+    place.write("may_end", "");
+    // Executors have heard that its subtask is not wanted: another one of that name is.
+    assert_eq!(place.submit(text), id);
+    let status = place.wait(&id, has_ended);
+    assert_eq!((&status["status"], &subtasks(&status)[0]["attempts"]), (&"COMPLETED".into(), &1.into()), "{status}");
+    place.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_depends_on_a_cancelled_subtask_runs_or_fails_with_its_phase() {
     on_every_broker(async |url| run_or_fail(place(url, Shared::SqliteFile, "cancelled", WORK).await).await).await;
 }

@@ -2,6 +2,7 @@
 //! was done is recorded once, and whoever comes back late changes nothing.
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use super::{place, recorded};
 use crate::connections::at;
@@ -65,6 +66,36 @@ async fn cut_before_its_ack(broker_url: &str, executors: usize) {
     assert_eq!((recorded(&place, &id, "Completed").len(), recorded(&place, &id, "Failed").len()), (2, 0), "{status}");
     assert_eq!(subtasks(&status)[0]["attempts"], 1);
     place.run(&["check", &id]);
+    place.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_far_it_is_is_in_the_heartbeats() {
+    on_every_broker(async |url| {
+        let work = format!("echo '{{\"progress\": {{\"done\": 3, \"of\": 10, \"note\": \"pages\"}}}}' >&2\n{WORK}");
+        told(place(url, Shared::SqliteFile, "progress", &work).await).await;
+    })
+    .await;
+}
+
+async fn told(place: Place) {
+    let _workers = (owners(&place), place.worker(&["executor", "--id", "teller"]));
+    let id = place.submit(ONE);
+    let mut said = Value::Null;
+    place.wait_until("it says how far it is", || {
+        let agents = place.json(&["agents", "--json"]);
+        let mut tellers = agents.as_array().expect("agents").iter().filter(|agent| agent["agent_id"] == "teller");
+        said = tellers.next().map(|teller| teller["commands"][0].clone()).unwrap_or_default();
+        said["progress"].is_object()
+    });
+    let progress = json!({ "done": 3.0, "of": 10.0, "note": "pages" });
+    assert_eq!((&said["project_id"], &said["subtask_id"], &said["progress"]), (&json!(id), &json!("1.0"), &progress));
+    let status = String::from_utf8(place.run(&["status", &id])).expect("text");
+    assert!(status.contains("subtask 1.0 `work`: 3 of 10: pages"), "{status}");
+    place.write("may_end_1", "");
+    let status = place.wait(&id, has_ended);
+    assert_eq!(status["status"], "COMPLETED", "{status}");
+    assert_eq!(place.json(&["agents", "--json"])[2].get("commands"), None, "it runs nothing any more");
     place.leave().await;
 }
 

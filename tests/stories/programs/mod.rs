@@ -11,6 +11,7 @@ mod planned_anew;
 mod poison;
 mod questions;
 mod redriven;
+mod senseless;
 mod still_running;
 
 use serde_json::Value;

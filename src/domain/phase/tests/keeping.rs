@@ -13,8 +13,11 @@ fn renewed(old: &Bench, former: Former, plan: Vec<Spec>) -> Bench {
 
 /// The same without what a person does not want.
 fn renewed_without(old: &Bench, former: Former, plan: Vec<Spec>, left_out: &[u32]) -> Bench {
-    let out = |&ordinal: &u32| LeftOut { ordinal, reason: Some("no".into()), is_settled: false };
-    let mut left_out: Vec<LeftOut> = left_out.iter().map(out).collect();
+    let out = |&ordinal: &u32| LeftOut { ordinal, said_of: FORMER.phase, reason: Some("no".into()), is_settled: false };
+    handed_over(old, former, plan, left_out.iter().map(out).collect())
+}
+
+fn handed_over(old: &Bench, former: Former, plan: Vec<Spec>, mut left_out: Vec<LeftOut>) -> Bench {
     let kept = keep(&old.phase, &former, &plan, &mut left_out);
     let mut bench = Bench::new();
     let policy = old.phase.opened().map_or_else(Raw::empty_object, |opened| opened.policy.clone());
@@ -106,6 +109,24 @@ fn what_is_not_wanted_is_left_out_with_what_depends_on_it() {
     let mut old = Bench::under("fail cancel", "a; b");
     old.fail(0, FailureKind::Permanent);
     assert_eq!((old.shows().as_str(), renewed(&old, FORMER, graph("a; b")).shows().as_str()), ("E1 X1", "B1 B1"));
+}
+
+#[test]
+fn what_had_ended_when_the_word_came_was_not_cancelled() {
+    let mut old = Bench::under("skip", "a; b; c: b; d");
+    old.complete(0);
+    old.fail(1, FailureKind::Permanent);
+    assert_eq!(old.shows(), "C1 S1 S0 B1");
+    for ordinal in [0, 1] {
+        let said = old.word(Word::CancelSubtask { ordinal, reason: None });
+        assert_eq!(said.decision, Decision::Nothing("the subtask has ended"));
+    }
+    old.complete(3);
+    let plan = || graph("a; b; c: b; d");
+    assert_eq!(renewed_without(&old, FORMER, plan(), &[0, 1]).shows(), "C0 B1 I0 C0");
+    // What is said of the phase that takes its place is said in time.
+    let said_of_it = LeftOut { ordinal: 1, said_of: 4, reason: None, is_settled: false };
+    assert_eq!(handed_over(&old, FORMER, plan(), vec![said_of_it]).shows(), "C0 X0 S0 C0");
 }
 
 /// One that was given up before it could do anything about a cancel: the phase in its place is the first to hear of it.

@@ -1,6 +1,7 @@
 //! What a person does not want of phases to come, and of those that take the places of others.
 
 use super::*;
+use crate::domain::check::START_ROOM;
 
 /// What phases were told to cancel.
 fn cancelled(bench: &Bench) -> Vec<SubtaskId> {
@@ -41,6 +42,23 @@ fn a_phase_is_handed_over_without_what_was_cancelled_before_it() {
     // The third one is still to come.
     bench.complete(2);
     assert_eq!((left_out(&bench), bench.told()), ((Some(3), vec![0]), vec![]));
+}
+
+#[test]
+fn what_a_start_has_no_room_for_is_told() {
+    let mut bench = Bench::open(&[1, 2]);
+    let reason = "r".repeat(4_000);
+    for ordinal in 0..2_002 {
+        let Input::Cancel(cancel) = cancel_one(2, ordinal) else { panic!("a cancel") };
+        bench.give(Input::Cancel(Cancel { reason: Some(reason.clone()), ..cancel }));
+    }
+    bench.complete(1);
+    let (_, left_out) = left_out(&bench);
+    assert_eq!((left_out.len(), cancelled(&bench)), (2_000, vec![subtask(2, 2_000), subtask(2, 2_001)]));
+    let start = Raw::from_serialize(&bench.project.left_out(2)).expect("JSON");
+    assert!(start.bytes() < START_ROOM, "{}", start.bytes());
+    // The first few reasons are in it.
+    assert_eq!(bench.project.left_out(2).iter().filter(|out| out.reason.is_some()).count(), 4);
 }
 
 #[test]
