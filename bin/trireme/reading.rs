@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use trireme::config::Settings;
+use trireme::config::{Settings, masked};
 use trireme::domain::bad_input::quote;
 use trireme::domain::nearest;
 use trireme::domain::to_come::ToCome;
@@ -14,6 +14,7 @@ use trireme::store;
 use trireme::wire::{ProjectId, SubtaskId};
 
 use crate::failure::Failure;
+use crate::output::Output;
 
 /// An id may be given by so many of its first characters, or of its last: ids of one minute begin alike.
 const PART_MIN: usize = 4;
@@ -40,11 +41,20 @@ pub async fn open(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
 }
 
 /// The store of the settings, for reading, once a worker has made it.
-pub async fn open_soon(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
-    let began = Instant::now();
+pub async fn open_soon(settings: &Settings, output: &Output) -> Result<Arc<dyn Store>, Failure> {
+    let (began, mut is_said) = (Instant::now(), false);
     loop {
         match store::open_to_read(&settings.store.url).await {
-            Err(StoreError::NotReady(_)) if began.elapsed() < READY_WITHIN => tokio::time::sleep(READY_PAUSE).await,
+            Err(StoreError::NotReady(_)) if began.elapsed() < READY_WITHIN => {
+                if !is_said {
+                    let url = masked(&settings.store.url);
+                    output.note(&format!(
+                        "waits for a manager to make the store `{url}`; is it the one that the agents work on?"
+                    ));
+                    is_said = true;
+                }
+                tokio::time::sleep(READY_PAUSE).await;
+            }
             done => return Ok(done?),
         }
     }

@@ -120,7 +120,7 @@ impl Submitted<'_> {
         let soon = async {
             match store {
                 Some(store) => Ok(store),
-                None => reading::open_soon(settings).await,
+                None => reading::open_soon(settings, output).await,
             }
         };
         let store = progress::unless_interrupted(*id, soon).await?;

@@ -17,6 +17,7 @@ use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::show::count;
 use crate::{consent, wiring};
+use retries::Retries;
 
 #[derive(clap::Subcommand)]
 #[command(after_help = "\
@@ -27,6 +28,7 @@ Examples:
   trireme dead redrive 5b0c
   trireme dead redrive --skill Download --rate 10
   trireme dead drop 5b0c
+  trireme dead drop --settled
   trireme dead drop --all --yes
 
 Whoever looks holds the letters until it is done; somebody else who looks at that moment sees those that are left.")]
@@ -37,7 +39,7 @@ pub enum Command {
     Show(ShowArguments),
     /// Send letters on their way again: for a command its subtask is retried, anything else goes where it once went
     Redrive(redrive::Arguments),
-    /// Forget a letter, or all of them, for ever
+    /// Forget a letter, those that are settled, or all of them, for ever
     Drop(DropArguments),
 }
 
@@ -73,6 +75,9 @@ struct Dropped {
     /// All letters that are there now
     #[arg(long)]
     all: bool,
+    /// The commands whose subtask was completed or cancelled since, or is of an earlier run: there is nothing to redrive
+    #[arg(long)]
+    settled: bool,
 }
 
 pub async fn run(command: Command, settings: &Settings, output: &Output) -> Result<Status, Failure> {
@@ -99,6 +104,9 @@ async fn act(
         }
         Command::Drop(DropArguments { which: Dropped { letter: Some(named), .. }, yes }) => {
             drop_one(&mut letters, &named, yes, output).await
+        }
+        Command::Drop(DropArguments { which: Dropped { settled: true, .. }, yes }) => {
+            drop_settled(&mut letters, settings, yes, output).await
         }
         Command::Drop(DropArguments { yes, .. }) => drop_all(&mut letters, yes, output).await,
         Command::Redrive(arguments) => {
@@ -142,6 +150,36 @@ async fn drop_all(letters: &mut DeadLetters, yes: bool, output: &Output) -> Resu
         dropped += letter.copies();
         next = letters.next().await?;
     }
+    say_dropped(dropped, output)
+}
+
+async fn drop_settled(
+    letters: &mut DeadLetters,
+    settings: &Settings,
+    yes: bool,
+    output: &Output,
+) -> Result<Status, Failure> {
+    let (mut retries, mut settled) = (Retries::new(settings), Vec::new());
+    while let Some(letter) = letters.next().await? {
+        if retries.is_settled(&letter).await? {
+            settled.push(letter);
+        }
+    }
+    let dropped = settled.iter().map(DeadLetter::copies).sum();
+    if !yes && dropped > 0 {
+        consent::check_terminal("drops all settled dead letters")?;
+        if !consent::ask(format!("drop {} for ever?", count(dropped, "settled letter"))).await? {
+            output.note("nothing was dropped");
+            return Ok(Status::Done);
+        }
+    }
+    for letter in &settled {
+        letters.remove(letter).await?;
+    }
+    say_dropped(dropped, output)
+}
+
+fn say_dropped(dropped: usize, output: &Output) -> Result<Status, Failure> {
     if output.is_json() {
         output.json(&json!({ "dropped": dropped }))?;
     }

@@ -241,7 +241,7 @@ impl Work<'_> {
                 status: Status::Negative,
                 message: format!("{} not taken, and still there; {redriven} redriven", count(left, "letter")),
                 hint: Some(
-                    "what stays says why; `trireme dead show ID` says where one came from, `dead drop ID` removes it"
+                    "what stays says why; `trireme dead show ID` says where one came from, `dead drop ID` removes it, `dead drop --settled` what is done"
                         .into(),
                 ),
             }),

@@ -71,6 +71,17 @@ impl<'a> Retries<'a> {
         })
     }
 
+    /// Nothing can come any more of what is in it: they are commands, and each was completed, or is not wanted.
+    pub async fn is_settled(&mut self, letter: &DeadLetter) -> Result<bool, Failure> {
+        let Some(subtasks) = retried(letter) else { return Ok(false) };
+        for (project, subtask) in subtasks {
+            if !matches!(self.pointless(project, subtask).await?, Pointless::ForEver(_)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     async fn pointless(&mut self, project: ProjectId, subtask: SubtaskId) -> Result<Pointless, Failure> {
         if !self.asked.contains_key(&project) {
             let store = match &self.store {

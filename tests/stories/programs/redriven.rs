@@ -106,9 +106,9 @@ async fn all_dead_commands_of_a_project_are_redriven_by_one_run() {
         .await;
 }
 
-async fn redriven_together(place: Place) {
+/// A project of which two commands have killed every executor that had them, and their letters lie there.
+async fn twice_poisoned(place: &Place) -> String {
     place.write("poison", "");
-    let _above = [place.worker(&["manager"]), place.worker(&["coordinator"])];
     let id = place.submit(TWICE_POISONED);
     let mut victim = place.worker(&["executor"]);
     let status = place.wait(&id, |status| {
@@ -120,9 +120,15 @@ async fn redriven_together(place: Place) {
     let skipped = [("before", "COMPLETED"), ("poison 1", "SKIPPED"), ("poison 2", "SKIPPED"), ("after", "SKIPPED")];
     assert_eq!((&status["status"], &stands(&status)[..]), (&"COMPLETED".into(), &skipped[..]), "{status}");
     place.remove("poison");
-    drop(victim);
     let dead = place.json(&["dead", "list", "--json"]).as_array().map_or(0, Vec::len);
     assert_eq!(dead, 2);
+    id
+}
+
+async fn redriven_together(place: Place) {
+    let _above = [place.worker(&["manager"]), place.worker(&["coordinator"])];
+    let id = twice_poisoned(&place).await;
+    assert_eq!(place.json(&["dead", "drop", "--settled", "--yes", "--json"]), json!({ "dropped": 0 }));
     let redriven = place.json(&["dead", "redrive", "--all", "--yes", "--json"]);
     assert_eq!(redriven, json!({ "redriven": 2, "left": 0, "not_redriven": [] }));
     let _executor = place.worker(&["executor"]);
@@ -132,5 +138,23 @@ async fn redriven_together(place: Place) {
     assert_eq!(recorded(&place, &id, "RunStarted").len(), 1, "one run does both again");
     assert_eq!(place.json(&["dead", "list", "--json"]), json!([]));
     place.run(&["check", &id]);
+    place.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_of_what_was_done_without_them_are_dropped_together() {
+    on_every_broker(async |url| settled(place(url, Shared::SqliteFile, "settled", DEADLY).await).await).await;
+}
+
+async fn settled(place: Place) {
+    let _above = [place.worker(&["manager"]), place.worker(&["coordinator"])];
+    let id = twice_poisoned(&place).await;
+    let _executor = place.worker(&["executor"]);
+    place.run(&["retry", &id, "--wait"]);
+    let refused = place.trireme(&["dead", "redrive", "--all", "--yes"]).output().expect("a command");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("`dead drop --settled` what is done"), "{said}");
+    assert_eq!(place.json(&["dead", "drop", "--settled", "--yes", "--json"]), json!({ "dropped": 2 }));
+    assert_eq!(place.json(&["dead", "list", "--json"]), json!([]));
     place.leave().await;
 }
