@@ -74,19 +74,20 @@ impl End {
         Ok(Self { publish, consume, deliveries, _connections: connections })
     }
 
-    /// Publishes one message; what is awaited afterwards is its confirm.
-    async fn send(
-        &self,
-        to: &str,
-        body: &[u8],
-    ) -> lapin::Result<impl Future<Output = lapin::Result<Confirmation>> + use<>> {
+    /// Publishes one message, with the first poll, and gives its confirm. Nobody waits until it is written.
+    async fn send(&self, to: &str, body: &[u8]) -> Result<(), String> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let properties = BasicProperties::default().with_delivery_mode(2);
-        self.publish.basic_publish("".into(), to.into(), options, body, properties).await
+        let sent = self.publish.basic_publish("".into(), to.into(), options, body, properties).await;
+        match sent.map_err(|error| error.to_string())?.await {
+            Ok(Confirmation::Ack(None)) => Ok(()),
+            other => Err(format!("not confirmed: {other:?}")),
+        }
     }
 
-    async fn ack(&self, tag: u64) -> lapin::Result<()> {
-        self.consume.basic_ack(tag, BasicAckOptions::default()).await
+    /// Acks one delivery, with the first poll.
+    async fn ack(&self, tag: u64) -> Result<(), String> {
+        self.consume.basic_ack(tag, BasicAckOptions::default()).await.map_err(|error| error.to_string())
     }
 }
 
@@ -109,22 +110,24 @@ async fn timed(work: impl Future<Output = Result<Vec<f64>, String>>) -> Result<T
     Ok(Told { seconds: began.elapsed().as_secs_f64(), cpu_s, round_trips_ms })
 }
 
-async fn asked(naive: &Naive, mut end: End) -> Result<Vec<f64>, String> {
+async fn asked(naive: &Naive, end: End) -> Result<Vec<f64>, String> {
     let body = vec![b'x'; naive.command_bytes];
-    let mut confirms = FuturesUnordered::new();
+    let mut deliveries = end.deliveries.clone();
+    let (mut confirms, mut acks) = (FuturesUnordered::new(), FuturesUnordered::new());
     let (mut sent, mut done) = (0, 0);
     let mut round_trips_ms = Vec::new();
     let mut last_sent = Instant::now();
-    while done < naive.count || !confirms.is_empty() {
+    while done < naive.count || !confirms.is_empty() || !acks.is_empty() {
         while sent < naive.count && sent - done < naive.outstanding {
             last_sent = Instant::now();
-            confirms.push(end.send(&naive.commands, &body).await.map_err(|error| error.to_string())?);
+            confirms.push(end.send(&naive.commands, &body));
             sent += 1;
         }
         tokio::select! {
-            Some(confirmed) = confirms.next() => check(confirmed)?,
-            Some(delivery) = end.deliveries.next() => {
-                end.ack(delivery.map_err(|error| error.to_string())?.delivery_tag).await.map_err(|error| error.to_string())?;
+            Some(confirmed) = confirms.next() => confirmed?,
+            Some(acked) = acks.next() => acked?,
+            Some(delivery) = deliveries.next() => {
+                acks.push(end.ack(delivery.map_err(|error| error.to_string())?.delivery_tag));
                 done += 1;
                 if naive.outstanding == 1 {
                     round_trips_ms.push(last_sent.elapsed().as_secs_f64() * 1_000.0);
@@ -136,21 +139,24 @@ async fn asked(naive: &Naive, mut end: End) -> Result<Vec<f64>, String> {
     Ok(round_trips_ms)
 }
 
-async fn answered(naive: &Naive, mut end: End) -> Result<Vec<f64>, String> {
+async fn answered(naive: &Naive, end: End) -> Result<Vec<f64>, String> {
     let body = vec![b'x'; naive.result_bytes];
-    let mut confirms = FuturesUnordered::new();
+    let mut deliveries = end.deliveries.clone();
+    let mut answers = FuturesUnordered::new();
     let mut acked = 0;
     while acked < naive.count {
         tokio::select! {
-            Some((confirmed, tag)) = confirms.next() => {
-                check(confirmed)?;
-                end.ack(tag).await.map_err(|error| error.to_string())?;
+            Some(answered) = answers.next() => {
+                answered?;
                 acked += 1;
             }
-            Some(delivery) = end.deliveries.next() => {
+            Some(delivery) = deliveries.next() => {
                 let tag = delivery.map_err(|error| error.to_string())?.delivery_tag;
-                let confirm = end.send(&naive.results, &body).await.map_err(|error| error.to_string())?;
-                confirms.push(async move { (confirm.await, tag) });
+                let (end, body) = (&end, &body);
+                answers.push(async move {
+                    end.send(&naive.results, body).await?;
+                    end.ack(tag).await
+                });
             }
             else => return Err("the broker hung up".into()),
         }
@@ -158,13 +164,6 @@ async fn answered(naive: &Naive, mut end: End) -> Result<Vec<f64>, String> {
     // The last acks are on their way: closing waits for them.
     end.consume.close(200, "done".into()).await.map_err(|error| error.to_string())?;
     Ok(Vec::new())
-}
-
-fn check(confirmed: lapin::Result<Confirmation>) -> Result<(), String> {
-    match confirmed {
-        Ok(Confirmation::Ack(None)) => Ok(()),
-        other => Err(format!("not confirmed: {other:?}")),
-    }
 }
 
 /// Both processes, and the queues between them.

@@ -205,7 +205,7 @@ impl<'a> Channel<'a> {
             Err(_) => Confirmed::Unknown,
         };
         match confirmed {
-            Confirmed::Accepted => receipt.settle().await,
+            Confirmed::Accepted => settle([receipt]).await,
             Confirmed::Nacked | Confirmed::Returned | Confirmed::Unknown => {
                 tracing::warn!(?confirmed, "a dead letter was not taken");
                 self.broken.cancel();

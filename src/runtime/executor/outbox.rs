@@ -223,13 +223,15 @@ impl Desk {
         }
         let answered = self.take(sent);
         self.tidy(shop, &sent.key);
+        let mut receipts = Vec::new();
         for finished in answered {
             match finished.next {
-                Next::End => settle(shop.running.end(finished.command)).await,
+                Next::End => receipts.extend(shop.running.end(finished.command)),
                 // Nobody waits any more for one that was cancelled meanwhile.
                 Next::Accepted(waiting) => drop(waiting.send(())),
             }
         }
+        settle(receipts).await;
     }
 
     fn take(&mut self, sent: &Sent) -> VecDeque<Finished> {

@@ -1,6 +1,6 @@
 //! What this executor has taken in and not answered yet, by command, and the deliveries that wait for each answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,21 +41,30 @@ impl Receipt {
         Self { acker, tag, left: Arc::new(AtomicUsize::new(commands)), broken, _open: open }
     }
 
-    /// One of its commands is done with. A channel that can not be acked on is to be closed: it gives the delivery back.
-    pub(crate) async fn settle(self) {
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1
-            && !broken::is(Broken::AcksBeforeConfirms)
-            && let Err(error) = self.acker.ack(self.tag, false).await
-        {
-            tracing::debug!(%error, "an ack did not go through; the command will be delivered again");
-            self.broken.cancel();
-        }
+    /// One of its commands is done with: whether it was the last.
+    fn is_last(&self) -> bool {
+        self.left.fetch_sub(1, Ordering::AcqRel) == 1 && !broken::is(Broken::AcksBeforeConfirms)
     }
 }
 
-pub(crate) async fn settle(receipts: Vec<Receipt>) {
-    for receipt in receipts {
-        receipt.settle().await;
+/// Of each of these deliveries a command is done with: those with no more of them are acked. A channel that can not be
+/// acked on is to be closed: it gives the deliveries back.
+pub(crate) async fn settle(receipts: impl IntoIterator<Item = Receipt>) {
+    let mut done: Vec<(Receipt, BTreeSet<Tag>)> = Vec::new();
+    for receipt in receipts.into_iter().filter(Receipt::is_last) {
+        match done.iter_mut().find(|(other, _)| Arc::ptr_eq(&other.acker, &receipt.acker)) {
+            Some((_, tags)) => _ = tags.insert(receipt.tag),
+            None => {
+                let tags = BTreeSet::from([receipt.tag]);
+                done.push((receipt, tags));
+            }
+        }
+    }
+    for (receipt, tags) in done {
+        if let Err(error) = receipt.acker.ack_all(&tags).await {
+            tracing::debug!(%error, "an ack did not go through; the commands will be delivered again");
+            receipt.broken.cancel();
+        }
     }
 }
 

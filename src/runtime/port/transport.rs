@@ -1,5 +1,6 @@
 //! The transport: exchanges and queues, deliveries and acks, publishes and confirms.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -80,6 +81,14 @@ pub trait Browser: Send + Sync {
 pub trait Acker: Send + Sync {
     /// Done with `tag`, and with `multiple` with every earlier one of this channel too.
     async fn ack(&self, tag: Tag, multiple: bool) -> Result<(), TransportError>;
+
+    /// Done with each of these, in as few words as that can be said.
+    async fn ack_all(&self, tags: &BTreeSet<Tag>) -> Result<(), TransportError> {
+        for &tag in tags {
+            self.ack(tag, false).await?;
+        }
+        Ok(())
+    }
 
     /// Asks the broker whether this channel is still there, and with it what it brought and nobody settled. Fails when it
     /// is not: that may be somebody else's by now, who may have acked it.

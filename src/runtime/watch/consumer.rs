@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, OptionFuture};
+use futures_util::future::{BoxFuture, OptionFuture, try_join_all};
 use tokio::time::Instant;
 
 use super::Watch;
@@ -204,6 +204,15 @@ impl Acker for Unacked {
             tags.remove(&tag);
         }
         self.acker.ack(tag, multiple).await
+    }
+
+    /// One ack for all up to the first that is still at work, and one for each behind it. All are said before any is waited
+    /// for.
+    async fn ack_all(&self, tags: &BTreeSet<Tag>) -> Result<(), TransportError> {
+        let whole = self.lock().iter().take_while(|tag| tags.contains(tag)).last().copied();
+        let first = whole.map(|last| self.ack(last, true));
+        let rest = tags.iter().filter(|&&tag| whole.is_none_or(|last| tag > last)).map(|&tag| self.ack(tag, false));
+        try_join_all(first.into_iter().chain(rest)).await.map(drop)
     }
 
     async fn still_holds(&self) -> Result<(), TransportError> {

@@ -13,16 +13,19 @@ use crate::wire::address::Exchange;
 type Answer = Result<Option<QueueDepth>, TransportError>;
 
 /// Gives what is put in, and waits for it.
-struct Quiet(mpsc::UnboundedReceiver<Vec<Delivery>>);
+struct Quiet {
+    given: mpsc::UnboundedReceiver<Vec<Delivery>>,
+    acks: Acks,
+}
 
 #[async_trait]
 impl Consumer for Quiet {
     async fn next(&mut self, _: usize) -> Result<Vec<Delivery>, TransportError> {
-        self.0.recv().await.ok_or_else(|| TransportError::Closed("the test is over".into()))
+        self.given.recv().await.ok_or_else(|| TransportError::Closed("the test is over".into()))
     }
 
     fn acker(&self) -> Arc<dyn Acker> {
-        Arc::new(Nothing)
+        Arc::new(self.acks.clone())
     }
 
     async fn stop(&mut self) -> Result<(), TransportError> {
@@ -30,11 +33,14 @@ impl Consumer for Quiet {
     }
 }
 
-struct Nothing;
+/// The acks that came, in their order: a tag, and whether all before it are meant too.
+#[derive(Clone, Default)]
+struct Acks(Arc<Mutex<Vec<(u64, bool)>>>);
 
 #[async_trait]
-impl Acker for Nothing {
-    async fn ack(&self, _: Tag, _: bool) -> Result<(), TransportError> {
+impl Acker for Acks {
+    async fn ack(&self, tag: Tag, multiple: bool) -> Result<(), TransportError> {
+        self.0.lock().expect("no test panics while it holds this").push((tag.0, multiple));
         Ok(())
     }
 
@@ -88,14 +94,17 @@ struct Bench {
     put: mpsc::UnboundedSender<Vec<Delivery>>,
     broker: Arc<Told>,
     watch: Arc<Watch>,
+    acks: Acks,
 }
 
 fn bench(queue: Queue, prefetch: u16, answers: impl IntoIterator<Item = Answer>) -> Bench {
     let (put, given) = mpsc::unbounded_channel();
     let broker = Arc::new(Told(Mutex::new((answers.into_iter().collect(), 0))));
     let watch = Arc::new(Watch::default());
-    let consumer = WatchedConsumer::new(Box::new(Quiet(given)), broker.clone(), queue, prefetch, watch.clone());
-    Bench { consumer, put, broker, watch }
+    let acks = Acks::default();
+    let quiet = Quiet { given, acks: acks.clone() };
+    let consumer = WatchedConsumer::new(Box::new(quiet), broker.clone(), queue, prefetch, watch.clone());
+    Bench { consumer, put, broker, watch, acks }
 }
 
 impl Bench {
@@ -213,4 +222,20 @@ async fn who_does_not_listen_misses_nothing_and_a_dropped_call_loses_nothing() {
     }
     let got: Vec<usize> = got.into_iter().map(|deliveries| deliveries.expect("it listens").len()).collect();
     assert_eq!(got, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_up_to_somewhere_is_acked_in_one_word() {
+    let mut bench = bench(skill(), 10, [ready(0)]);
+    let acker = bench.consumer.acker();
+    for tag in 1..=6 {
+        bench.give(tag);
+        assert!(bench.listen(1).await.expect("it comes").is_ok());
+    }
+    for tags in [&[4][..], &[1, 2], &[3, 6], &[5]] {
+        acker.ack_all(&tags.iter().copied().map(Tag).collect()).await.expect("acked");
+    }
+    let acks = bench.acks.0.lock().expect("no test panics while it holds this").clone();
+    // The fourth was acked before all up to it were done: the fifth goes with those.
+    assert_eq!(acks, [(4, false), (2, true), (3, true), (6, false), (5, true)]);
 }
