@@ -4,13 +4,17 @@
 //! be able to judge a result "not current" and ack it away. Where the commit does not go through, what was kept
 //! in memory is thrown away, loaded again, and decided again: first the batch as a whole, then stream by stream.
 
+mod again;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use again::{remembers, sends_again};
 use futures_util::poll;
+use serde::Serialize;
 
 use super::lane::LaneError;
 use super::letter::Letter;
@@ -77,6 +81,25 @@ struct Draft<E> {
     events: Vec<E>,
     raw: Vec<Raw>,
     payloads: Vec<Payload>,
+}
+
+impl<E: Serialize> Draft<E> {
+    fn at(expected: u64) -> Self {
+        Self { expected, events: Vec::new(), raw: Vec::new(), payloads: Vec::new() }
+    }
+
+    fn record(&mut self, events: Vec<E>) {
+        self.raw.extend(events.iter().map(|event| Raw::from_serialize(event).expect("events are JSON")));
+        self.events.extend(events);
+    }
+}
+
+/// What of a batch is one stream's.
+#[derive(Default)]
+struct Share {
+    inputs: usize,
+    /// The last of them that was recorded: its place, and its message.
+    recorded: Option<(usize, MessageId)>,
 }
 
 /// Where an input comes from.
@@ -275,6 +298,8 @@ impl<R: Role> Desk<R> {
         let now = self.clock.now();
         let mut outcomes = Vec::with_capacity(items.len());
         let mut drafts = BTreeMap::new();
+        let mut shares: BTreeMap<StreamId, Share> = BTreeMap::new();
+        items.iter().for_each(|(_, _, message)| shares.entry(message.stream).or_default().inputs += 1);
         for &(item, again, message) in items {
             if poisons.contains(&item) {
                 outcomes.push(Outcome::Undecided(PANICKED));
@@ -286,40 +311,46 @@ impl<R: Role> Desk<R> {
                 continue;
             };
             let expected = self.role.version(&hot.state);
-            let draft = drafts.entry(stream).or_insert_with(|| Draft {
-                expected,
-                events: Vec::new(),
-                raw: Vec::new(),
-                payloads: Vec::new(),
-            });
-            let role = &mut self.role;
-            let decided = catch_unwind(AssertUnwindSafe(|| match role.decide(stream, &mut hot.state, message, now) {
-                Decision::Record(events) => {
-                    let raw: Result<Vec<_>, _> = events.iter().map(Raw::from_serialize).collect();
-                    draft.raw.extend(raw.expect("events are JSON"));
-                    draft.payloads.extend(role.payloads(stream, &events, message));
-                    draft.events.extend(events);
-                    Outcome::Recorded
-                }
-                Decision::Nothing(why) => {
-                    tracing::debug!(%stream, message = %message.cause, why, "nothing to do");
-                    // Whoever had it before may be about to record that a publish was refused: then one of the two finds
-                    // the stream changed.
-                    let is_fenced = again && whose == Whose::Delivered && !broken::is(Broken::StaleNothing);
-                    if is_fenced && !role.effects(&hot.state, message.cause).is_empty() {
-                        let event = role.sent_again(message.cause, now);
-                        role.apply(&mut hot.state, &event);
-                        draft.raw.push(Raw::from_serialize(&event).expect("events are JSON"));
-                        draft.events.push(event);
+            let draft = drafts.entry(stream).or_insert_with(|| Draft::at(expected));
+            let (role, share) = (&mut self.role, shares.entry(stream).or_default());
+            let many = share.inputs > 1;
+            let decided =
+                catch_unwind(AssertUnwindSafe(|| match role.decide(stream, &mut hot.state, message, many, now) {
+                    Decision::Record(events) => {
+                        draft.payloads.extend(role.payloads(stream, &events, message));
+                        draft.record(events);
+                        share.recorded = Some((item, message.cause));
+                        Outcome::Recorded
                     }
-                    Outcome::Nothing(why)
-                }
-                Decision::Refuse(why) => Outcome::Refused(why),
-            }));
+                    Decision::Nothing(why) => {
+                        tracing::debug!(%stream, message = %message.cause, why, "nothing to do");
+                        // Whoever had it before may be about to record that a publish was refused: then one of the two finds
+                        // the stream changed.
+                        let is_fenced = again && whose == Whose::Delivered && !broken::is(Broken::StaleNothing);
+                        if is_fenced && !role.effects(&hot.state, message.cause).is_empty() {
+                            let event = role.sent_again(message.cause, now);
+                            role.apply(&mut hot.state, &event);
+                            draft.record(vec![event]);
+                        }
+                        Outcome::Nothing(why)
+                    }
+                    Decision::Refuse(why) => Outcome::Refused(why),
+                }));
             match decided {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(_) => {
                     tracing::error!(%stream, message = %message.cause, "a decision panicked; its message is set aside");
+                    return Err(item);
+                }
+            }
+        }
+        for (stream, share) in shares.into_iter().filter(|(_, share)| share.inputs > 1) {
+            let (Some((item, cause)), Some(hot)) = (share.recorded, self.states.get_mut(stream)) else { continue };
+            let settle = || self.role.settle(stream, &mut hot.state, cause, now);
+            match (catch_unwind(AssertUnwindSafe(settle)), drafts.get_mut(&stream)) {
+                (Ok(events), Some(draft)) => draft.record(events),
+                _ => {
+                    tracing::error!(%stream, message = %cause, "settling panicked; its message is set aside");
                     return Err(item);
                 }
             }
@@ -465,20 +496,5 @@ impl<R: Role> Desk<R> {
 
     fn forget(&mut self, streams: impl IntoIterator<Item = StreamId>) {
         self.states.forget(&mut self.role, streams);
-    }
-}
-
-/// Whether what a message caused that turns out to be handled is to be sent again: it is redelivered or redriven, or
-/// this process may have committed it without having heard so.
-fn sends_again(again: bool, tried: bool) -> bool {
-    !broken::is(Broken::NeverAgain) && (again || tried && !broken::is(Broken::AgainByFlagOnly))
-}
-
-/// Whether it is known what had this effect sent; always, while no rule is left out.
-fn remembers(effect: Effect, is_new: bool) -> bool {
-    match effect {
-        Effect::Execute { .. } => true,
-        Effect::Alarm { .. } if broken::is(Broken::AlarmsForgotten) => false,
-        _ => is_new || !broken::is(Broken::CausesOfCommandsOnly),
     }
 }

@@ -39,14 +39,21 @@ pub(crate) trait Role: Send {
     /// Nothing more is expected for it: its state need not be kept.
     fn is_over(&self, state: &Self::State) -> bool;
 
-    /// The machine's decision. It moves the state on; that is kept only when it is committed.
+    /// The machine's decision. It moves the state on; that is kept only when it is committed. `is_one_of_many`: others for
+    /// the stream are decided with it, and then all of them are [settled](Self::settle).
     fn decide(
         &mut self,
         stream: StreamId,
         state: &mut Self::State,
         message: &Message<Self::Input>,
+        is_one_of_many: bool,
         now: Timestamp,
     ) -> Decision<Self::Event>;
+
+    /// What follows from several inputs together, because of `cause`, the last of them that was recorded.
+    fn settle(&mut self, _: StreamId, _: &mut Self::State, _cause: MessageId, _: Timestamp) -> Vec<Self::Event> {
+        Vec::new()
+    }
 
     /// Whether what comes of it depends on when it is decided: such a message is decided by nobody who may have lost it.
     /// Another may have found that there was nothing to do, and acked it; whatever it caused now would be sent by nobody

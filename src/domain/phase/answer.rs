@@ -35,6 +35,9 @@ pub(super) fn on_answer(draft: &mut Draft<'_>, answer: &Answer) -> Result<(), De
                 bytes: *bytes,
                 usage: usage.clone(),
             });
+            if draft.context.is_one_of_many {
+                return Ok(());
+            }
         }
         AnswerBody::Failed(failure) => {
             let (started_at, finished_at) = (answer.started_at, answer.finished_at);

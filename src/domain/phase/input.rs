@@ -153,6 +153,9 @@ pub struct Context<'a> {
     /// How long an owner that begins to listen takes until it has heard of every executor, and read what waited for it.
     pub catch_up_ms: u64,
     pub team: &'a dyn Team,
+    /// It is one of several inputs that are decided together: what its answer frees is handed out by
+    /// [`settle`](super::settle), with what the others free.
+    pub is_one_of_many: bool,
 }
 
 impl Context<'_> {

@@ -94,6 +94,17 @@ pub fn decide(phase: &mut Phase, cause: MessageId, input: &Input, context: &Cont
     }
 }
 
+/// What follows from inputs that were decided together, because of `cause`, the last of them: what they have freed is handed
+/// out, the phase ends when nothing is left of it, and its alarm is seen to.
+pub fn settle(phase: &mut Phase, cause: MessageId, context: &Context<'_>) -> Vec<Event> {
+    if phase.opened.is_none() || phase.ended.is_some() {
+        return Vec::new();
+    }
+    let mut draft = Draft::new(phase, cause, context);
+    dispatch::settle(&mut draft, false);
+    draft.into_events()
+}
+
 /// What is said without a version by which a later word outdates it, or an id by which it is known that it was answered.
 fn is_word(input: &Input) -> bool {
     matches!(input, Input::Recover | Input::Word(Word::CancelSubtask { .. }))

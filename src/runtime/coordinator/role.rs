@@ -83,18 +83,12 @@ impl Role for CoordinatorRole {
         stream: StreamId,
         state: &mut Phase,
         message: &Message<Input>,
+        is_one_of_many: bool,
         now: Timestamp,
     ) -> Decision<Event> {
         self.share.see(stream, state);
-        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let timing = &self.world.timing;
-        let context = Context {
-            now,
-            start_within_ms: ms(timing.start_within),
-            answer_within_ms: ms(timing.answer_within),
-            catch_up_ms: ms(timing.answer_within.max(timing.heartbeat * CATCH_UP_HEARTBEATS)),
-            team: &Hearsay { role: self, now },
-        };
+        let hearsay = Hearsay { role: self, now };
+        let context = Context { is_one_of_many, ..hearsay.context() };
         let decision = phase::decide(state, message.cause, &message.input, &context);
         if let Decision::Record(events) = &decision {
             for event in events {
@@ -106,6 +100,14 @@ impl Role for CoordinatorRole {
         }
         self.share.see(stream, state);
         decision
+    }
+
+    fn settle(&mut self, stream: StreamId, state: &mut Phase, cause: MessageId, now: Timestamp) -> Vec<Event> {
+        self.share.see(stream, state);
+        let hearsay = Hearsay { role: self, now };
+        let events = phase::settle(state, cause, &hearsay.context());
+        self.share.see(stream, state);
+        events
     }
 
     fn payloads(&mut self, stream: StreamId, events: &[Event], message: &Message<Input>) -> Vec<Payload> {
@@ -307,6 +309,22 @@ fn command(state: &Phase, ordinal: u32, deps: Raw) -> Result<Parts, RenderError>
 struct Hearsay<'a> {
     role: &'a CoordinatorRole,
     now: Timestamp,
+}
+
+impl Hearsay<'_> {
+    /// For a decision about one input.
+    fn context(&self) -> Context<'_> {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let timing = &self.role.world.timing;
+        Context {
+            now: self.now,
+            start_within_ms: ms(timing.start_within),
+            answer_within_ms: ms(timing.answer_within),
+            catch_up_ms: ms(timing.answer_within.max(timing.heartbeat * CATCH_UP_HEARTBEATS)),
+            team: self,
+            is_one_of_many: false,
+        }
+    }
 }
 
 impl Team for Hearsay<'_> {

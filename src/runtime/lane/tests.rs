@@ -91,6 +91,7 @@ impl Role for Panicking {
         _: StreamId,
         state: &mut Vec<MessageId>,
         message: &Message<Input>,
+        _: bool,
         _: Timestamp,
     ) -> Decision<Caused> {
         assert!(message.input != Input::Refused, "this machine has a bug");

@@ -73,6 +73,7 @@ impl Role for ManagerRole {
         _: StreamId,
         state: &mut Project,
         message: &Message<Heard>,
+        _: bool,
         now: Timestamp,
     ) -> Decision<Event> {
         let planners = &self.world.planners;

@@ -59,6 +59,7 @@ fn run(specs: Vec<Spec>, retries: bool) -> (usize, Duration) {
             answer_within_ms: ANSWER_WITHIN_MS,
             catch_up_ms: 0,
             team: &team,
+            is_one_of_many: false,
         };
         let Decision::Record(recorded) = decide(&mut phase, cause(causes), &input, &context) else {
             panic!("{input:?}")

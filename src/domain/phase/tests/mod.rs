@@ -124,6 +124,7 @@ impl Bench {
             answer_within_ms: ANSWER_WITHIN_MS,
             catch_up_ms: ANSWER_WITHIN_MS,
             team: &team,
+            is_one_of_many: false,
         };
         let decision = decide(&mut self.phase, cause, &input, &context);
         match &decision {
