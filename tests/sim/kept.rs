@@ -30,18 +30,34 @@ fn kept_is(ordinal: &u32, new: &Phase) -> bool {
     new.kept_from(*ordinal).is_some()
 }
 
-/// The phase that it keeps from: the one whose place it takes, or the one before that where it came to nothing.
+/// Whether the cancel of a subtask came when it had ended in the phase that it was said of, or in one that took the place of
+/// that: then it was none.
+pub fn was_too_late(watch: &Watch, stream: StreamId, subtask: SubtaskId, name: &str) -> bool {
+    let Some((former, old)) = planned_before(watch, stream) else { return false };
+    let project = watch.projects.get(&stream.project()).map(|project| &project.state);
+    let unwanted = project.and_then(|project| project.unwanted_in(subtask.phase).find(|(id, _)| *id == subtask));
+    let is_heard = unwanted.is_none_or(|(_, unwanted)| unwanted.said_of <= former.phase);
+    let ended_of_itself = |ordinal: u32| {
+        let status = old.subtask(ordinal).map(|subtask| subtask.status).filter(|status| status.is_ended());
+        status.is_some_and(|status| status != SubtaskStatus::Cancelled) && !old.is_cancelled_by_hand(ordinal)
+    };
+    is_heard && (0..old.counts().total).any(|other| old.spec(other).name_of(other) == name && ended_of_itself(other))
+}
+
+/// The phase that it keeps from: the one whose place it takes, or the one before that where it came to nothing. None of one
+/// that was given up, and may open yet, or go on for a while: what it completes when nobody looks is not ours to say.
 fn former(watch: &Watch, stream: StreamId) -> Option<(Former, &Phase)> {
+    planned_before(watch, stream).filter(|(_, old)| old.ended().is_some())
+}
+
+fn planned_before(watch: &Watch, stream: StreamId) -> Option<(Former, &Phase)> {
     let StreamId::Phase(id, number) = stream else { return None };
     let project = &watch.projects.get(&id)?.state;
     let mut former = project.phase(number)?.former?;
     loop {
         let old = watch.phases.get(&StreamId::Phase(id, former.phase)).map(|followed| &followed.state);
-        let had_plan = old.filter(|old| !old.specs().is_empty());
-        // One that was given up may open yet, or go on for a while: what it completes when nobody looks is not ours to
-        // say.
-        match had_plan {
-            Some(old) => return old.ended().map(|_| (former, old)),
+        match old.filter(|old| !old.specs().is_empty()) {
+            Some(old) => return Some((former, old)),
             None => former = project.phase(former.phase)?.former?,
         }
     }

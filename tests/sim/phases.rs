@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use trireme::domain::audit::{an_attempt_is_current_once, only_the_current_attempt_counts};
 use trireme::domain::phase::{Answered, Dependants, Event, Outcome, Phase, Then};
 use trireme::wire::content::ExecuteSubtask;
-use trireme::wire::{StreamId, Timestamp};
+use trireme::wire::{StreamId, SubtaskId, Timestamp};
 
+use crate::kept;
 use crate::sights::Sight;
 use crate::sim::Sim;
 use crate::store::brief;
@@ -167,7 +168,9 @@ impl FollowedPhase {
     fn is_unwanted(&self, watch: &Watch, stream: StreamId, ordinal: u32) -> bool {
         let (StreamId::Phase(id, phase), Some(opened)) = (stream, self.state.opened()) else { return false };
         let name = self.state.spec(ordinal).name_of(ordinal);
-        watch.projects.get(&id).is_some_and(|project| project.is_unwanted(phase, opened.priority, &name))
+        let is_unwanted =
+            watch.projects.get(&id).is_some_and(|project| project.is_unwanted(phase, opened.priority, &name));
+        is_unwanted && !kept::was_too_late(watch, stream, SubtaskId { phase, ordinal }, &name)
     }
 
     fn on_outcome(

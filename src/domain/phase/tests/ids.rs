@@ -72,6 +72,33 @@ fn what_a_message_caused_is_sent_again_while_it_holds() {
 }
 
 #[test]
+fn what_answers_free_together_is_handed_out_because_of_the_last() {
+    let mut bench = Bench::open("a; b; c: a; d: b; e: c d");
+    let answers = [bench.answer(0, done()), bench.answer(1, done())];
+    let (steps, settled) = bench.give_together(answers.clone());
+    assert!(steps.iter().all(|step| step.effects.is_empty() && matches!(step.events(), [Event::Completed { .. }])));
+    assert!(matches!(&settled[..], [Event::Dispatched { commands, .. }] if commands.len() == 2), "{settled:?}");
+    let sent = |bench: &Bench, step: &Step| effects(&bench.phase, step.cause);
+    let both = [Effect::Execute { ordinal: 2, attempt: 1 }, Effect::Execute { ordinal: 3, attempt: 1 }];
+    assert_eq!((sent(&bench, &steps[0]), &sent(&bench, &steps[1])[..]), (vec![], &both[..]));
+    // Delivered again they say the same, in whatever company.
+    let [first, last] = [0, 1].map(|at| bench.give_again(steps[at].cause, answers[at].clone()));
+    assert!(first.is_nothing() && last.is_nothing() && first.effects.is_empty() && last.effects == both);
+    // One that fails beside them frees what waits as well; and the last answers end the phase together.
+    bench.complete(2);
+    let (last, copy) = (bench.answer(3, done()), bench.answer(3, done()));
+    let (steps, _) = bench.give_together([last, copy]);
+    assert!(steps[1].is_nothing());
+    bench.complete(4);
+    assert_eq!(bench.ended().0, Status::Completed);
+    let mut bench = Bench::open("a; b");
+    let answers = [bench.answer(0, done()), bench.answer(1, done())];
+    let (steps, settled) = bench.give_together(answers);
+    assert!(matches!(&settled[..], [Event::Ended { cause, .. }] if *cause == steps[1].cause), "{settled:?}");
+    assert_eq!(bench.ended().0, Status::Completed);
+}
+
+#[test]
 fn of_a_batch_of_contradicting_inputs_only_what_holds_in_the_end_is_sent() {
     // All decided, and then all effects asked for: as the runtime does with a batch.
     let mut bench = Bench::open("a; b; c: a b");

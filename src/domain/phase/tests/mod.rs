@@ -43,6 +43,8 @@ struct Bench {
     heard: BTreeMap<MessageId, Timestamp>,
     listening_since: Timestamp,
     causes: u128,
+    /// What is given now is decided with others.
+    is_batch: bool,
 }
 
 impl Team for Bench {
@@ -82,6 +84,7 @@ impl Bench {
             heard: BTreeMap::new(),
             listening_since: NOON,
             causes: 0,
+            is_batch: false,
         }
     }
 
@@ -118,20 +121,37 @@ impl Bench {
     /// The message of this id, perhaps not for the first time.
     fn give_again(&mut self, cause: MessageId, input: Input) -> Step {
         let (team, before) = (self.clone(), self.phase.clone());
-        let context = Context {
-            now: self.now,
-            start_within_ms: START_WITHIN_MS,
-            answer_within_ms: ANSWER_WITHIN_MS,
-            catch_up_ms: ANSWER_WITHIN_MS,
-            team: &team,
-            is_one_of_many: false,
-        };
+        let context = team.context();
         let decision = decide(&mut self.phase, cause, &input, &context);
         match &decision {
             Decision::Record(events) => self.record(before, events),
             Decision::Nothing(_) | Decision::Refuse(_) => assert_eq!(self.phase, before, "{input:?}"),
         }
         Step { cause, decision, effects: effects(&self.phase, cause) }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            now: self.now,
+            start_within_ms: START_WITHIN_MS,
+            answer_within_ms: ANSWER_WITHIN_MS,
+            catch_up_ms: ANSWER_WITHIN_MS,
+            team: self,
+            is_one_of_many: self.is_batch,
+        }
+    }
+
+    /// Messages that are decided together, and what follows from all of them.
+    fn give_together(&mut self, inputs: impl IntoIterator<Item = Input>) -> (Vec<Step>, Vec<Event>) {
+        self.is_batch = true;
+        let steps: Vec<Step> = inputs.into_iter().map(|input| self.give(input)).collect();
+        self.is_batch = false;
+        let (team, before) = (self.clone(), self.phase.clone());
+        let events = settle(&mut self.phase, steps.iter().rfind(|step| !step.is_nothing()).expect("one that is news").cause, &team.context());
+        if !events.is_empty() {
+            self.record(before, &events);
+        }
+        (steps, events)
     }
 
     fn record(&mut self, mut before: Phase, events: &[Event]) {
