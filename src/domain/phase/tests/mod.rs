@@ -147,7 +147,11 @@ impl Bench {
         let steps: Vec<Step> = inputs.into_iter().map(|input| self.give(input)).collect();
         self.is_batch = false;
         let (team, before) = (self.clone(), self.phase.clone());
-        let events = settle(&mut self.phase, steps.iter().rfind(|step| !step.is_nothing()).expect("one that is news").cause, &team.context());
+        let events = settle(
+            &mut self.phase,
+            steps.iter().rfind(|step| !step.is_nothing()).expect("one that is news").cause,
+            &team.context(),
+        );
         if !events.is_empty() {
             self.record(before, &events);
         }
