@@ -88,7 +88,12 @@ fn report(update: &ProjectStatusUpdate) -> Input {
 
 /// A dossier that can not be read says nothing; what it is about is acted on all the same.
 fn dossier(update: &ProjectStatusUpdate) -> Dossier {
-    update.dossier.as_ref().and_then(|raw| raw.read().ok()).unwrap_or_default()
+    let Some(raw) = &update.dossier else { return Dossier::default() };
+    raw.read().unwrap_or_else(|error| {
+        let (project, phase) = (update.project_id, update.phase);
+        tracing::warn!(%project, phase, %error, "what failed in a phase can not be read: its planner is told nothing of it");
+        Dossier::default()
+    })
 }
 
 fn question(id: MessageId, update: &ProjectStatusUpdate, subtask: SubtaskId) -> Result<Input, Unfit> {
