@@ -100,7 +100,13 @@ impl<S> States<S> {
                 // A snapshot of another format, or one that is damaged: the stream has everything.
                 stored = store.load_from_start(stream).await?;
             }
-            if let Some(hot) = fold(role, stream, restored, &stored) {
+            let was_restored = restored.is_some();
+            let mut folded = fold(role, stream, restored, &stored);
+            if folded.is_none() && was_restored {
+                // It may be the snapshot that does not fit.
+                folded = fold(role, stream, None, &store.load_from_start(stream).await?);
+            }
+            if let Some(hot) = folded {
                 self.0.insert(stream, hot);
             }
         }

@@ -198,8 +198,11 @@ pub struct StartProjectPhase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub ordinal: u32,
-    /// The phase that he said it of: this one, or one whose place it has taken.
+    /// The phase that he said it of first, and the one that he said it of last: this one, or ones whose places it has taken.
+    #[serde(default)]
     pub said_of: u32,
+    #[serde(default)]
+    pub said_last: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -36,7 +36,7 @@ pub fn was_too_late(watch: &Watch, stream: StreamId, subtask: SubtaskId, name: &
     let Some((former, old)) = planned_before(watch, stream) else { return false };
     let project = watch.projects.get(&stream.project()).map(|project| &project.state);
     let unwanted = project.and_then(|project| project.unwanted_in(subtask.phase).find(|(id, _)| *id == subtask));
-    let is_heard = unwanted.is_none_or(|(_, unwanted)| unwanted.said_of <= former.phase);
+    let is_heard = unwanted.is_none_or(|(_, unwanted)| unwanted.said_last <= former.phase);
     let ended_of_itself = |ordinal: u32| {
         let status = old.subtask(ordinal).map(|subtask| subtask.status).filter(|status| status.is_ended());
         status.is_some_and(|status| status != SubtaskStatus::Cancelled) && !old.is_cancelled_by_hand(ordinal)

@@ -188,7 +188,12 @@ fn start_phase() -> impl Strategy<Value = Content> {
                     before: former.into_iter().collect(),
                     left_out: former
                         .iter()
-                        .map(|former| LeftOut { ordinal: former.phase, said_of: former.phase, reason: None })
+                        .map(|former| LeftOut {
+                            ordinal: former.phase,
+                            said_of: former.phase,
+                            said_last: former.phase,
+                            reason: None,
+                        })
                         .collect(),
                 })
             },

@@ -59,8 +59,9 @@ pub struct Start {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     pub ordinal: u32,
-    /// The phase that he said it of: this one, or one whose place it has taken.
+    /// The phases that he said it of first and last: this one, or ones whose places it has taken.
     pub said_of: u32,
+    pub said_last: u32,
     pub reason: Option<String>,
     /// The phase before has heard of it, and what the policy says has happened there. Else it is news, as any cancel.
     pub is_settled: bool,

@@ -14,10 +14,7 @@ use crate::wire::{SubtaskId, SubtaskStatus};
 /// What a new plan keeps of a former phase, and what of that which is left out has been settled there; what had ended there
 /// before anybody heard that it was cancelled is not left out. Costs one visit a subtask and a dependency.
 pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut Vec<LeftOut>) -> Vec<Kept> {
-    // Of what was said later the former phase knows nothing.
-    let is_heard = |out: &LeftOut| out.said_of <= former.phase;
-    let mut heard: BTreeMap<u32, &mut LeftOut> =
-        left_out.iter_mut().filter(|out| is_heard(out)).map(|out| (out.ordinal, out)).collect();
+    let mut unwanted: BTreeMap<u32, &mut LeftOut> = left_out.iter_mut().map(|out| (out.ordinal, out)).collect();
     let mut too_late = BTreeSet::new();
     let known: BTreeMap<String, u32> =
         (0u32..).zip(&old.subtasks).map(|(ordinal, _)| (old.spec(ordinal).name_of(ordinal), ordinal)).collect();
@@ -32,12 +29,13 @@ pub fn keep(old: &Phase, former: &Former, plan: &[Spec], left_out: &mut Vec<Left
         for ordinal in spec.span().ordinals() {
             let name = spec.name_of(ordinal);
             let named = known.get(&name).copied();
-            if let (Some(out), Some(other)) = (heard.get_mut(&ordinal), named) {
-                if is_settled(old, other) {
+            // Of what was said later the former phase knows nothing.
+            if let (Some(out), Some(other)) = (unwanted.get_mut(&ordinal), named) {
+                if out.said_of <= former.phase && is_settled(old, other) {
                     out.is_settled = true;
                     continue;
                 }
-                if came_too_late(old, other) {
+                if out.said_last <= former.phase && came_too_late(old, other, out.said_last < former.phase) {
                     too_late.insert(ordinal);
                 }
             }
@@ -67,10 +65,11 @@ fn is_settled(old: &Phase, other: u32) -> bool {
     is_over && old.is_cancelled_by_hand(other)
 }
 
-/// It had ended of itself when the word came.
-fn came_too_late(old: &Phase, other: u32) -> bool {
+/// It had ended of itself when the word came. A phase that was handed over after that, and has not cancelled it, knew so.
+fn came_too_late(old: &Phase, other: u32, was_before: bool) -> bool {
     let status = old.subtask(other).map(|subtask| subtask.status).filter(|status| status.is_ended());
-    !old.is_cancelled_by_hand(other) && status.is_some_and(|status| status != SubtaskStatus::Cancelled)
+    let ended_of_itself = status.is_some_and(|status| status != SubtaskStatus::Cancelled);
+    !old.is_cancelled_by_hand(other) && (was_before || ended_of_itself)
 }
 
 fn own(old: &Phase, ordinal: u32) -> SubtaskId {

@@ -84,8 +84,14 @@ fn cancel_subtask(draft: &mut Draft<'_>, ordinal: u32, reason: Option<String>, i
 pub(super) fn cancel_unwanted(draft: &mut Draft<'_>, left_out: &[LeftOut]) {
     let left_out = left_out.iter().map(|out| (out.ordinal, out.reason.as_deref().map(cut), out.is_settled));
     let never_wanted = draft.phase.never_wanted.clone().into_iter().map(|(ordinal, reason)| (ordinal, reason, false));
-    for (ordinal, reason, is_settled) in left_out.chain(never_wanted) {
-        // It may be kept, or skipped because of another one; and a plan may be shorter than somebody thought.
+    let path = |ordinal: u32| Some(draft.phase.paths[draft.phase.subtask(ordinal)?.spec as usize]);
+    // A plan may be shorter than somebody thought.
+    let known = left_out.chain(never_wanted).filter_map(|unwanted| Some((path(unwanted.0)?, unwanted)));
+    let mut known: Vec<_> = known.collect();
+    // What depends on another one first: that is not skipped because of the other, it is cancelled itself.
+    known.sort_by_key(|(path, _)| *path);
+    for (_, (ordinal, reason, is_settled)) in known {
+        // It may be kept, or skipped because of one that nobody has named.
         if draft.phase.subtask(ordinal).is_some_and(|subtask| !subtask.status.is_ended()) {
             cancel_subtask(draft, ordinal, reason, is_settled);
         }

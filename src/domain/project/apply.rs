@@ -5,7 +5,7 @@ use super::state::{CancelAsked, Ended, PhaseState, Project, Unwanted};
 use super::words::{Told, Word};
 use super::{Accepted, Added, Event};
 use crate::wire::content::Former;
-use crate::wire::{Status, Timestamp};
+use crate::wire::{Status, SubtaskId, Timestamp};
 
 impl Project {
     /// Moves the state on by one event.
@@ -67,8 +67,7 @@ impl Project {
             }
             Event::SubtaskUnwanted { cause, subtask, reason, said_of, .. } => {
                 self.heard.insert(*cause);
-                let said_of = said_of.unwrap_or(subtask.phase);
-                self.unwanted.insert(*subtask, Unwanted { reason: reason.clone(), said_of });
+                self.unwant(*subtask, reason, *said_of);
             }
             Event::Paused { at, cause } => {
                 self.heard.insert(*cause);
@@ -82,7 +81,7 @@ impl Project {
                 self.heard.insert(*cause);
                 self.told_last = self.told_last.max(*number);
                 if let Word::Cancel { subtask: Some(subtask), reason } = word {
-                    self.unwanted.insert(*subtask, Unwanted { reason: reason.clone(), said_of: subtask.phase });
+                    self.unwant(*subtask, reason, None);
                     self.stop_asking(*subtask);
                 }
                 // Of what contradicts each other the newest counts.
@@ -177,6 +176,14 @@ impl Project {
         let Err(at) = self.phases.binary_search_by_key(&priority, |phase| phase.priority) else { return };
         self.phases.insert(at, PhaseState::new(0, priority, None));
         (1..).zip(&mut self.phases).for_each(|(number, phase)| phase.number = number);
+    }
+
+    /// A person does not want it: he may have said so before.
+    fn unwant(&mut self, subtask: SubtaskId, reason: &str, said_of: Option<(u32, u32)>) {
+        let known = self.unwanted.get(&subtask).map(|known| known.said_of);
+        let (first, said_last) = said_of.unwrap_or((subtask.phase, subtask.phase));
+        let said_of = known.map_or(first, |known| known.min(first));
+        self.unwanted.insert(subtask, Unwanted { reason: reason.to_owned(), said_of, said_last });
     }
 
     /// A new phase takes the place of `former.phase`.

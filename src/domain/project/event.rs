@@ -39,9 +39,9 @@ pub enum Event {
         cause: MessageId,
         subtask: SubtaskId,
         reason: String,
-        /// The phase that he said it of, where it is not the subtask's own.
+        /// The phases that he said it of first and last, where they are not the subtask's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        said_of: Option<u32>,
+        said_of: Option<(u32, u32)>,
     },
     /// No further phase is started, and the deadline stands still. Of a project that nobody knows yet it is the
     /// first event.

@@ -3,7 +3,7 @@
 use super::alarm::set_alarm;
 use super::runs::replan;
 use super::words::tell;
-use super::{Draft, Event, PhaseReport, PhaseState, Word};
+use super::{Draft, Event, PhaseReport, Word};
 use crate::domain::check::SUBTASKS_MAX;
 use crate::domain::decision::{Decision, cut};
 use crate::wire::policy::OnFailure;
@@ -15,13 +15,12 @@ pub(super) fn start_phase(draft: &mut Draft<'_>, phase: u32) {
     let dealt = draft.project.phase(phase).and_then(|phase| phase.partition);
     let partition =
         dealt.unwrap_or_else(|| StreamId::Phase(draft.project.id_or_nil(), phase).partition(accepted.partitions));
-    let is_new = draft.project.phase(phase).is_some_and(PhaseState::is_to_come);
     draft.record(Event::PhaseStarted { at: draft.context.now, cause: draft.cause, phase, partition });
-    if is_new {
-        let rest = draft.project.too_much_for_a_start(phase);
-        let rest: Vec<(SubtaskId, String)> = rest.map(|(id, reason)| (id, reason.to_owned())).collect();
-        rest.into_iter().for_each(|(id, reason)| tell(draft, Word::Cancel { subtask: Some(id), reason }));
-    }
+    let rest = draft.project.too_much_for_a_start(phase);
+    let is_told = |id| draft.project.told().values().any(|told| told.word.cancels(id));
+    let rest = rest.filter(|(id, _)| !is_told(*id)).map(|(id, reason)| (id, reason.to_owned()));
+    let rest: Vec<(SubtaskId, String)> = rest.collect();
+    rest.into_iter().for_each(|(id, reason)| tell(draft, Word::Cancel { subtask: Some(id), reason }));
 }
 
 /// A phase ended: on to the next one, or to the project's own end.

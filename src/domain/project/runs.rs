@@ -99,7 +99,13 @@ fn add_phase(draft: &mut Draft<'_>, why: Added, former: Former, now: impl Fn(u32
     let unwanted = unwanted.filter_map(|(subtask, unwanted)| {
         let ordinal = now(phase, draft.project, subtask.ordinal)?;
         let (subtask, reason) = (SubtaskId { phase, ordinal }, unwanted.reason.clone());
-        Some(Event::SubtaskUnwanted { at, cause, subtask, reason, said_of: Some(unwanted.said_of) })
+        Some(Event::SubtaskUnwanted {
+            at,
+            cause,
+            subtask,
+            reason,
+            said_of: Some((unwanted.said_of, unwanted.said_last)),
+        })
     });
     let unwanted: Vec<Event> = unwanted.collect();
     unwanted.into_iter().for_each(|event| draft.record(event));

@@ -12,8 +12,8 @@ use crate::wire::{Counts, GoalPlan, MessageId, Policy, ProjectId, Status, Subtas
 
 /// So many subtasks that are not wanted a start names, and so many bytes of reasons beside them: what is longer stands in
 /// the project's own stream. With [`START_ROOM`](crate::domain::check::START_ROOM) they fit into its message.
-const LEFT_OUT_MAX: usize = 2_000;
-const REASONS_BYTES_MAX: usize = 16 * 1024;
+const LEFT_OUT_MAX: usize = 1_500;
+const REASONS_BYTES_MAX: usize = 8 * 1024;
 /// So many phases are looked back at, one after the other, for one that had a plan.
 const BEFORE_MAX: usize = 100;
 
@@ -116,8 +116,9 @@ impl PhaseState {
 pub struct Unwanted {
     /// Empty: he did not say why.
     pub reason: String,
-    /// The phase that he said it of: the subtask's own, or one whose place that has taken.
+    /// The phases that he said it of first and last: the subtask's own, or ones whose places that has taken.
     pub said_of: u32,
+    pub said_last: u32,
 }
 
 /// How a project is to end before it is done.
@@ -266,10 +267,11 @@ impl Project {
     pub fn left_out(&self, phase: u32) -> Vec<LeftOut> {
         let mut room = REASONS_BYTES_MAX;
         let left_out = self.unwanted_in(phase).take(LEFT_OUT_MAX).map(|(id, unwanted)| {
-            let Unwanted { reason, said_of } = unwanted;
+            let Unwanted { reason, said_of, said_last } = unwanted;
+            let (said_of, said_last) = (*said_of, *said_last);
             let is_told = !reason.is_empty() && reason.len() <= room;
             room -= if is_told { reason.len() } else { 0 };
-            LeftOut { ordinal: id.ordinal, said_of: *said_of, reason: is_told.then(|| reason.clone()) }
+            LeftOut { ordinal: id.ordinal, said_of, said_last, reason: is_told.then(|| reason.clone()) }
         });
         left_out.collect()
     }

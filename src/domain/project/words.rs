@@ -142,7 +142,9 @@ fn cancel_subtask(draft: &mut Draft<'_>, subtask: SubtaskId, reason: String) -> 
     }
     // A phase that asks about it has heard that it is cancelled: said once more it is told once more.
     let is_told = draft.project.told.values().any(|told| told.word.cancels(subtask));
-    if is_told || (is_to_come && draft.project.unwanted.contains_key(&subtask)) {
+    // What was said of a phase before this one may have come too late there.
+    let is_said = draft.project.unwanted.get(&subtask).is_some_and(|said| said.said_last == subtask.phase);
+    if is_told || (is_to_come && is_said) {
         return Err(Decision::Nothing("the subtask is being cancelled already"));
     }
     if is_current {

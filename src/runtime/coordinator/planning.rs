@@ -42,7 +42,8 @@ pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) ->
 
 /// Whether it is settled is seen in the phase before.
 fn left_out(known: &content::LeftOut) -> LeftOut {
-    LeftOut { ordinal: known.ordinal, said_of: known.said_of, reason: known.reason.clone(), is_settled: false }
+    let content::LeftOut { ordinal, said_of, said_last, reason } = known.clone();
+    LeftOut { ordinal, said_of, said_last, reason, is_settled: false }
 }
 
 fn specs(world: &World, window: &Window, start: &StartProjectPhase) -> Result<Vec<Spec>, String> {

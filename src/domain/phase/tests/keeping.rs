@@ -13,7 +13,8 @@ fn renewed(old: &Bench, former: Former, plan: Vec<Spec>) -> Bench {
 
 /// The same without what a person does not want.
 fn renewed_without(old: &Bench, former: Former, plan: Vec<Spec>, left_out: &[u32]) -> Bench {
-    let out = |&ordinal: &u32| LeftOut { ordinal, said_of: FORMER.phase, reason: Some("no".into()), is_settled: false };
+    let out =
+        |&ordinal: &u32| LeftOut { ordinal, said_of: 2, said_last: 2, reason: Some("no".into()), is_settled: false };
     handed_over(old, former, plan, left_out.iter().map(out).collect())
 }
 
@@ -124,8 +125,13 @@ fn what_had_ended_when_the_word_came_was_not_cancelled() {
     old.complete(3);
     let plan = || graph("a; b; c: b; d");
     assert_eq!(renewed_without(&old, FORMER, plan(), &[0, 1]).shows(), "C0 B1 I0 C0");
+    // So it stays: the phase in its place was handed over with the word, and did not heed it.
+    let next = renewed_without(&old, FORMER, plan(), &[0, 1]);
+    let word = LeftOut { ordinal: 1, said_of: 2, said_last: 2, reason: None, is_settled: false };
+    let later = Former { phase: 4, redo: None, failed_only: true };
+    assert_eq!(handed_over(&next, later, plan(), vec![word]).shows(), "C0 B1 I0 C0");
     // What is said of the phase that takes its place is said in time.
-    let said_of_it = LeftOut { ordinal: 1, said_of: 4, reason: None, is_settled: false };
+    let said_of_it = LeftOut { ordinal: 1, said_of: 4, said_last: 4, reason: None, is_settled: false };
     assert_eq!(handed_over(&old, FORMER, plan(), vec![said_of_it]).shows(), "C0 X0 S0 C0");
 }
 
@@ -159,4 +165,13 @@ fn what_nobody_has_heard_of_is_news_and_follows_the_policy() {
     let question = old.phase.question_id(0).expect("a question");
     old.word(Word::Decide { question, answer: Answered::Skip });
     assert_eq!(again(&old), "X0 S0 B1");
+}
+
+#[test]
+fn what_is_left_out_together_is_cancelled_each_by_itself() {
+    let plan = || graph("a; b: a; c: b");
+    let old = Bench::under("skip", "a; b: a; c: b");
+    let again = renewed_without(&old, FORMER, plan(), &[0, 1]);
+    assert_eq!(again.shows(), "X0 X0 S0");
+    assert!([0, 1].iter().all(|&ordinal| again.phase.is_cancelled_by_hand(ordinal)));
 }

@@ -48,17 +48,17 @@ fn a_phase_is_handed_over_without_what_was_cancelled_before_it() {
 fn what_a_start_has_no_room_for_is_told() {
     let mut bench = Bench::open(&[1, 2]);
     let reason = "r".repeat(4_000);
-    for ordinal in 0..2_002 {
+    for ordinal in 0..1_502 {
         let Input::Cancel(cancel) = cancel_one(2, ordinal) else { panic!("a cancel") };
         bench.give(Input::Cancel(Cancel { reason: Some(reason.clone()), ..cancel }));
     }
     bench.complete(1);
     let (_, left_out) = left_out(&bench);
-    assert_eq!((left_out.len(), cancelled(&bench)), (2_000, vec![subtask(2, 2_000), subtask(2, 2_001)]));
+    assert_eq!((left_out.len(), cancelled(&bench)), (1_500, vec![subtask(2, 1_500), subtask(2, 1_501)]));
     let start = Raw::from_serialize(&bench.project.left_out(2)).expect("JSON");
     assert!(start.bytes() < START_ROOM, "{}", start.bytes());
     // The first few reasons are in it.
-    assert_eq!(bench.project.left_out(2).iter().filter(|out| out.reason.is_some()).count(), 4);
+    assert_eq!(bench.project.left_out(2).iter().filter(|out| out.reason.is_some()).count(), 2);
 }
 
 #[test]
@@ -196,4 +196,22 @@ fn a_phase_that_is_handed_over_again_is_told_again_and_once() {
         [Effect::Tell { number: 1 }, Effect::StartPhase { phase: 1 }, Effect::Alarm { number: 3 }]
     );
     assert_eq!(cancelled(&bench), [subtask(1, 1)]);
+}
+
+#[test]
+fn what_came_too_late_before_can_be_said_again() {
+    let mut bench = open_with(r#"{"on_failure":"skip"}"#, &[1, 2]);
+    let some = Counts { total: 2, completed: 1, failed: 1, ..Counts::default() };
+    for phase in [1, 2] {
+        bench.give(cancel_one(phase, 0));
+        bench.give(Input::Report(PhaseReport { counts: some, ..report_of(phase, Status::Completed) }));
+    }
+    bench.give(again(true));
+    let said =
+        |bench: &Bench| bench.project.left_out(4).iter().map(|out| (out.said_of, out.said_last)).collect::<Vec<_>>();
+    assert_eq!(said(&bench), [(2, 2)]);
+    // Whether the second phase had heard it in time is not known here.
+    assert!(matches!(bench.give(cancel_one(4, 0)).events(), [Event::SubtaskUnwanted { .. }]));
+    assert_eq!(said(&bench), [(2, 4)]);
+    assert_eq!(bench.give(cancel_one(4, 0)).decision, Decision::Nothing("the subtask is being cancelled already"));
 }
