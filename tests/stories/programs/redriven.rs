@@ -150,7 +150,8 @@ async fn settled(place: Place) {
     let _above = [place.worker(&["manager"]), place.worker(&["coordinator"])];
     let id = twice_poisoned(&place).await;
     let _executor = place.worker(&["executor"]);
-    place.run(&["retry", &id, "--wait"]);
+    place.run(&["retry", &id]);
+    place.wait(&id, |status| status["run"] == 2 && has_ended(status));
     let refused = place.trireme(&["dead", "redrive", "--all", "--yes"]).output().expect("a command");
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(refused.status.code() == Some(1) && said.contains("`dead drop --settled` what is done"), "{said}");
