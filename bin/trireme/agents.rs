@@ -82,39 +82,23 @@ enum Seen {
 
 impl Agent {
     fn of(presence: &Presence, status: Seen) -> Self {
-        let Presence {
-            agent_id,
-            name,
-            layer,
-            skills,
-            slots,
-            busy,
-            version,
-            host,
-            pid,
-            last_seen,
-            holds,
-            waits_for,
-            commands,
-            trouble,
-            ..
-        } = presence.clone();
+        let said = presence.clone();
         Self {
-            agent_id,
-            name,
-            layer,
             status,
-            skills,
-            slots,
-            busy,
-            version,
-            host,
-            pid,
-            last_seen,
-            holds,
-            waits_for,
-            commands,
-            trouble,
+            agent_id: said.agent_id,
+            name: said.name,
+            layer: said.layer,
+            skills: said.skills,
+            slots: said.slots,
+            busy: said.busy,
+            version: said.version,
+            host: said.host,
+            pid: said.pid,
+            last_seen: said.last_seen,
+            holds: said.holds,
+            waits_for: said.waits_for,
+            commands: said.commands,
+            trouble: said.trouble,
         }
     }
 

@@ -24,9 +24,13 @@ const EARLY_MAX: usize = 100;
 pub async fn state(store: &dyn Store, id: ProjectId) -> Result<project::Project, StoreError> {
     let stream = StreamId::Project(id);
     let events: Vec<project::Event> = read(stream, &store.load_from_start(stream).await?)?;
+    Ok(folded(id, &events))
+}
+
+fn folded(id: ProjectId, events: &[project::Event]) -> project::Project {
     let mut state = project::Project::new(id);
     events.iter().for_each(|event| state.apply(event));
-    Ok(state)
+    state
 }
 
 /// A project, whole; `None` when the store does not know it. With `results` those of its completed subtasks too.
@@ -38,8 +42,7 @@ pub async fn project(store: &dyn Store, id: ProjectId, results: bool) -> Result<
         return Ok(None);
     }
     let mut phases: BTreeMap<u32, Vec<phase::Event>> = BTreeMap::new();
-    let mut state = project::Project::new(id);
-    events.iter().for_each(|event| state.apply(event));
+    let state = folded(id, &events);
     let mut wanted: Vec<u32> = state.phases().iter().map(|phase| phase.number).collect();
     while let Some(number) = wanted.pop() {
         if let Entry::Vacant(place) = phases.entry(number) {

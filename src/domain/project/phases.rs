@@ -1,5 +1,7 @@
 //! How a project goes from phase to phase.
 
+use std::collections::BTreeSet;
+
 use super::alarm::set_alarm;
 use super::runs::replan;
 use super::words::tell;
@@ -17,8 +19,9 @@ pub(super) fn start_phase(draft: &mut Draft<'_>, phase: u32) {
         dealt.unwrap_or_else(|| StreamId::Phase(draft.project.id_or_nil(), phase).partition(accepted.partitions));
     draft.record(Event::PhaseStarted { at: draft.context.now, cause: draft.cause, phase, partition });
     let rest = draft.project.too_much_for_a_start(phase);
-    let is_told = |id| draft.project.told().values().any(|told| told.word.cancels(id));
-    let rest = rest.filter(|(id, _)| !is_told(*id)).map(|(id, reason)| (id, reason.to_owned()));
+    let told: BTreeSet<SubtaskId> =
+        draft.project.told().values().filter_map(|told| told.word.cancelled_subtask()).collect();
+    let rest = rest.filter(|(id, _)| !told.contains(id)).map(|(id, reason)| (id, reason.to_owned()));
     let rest: Vec<(SubtaskId, String)> = rest.collect();
     rest.into_iter().for_each(|(id, reason)| tell(draft, Word::Cancel { subtask: Some(id), reason }));
 }

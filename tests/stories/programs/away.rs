@@ -21,6 +21,12 @@ fn project(policy: &str) -> String {
     )
 }
 
+/// What managers alert everybody of.
+pub(super) async fn alerts(transport: &impl Transport) -> Box<dyn Consumer> {
+    let bindings = [(Exchange::Events, "management.alert.#".to_owned())];
+    transport.subscribe(&Queue::Watcher("alerts".into()), &bindings).await.expect("a watcher's queue")
+}
+
 /// The next alert about a project.
 pub(super) async fn alert(alerts: &mut dyn Consumer, id: &str) -> String {
     let heard = async {
@@ -50,9 +56,7 @@ async fn the_policy_says_what_becomes_of_a_project_without_coordinators() {
 
 async fn without_coordinators(place: Place) {
     let transport = place.transport();
-    let bindings = [(Exchange::Events, "management.alert.#".to_owned())];
-    let alerts = transport.subscribe(&Queue::Watcher("away".into()), &bindings).await;
-    let mut alerts = alerts.expect("a watcher's queue");
+    let mut alerts = alerts(&transport).await;
     let _others = [place.worker(&["manager"]), place.worker(&["executor"])];
     let ids = ["fail", "skip", "ask"].map(|policy| place.submit(&project(policy)));
     let [fail, skip, ask] = &ids;

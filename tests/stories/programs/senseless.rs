@@ -2,12 +2,11 @@
 //! hears of it, says so, and the project's policy says what becomes of it; nobody else's work suffers.
 
 use serde_json::{Value, json};
-use trireme::runtime::port::{Append, Store, Transport};
+use trireme::runtime::port::{Append, Store};
 use trireme::store;
-use trireme::wire::address::{Exchange, Queue};
 use trireme::wire::{Raw, StreamId};
 
-use super::away::alert;
+use super::away::{alert, alerts};
 use super::{place_with, stands};
 use crate::place::{Place, Shared, on_every_broker};
 use crate::status::has_ended;
@@ -40,9 +39,7 @@ async fn the_policy_says_what_becomes_of_a_phase_that_nobody_can_read() {
 
 async fn senseless(place: Place) {
     let transport = place.transport();
-    let bindings = [(Exchange::Events, "management.alert.#".to_owned())];
-    let alerts = transport.subscribe(&Queue::Watcher("senseless".into()), &bindings).await;
-    let mut alerts = alerts.expect("a watcher's queue");
+    let mut alerts = alerts(&transport).await;
     let (_others, mut coordinator) =
         ([place.worker(&["manager"]), place.worker(&["executor"])], place.worker(&["coordinator"]));
     let ids = ["fail", "skip", "ask", "fail", "skip"].map(|policy| place.submit(&project(policy)));

@@ -119,9 +119,8 @@ fn it_stays_so_in_the_phase_that_takes_the_place_of_one_that_never_opened() {
     assert_eq!(before, [1], "where to look for what was done when the second never had a plan");
 }
 
-#[test]
-fn all_is_wanted_also_of_a_phase_to_come_that_was_to_go_without() {
-    // Both phases are to be run again, but for what was cancelled; before the second begins all is wanted.
+/// Of two phases one subtask each was cancelled, and one has failed; both are run again, but for what was cancelled.
+fn both_run_again() -> Bench {
     let mut bench = open_with(r#"{"on_failure":"skip"}"#, &[1, 2]);
     let some = Counts { total: 2, completed: 1, failed: 1, ..Counts::default() };
     for phase in [1, 2] {
@@ -129,6 +128,13 @@ fn all_is_wanted_also_of_a_phase_to_come_that_was_to_go_without() {
         bench.give(Input::Report(PhaseReport { counts: some, ..report_of(phase, Status::Completed) }));
     }
     bench.give(again(true));
+    bench
+}
+
+#[test]
+fn all_is_wanted_also_of_a_phase_to_come_that_was_to_go_without() {
+    // Before the second begins all is wanted.
+    let mut bench = both_run_again();
     assert_eq!((left_out(&bench), out_of(&bench, 4)), ((Some(3), vec![0]), vec![0]));
     bench.give(cancel());
     let closed = Counts { total: 2, completed: 1, cancelled: 1, ..Counts::default() };
@@ -200,13 +206,7 @@ fn a_phase_that_is_handed_over_again_is_told_again_and_once() {
 
 #[test]
 fn what_came_too_late_before_can_be_said_again() {
-    let mut bench = open_with(r#"{"on_failure":"skip"}"#, &[1, 2]);
-    let some = Counts { total: 2, completed: 1, failed: 1, ..Counts::default() };
-    for phase in [1, 2] {
-        bench.give(cancel_one(phase, 0));
-        bench.give(Input::Report(PhaseReport { counts: some, ..report_of(phase, Status::Completed) }));
-    }
-    bench.give(again(true));
+    let mut bench = both_run_again();
     let said =
         |bench: &Bench| bench.project.left_out(4).iter().map(|out| (out.said_of, out.said_last)).collect::<Vec<_>>();
     assert_eq!(said(&bench), [(2, 2)]);
