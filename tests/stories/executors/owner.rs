@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use trireme::runtime::port::{Acker, Confirmed, Consumer, Outgoing, Properties, Publisher, Transport};
 use trireme::wire::address::{Address, Exchange, Queue, layer_key};
 use trireme::wire::content::{Control, ExecuteSubtask, Layer, Ping, Presence, SubtaskFailure};
@@ -14,6 +16,8 @@ use super::place::{Place, WITHIN, agent};
 pub const PROJECT: ProjectId = ProjectId(Uuid::from_u128(7));
 pub const PHASE: u32 = 1;
 const NAME: &str = "owner";
+/// A ping that was not answered for this long is sent again.
+const ASKED_AGAIN: Duration = Duration::from_millis(500);
 
 pub struct Owner {
     pub transport: Arc<dyn Transport>,
@@ -134,15 +138,16 @@ impl Owner {
         }
     }
 
-    /// The next of the letters to it, or to all coordinators, that `wanted` takes.
-    async fn letter<T>(&mut self, wanted: impl Fn(&Content) -> Option<T>) -> T {
+    /// The next of the letters to it, or to all coordinators, that `wanted` takes: one that comes before this time.
+    async fn letter_by<T>(&mut self, by: Instant, wanted: impl Fn(&Content) -> Option<T>) -> Option<T> {
         loop {
             while let Some(letter) = self.letters.pop_front() {
-                if let Some(found) = wanted(&letter.content) {
+                let found = wanted(&letter.content);
+                if found.is_some() {
                     return found;
                 }
             }
-            let deliveries = tokio::time::timeout(WITHIN, self.inbox.next(100)).await.expect("a letter in time");
+            let deliveries = tokio::time::timeout_at(by, self.inbox.next(100)).await.ok()?;
             for delivery in deliveries.expect("open") {
                 self.letters.extend(codec::decode(&delivery.body).into_iter().flatten());
             }
@@ -151,7 +156,7 @@ impl Owner {
 
     /// Waits for a heartbeat that lists these commands and no others.
     pub async fn heartbeat_with(&mut self, commands: &[MessageId]) {
-        self.letter(|content| match content {
+        self.letter_by(Instant::now() + WITHIN, |content| match content {
             Content::Heartbeat(presence) => {
                 let told: Vec<_> = presence.commands.iter().map(|told| told.command).collect();
                 (told == commands).then_some(())
@@ -159,25 +164,27 @@ impl Owner {
             _ => None,
         })
         .await
+        .expect("such a heartbeat in time")
     }
 
-    /// Asks an agent until it answers: it has read what was sent to it before.
+    /// Asks an agent until it answers: it has read what was sent to it before, unless its inbox was opened anew
+    /// meanwhile.
     pub async fn pong(&mut self, of: &AgentId) -> Presence {
-        loop {
+        let until = Instant::now() + WITHIN;
+        while Instant::now() < until {
             let id = MessageId(Uuid::now_v7());
-            let sent = self.publish(Address::agent(of), Content::Ping(Ping::default()), id, None).await;
-            if sent == Confirmed::Accepted {
-                break;
+            // It may have no inbox yet, and one that is opened anew loses what was in it.
+            self.publish(Address::agent(of), Content::Ping(Ping::default()), id, None).await;
+            let asked_again = Instant::now() + ASKED_AGAIN;
+            let pong = self.letter_by(asked_again, |content| match content {
+                Content::Pong(presence) => Some(presence.clone()).filter(|presence| presence.agent_id == *of),
+                _ => None,
+            });
+            if let Some(presence) = pong.await {
+                return presence;
             }
-            // It has no inbox yet.
-            tokio::task::yield_now().await;
         }
-        let is_of = |presence: &Presence| presence.agent_id == *of;
-        self.letter(|content| match content {
-            Content::Pong(presence) => Some(presence.clone()).filter(is_of),
-            _ => None,
-        })
-        .await
+        panic!("`{of}` did not answer in time")
     }
 
     /// Waits until so many commands wait in a skill's queue, and so many executors consume it.
@@ -190,7 +197,7 @@ impl Owner {
                 if (depth.ready, depth.consumers) == (ready, consumers) {
                     return;
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(WITHIN, looked).await.unwrap_or_else(|_| panic!("never {ready} and {consumers}"));
