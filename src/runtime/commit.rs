@@ -5,43 +5,42 @@
 //! in memory is thrown away, loaded again, and decided again: first the batch as a whole, then stream by stream.
 
 mod again;
+mod ahead;
+mod decide;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
-use again::{remembers, sends_again};
-use futures_util::poll;
-use serde::Serialize;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 
-use super::lane::LaneError;
+use super::lane::{LaneError, Place};
 use super::letter::Letter;
 use super::options::World;
 use super::outage::Outages;
 use super::patience::{Patience, STORE};
-use super::port::{Acker, Append, Clock, Outgoing, Payload, Store, StoreError};
+use super::port::{Acker, Append, Clock, Outgoing, Store, StoreError, TransportError};
 use super::role::{Message, RenderError, Rendered, Role, Unfit};
 use super::states::{Kept, States};
 use crate::broken::{self, Broken};
-use crate::domain::decision::{Decision, Effect};
-use crate::wire::{MessageId, Raw, StreamId, Timestamp};
+use crate::domain::decision::Effect;
+use crate::wire::{MessageId, StreamId, Timestamp};
+pub(crate) use ahead::{Batch, Writing};
+use decide::{Decided, Item, Whose};
 
+/// Whatever is conflicted about a batch that is written together may be gone the next time; then it is decided stream by
+/// stream.
+const TOGETHER_MAX: u32 = 2;
 /// A stream that is fought over is decided anew this often; then its lane ends, and with it the fight.
 const CONFLICTS_MAX: u32 = 8;
-/// So many messages are put together between two looks at a commit that is on its way, and so many bytes of them at the
-/// most.
-const EARLY_AT_ONCE: usize = 32;
-const EARLY_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// The reason in the header of a letter whose decision panicked.
 pub(crate) const PANICKED: &str = "the decision panicked";
 /// The same for one whose stream has events that this version does not know, or can not make sense of.
 pub(crate) const UNREADABLE: &str = "its stream can not be read by this version";
 
-/// A place in the batch, with the letter and what it means.
-pub(crate) type Work<I> = (usize, Letter, Message<I>);
+/// The place of a delivery, with a letter in it and what that means.
+pub(crate) type Work<I> = (Place, Letter, Message<I>);
 
 /// An effect of the work at this place.
 pub(crate) struct ToSend {
@@ -64,6 +63,15 @@ pub(crate) struct Verdicts {
     pub(crate) undecided: Vec<(usize, &'static str)>,
 }
 
+/// Why something is not decided.
+enum Hindrance {
+    Store(StoreError),
+    /// The deliveries may be somebody else's by now.
+    Lost(TransportError),
+    /// The decision about the message at this place panicked.
+    Poison(usize),
+}
+
 /// Where a role's decisions are made and committed.
 pub(crate) struct Desk<R: Role> {
     pub(crate) role: R,
@@ -73,49 +81,6 @@ pub(crate) struct Desk<R: Role> {
     acker: Arc<dyn Acker>,
     states: States<R::State>,
     late: Vec<Append>,
-}
-
-/// What one stream is to get of the batch.
-struct Draft<E> {
-    expected: u64,
-    events: Vec<E>,
-    raw: Vec<Raw>,
-    payloads: Vec<Payload>,
-}
-
-impl<E: Serialize> Draft<E> {
-    fn at(expected: u64) -> Self {
-        Self { expected, events: Vec::new(), raw: Vec::new(), payloads: Vec::new() }
-    }
-
-    fn record(&mut self, events: Vec<E>) {
-        self.raw.extend(events.iter().map(|event| Raw::from_serialize(event).expect("events are JSON")));
-        self.events.extend(events);
-    }
-}
-
-/// What of a batch is one stream's.
-#[derive(Default)]
-struct Share {
-    inputs: usize,
-    /// The last of them that was recorded: its place, and its message.
-    recorded: Option<(usize, MessageId)>,
-}
-
-/// Where an input comes from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    Delivered,
-    /// This process gives it itself, because of a delivery that it still has to hold: what follows is sent because of that.
-    Own,
-}
-
-/// What was decided of one piece of work.
-enum Outcome {
-    Recorded,
-    Nothing(&'static str),
-    Refused(&'static str),
-    Undecided(&'static str),
 }
 
 impl Verdicts {
@@ -137,6 +102,11 @@ impl<R: Role> Desk<R> {
 
     pub(crate) fn outages(&self) -> Arc<Outages> {
         self.outages.clone()
+    }
+
+    /// Something was written.
+    pub(crate) fn works(&self) {
+        self.outages.works(STORE);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -162,28 +132,26 @@ impl<R: Role> Desk<R> {
         Ok(())
     }
 
-    /// Decides and commits a batch.
-    pub(crate) async fn commit(&mut self, work: &[Work<R::Input>]) -> Result<Verdicts, LaneError> {
+    /// Decides and commits work, however often it takes; `failed` says why that of the whole was not written, when it was
+    /// tried before.
+    pub(crate) async fn commit(
+        &mut self,
+        work: &[Work<R::Input>],
+        failed: Option<StoreError>,
+    ) -> Result<Verdicts, LaneError> {
         let items = (0..).zip(work).map(|(item, (_, letter, message))| (item, letter.again, message));
         let mut items: Vec<_> = items.collect();
         items.sort_by_key(|(_, _, Message { input, .. })| (!self.role.comes_first(input), self.role.comes_last(input)));
-        if items.is_empty() {
-            return Ok(Verdicts::default());
-        }
-        self.states.forget_what_is_over(&mut self.role);
         let mut verdicts = Verdicts::default();
-        match self.commit_items(&items, Whose::Delivered, 2, &mut verdicts).await {
+        match self.commit_items(&items, Whose::Delivered, TOGETHER_MAX, failed, &mut verdicts).await {
             Err(LaneError::Store(StoreError::Conflict)) => {
                 let mut streams: BTreeMap<StreamId, Vec<_>> = BTreeMap::new();
-                for item in items {
-                    streams.entry(item.2.stream).or_default().push((
-                        item.0,
-                        item.1 || !broken::is(Broken::AgainByFlagOnly),
-                        item.2,
-                    ));
+                for (item, again, message) in items {
+                    let again = again || !broken::is(Broken::AgainByFlagOnly);
+                    streams.entry(message.stream).or_default().push((item, again, message));
                 }
                 for items in streams.values() {
-                    self.commit_items(items, Whose::Delivered, CONFLICTS_MAX, &mut verdicts).await?;
+                    self.commit_items(items, Whose::Delivered, CONFLICTS_MAX, None, &mut verdicts).await?;
                 }
             }
             done => done?,
@@ -198,7 +166,7 @@ impl<R: Role> Desk<R> {
         message: Message<R::Input>,
     ) -> Result<Option<Vec<(StreamId, Effect)>>, LaneError> {
         let mut verdicts = Verdicts::default();
-        self.commit_items(&[(0, true, &message)], Whose::Own, CONFLICTS_MAX, &mut verdicts).await?;
+        self.commit_items(&[(0, true, &message)], Whose::Own, CONFLICTS_MAX, None, &mut verdicts).await?;
         let effects = verdicts.effects.into_iter().map(|to_send| (to_send.stream, to_send.effect)).collect();
         Ok(verdicts.undecided.is_empty().then_some(effects))
     }
@@ -231,195 +199,95 @@ impl<R: Role> Desk<R> {
         }
     }
 
-    /// Decides, commits, and tries again as often as `tries` allows. The items are (place, whether handled ones
-    /// are to have their effects again, message).
+    /// Decides, commits, and tries again as often as `tries` allows. `failed`: the first time is over, and went like this.
     async fn commit_items(
         &mut self,
-        items: &[(usize, bool, &Message<R::Input>)],
+        items: &[Item<'_, R::Input>],
         whose: Whose,
         tries: u32,
+        mut failed: Option<StoreError>,
         verdicts: &mut Verdicts,
     ) -> Result<(), LaneError> {
+        let streams: BTreeSet<StreamId> = items.iter().map(|item| item.2.stream).collect();
         let mut poisons = BTreeSet::new();
         let mut patience = Patience::new(self.outages.clone());
         let (mut conflicts, mut tried) = (0, false);
         loop {
-            let streams: BTreeSet<StreamId> = items.iter().map(|item| item.2.stream).collect();
-            if !R::KEEPS_STATES && !broken::is(Broken::StaleNothing) {
+            if let Some(error) = failed.take() {
+                // Whether it was written or not is to be seen from what is stored. From here on this process has
+                // tried to commit: what turns out to be handled has its effects sent again.
+                tried = true;
                 self.forget(streams.iter().copied());
+                match error {
+                    StoreError::Conflict if conflicts + 1 < tries => conflicts += 1,
+                    StoreError::Conflict => return Err(StoreError::Conflict.into()),
+                    other => patience.wait(other).await?,
+                }
             }
-            if let Err(error) = self.load(streams.iter().copied()).await {
-                patience.wait(error).await?;
-                continue;
-            }
-            // After the state was read: whoever else gets the message from here on finds the same or a newer one, and
-            // then this commit does not go through.
-            if whose == Whose::Own || items.iter().any(|(_, _, message)| self.role.is_untimely(&message.input)) {
-                self.acker.still_holds().await?;
-            }
-            let (outcomes, mut drafts) = match self.decide(items, whose, &poisons) {
-                Ok(decided) => decided,
-                Err(poison) => {
-                    poisons.insert(poison);
-                    self.forget(streams);
+            let mut decided = Decided::default();
+            match self.decide_now(&mut decided, items, whose, &poisons).await {
+                Ok(()) => {}
+                Err(Hindrance::Poison(item)) => {
+                    poisons.insert(item);
+                    self.forget(streams.iter().copied());
                     continue;
                 }
-            };
-            let mut decided = self.collect(items, tried, outcomes, &drafts);
-            let parts = self.parts(&mut drafts);
-            let error = match self.append(parts, &mut decided.effects).await {
+                Err(Hindrance::Store(error)) => {
+                    patience.wait(error).await?;
+                    continue;
+                }
+                Err(Hindrance::Lost(error)) => return Err(error.into()),
+            }
+            let (decided, parts) = self.close(items, decided, tried);
+            match self.write(parts).await {
                 Ok(()) => {
-                    self.outages.works(STORE);
+                    self.works();
                     verdicts.add(decided);
                     return Ok(());
                 }
-                Err(error) => error,
-            };
-            // Whether it was written or not is to be seen from what is stored. From here on this process has
-            // tried to commit: what turns out to be handled has its effects sent again.
-            tried = true;
-            self.forget(streams);
-            match error {
-                StoreError::Conflict if conflicts + 1 < tries => conflicts += 1,
-                StoreError::Conflict => return Err(StoreError::Conflict.into()),
-                other => patience.wait(other).await?,
+                Err(error) => failed = Some(error),
             }
         }
     }
 
-    /// Decides all items in their order; fails with the place of one whose decision panicked.
-    #[expect(clippy::type_complexity, reason = "used once, right above")]
-    fn decide(
+    /// Decides items upon what is stored, and what follows from them.
+    async fn decide_now(
         &mut self,
-        items: &[(usize, bool, &Message<R::Input>)],
+        decided: &mut Decided<R::Event>,
+        items: &[Item<'_, R::Input>],
         whose: Whose,
         poisons: &BTreeSet<usize>,
-    ) -> Result<(Vec<Outcome>, BTreeMap<StreamId, Draft<R::Event>>), usize> {
-        let now = self.clock.now();
-        let mut outcomes = Vec::with_capacity(items.len());
-        let mut drafts = BTreeMap::new();
-        let mut shares: BTreeMap<StreamId, Share> = BTreeMap::new();
-        items.iter().for_each(|(_, _, message)| shares.entry(message.stream).or_default().inputs += 1);
-        for &(item, again, message) in items {
-            if poisons.contains(&item) {
-                outcomes.push(Outcome::Undecided(PANICKED));
-                continue;
-            }
-            let stream = message.stream;
-            let Some(hot) = self.states.get_mut(stream) else {
-                outcomes.push(Outcome::Undecided(UNREADABLE));
-                continue;
-            };
-            let expected = self.role.version(&hot.state);
-            let draft = drafts.entry(stream).or_insert_with(|| Draft::at(expected));
-            let (role, share) = (&mut self.role, shares.entry(stream).or_default());
-            let many = share.inputs > 1;
-            let decided =
-                catch_unwind(AssertUnwindSafe(|| match role.decide(stream, &mut hot.state, message, many, now) {
-                    Decision::Record(events) => {
-                        draft.payloads.extend(role.payloads(stream, &events, message));
-                        draft.record(events);
-                        share.recorded = Some((item, message.cause));
-                        Outcome::Recorded
-                    }
-                    Decision::Nothing(why) => {
-                        tracing::debug!(%stream, message = %message.cause, why, "nothing to do");
-                        // Whoever had it before may be about to record that a publish was refused: then one of the two finds
-                        // the stream changed.
-                        let is_fenced = again && whose == Whose::Delivered && !broken::is(Broken::StaleNothing);
-                        if is_fenced && !role.effects(&hot.state, message.cause).is_empty() {
-                            let event = role.sent_again(message.cause, now);
-                            role.apply(&mut hot.state, &event);
-                            draft.record(vec![event]);
-                        }
-                        Outcome::Nothing(why)
-                    }
-                    Decision::Refuse(why) => Outcome::Refused(why),
-                }));
-            match decided {
-                Ok(outcome) => outcomes.push(outcome),
-                Err(_) => {
-                    tracing::error!(%stream, message = %message.cause, "a decision panicked; its message is set aside");
-                    return Err(item);
-                }
-            }
+    ) -> Result<(), Hindrance> {
+        let streams: BTreeSet<StreamId> = items.iter().map(|item| item.2.stream).collect();
+        if !R::KEEPS_STATES && !broken::is(Broken::StaleNothing) {
+            self.forget(streams.iter().copied());
         }
-        for (stream, share) in shares.into_iter().filter(|(_, share)| share.inputs > 1) {
-            let (Some((item, cause)), Some(hot)) = (share.recorded, self.states.get_mut(stream)) else { continue };
-            let settle = || self.role.settle(stream, &mut hot.state, cause, now);
-            match (catch_unwind(AssertUnwindSafe(settle)), drafts.get_mut(&stream)) {
-                (Ok(events), Some(draft)) => draft.record(events),
-                _ => {
-                    tracing::error!(%stream, message = %cause, "settling panicked; its message is set aside");
-                    return Err(item);
-                }
-            }
+        self.load(streams).await.map_err(Hindrance::Store)?;
+        // After the state was read: whoever else gets the message from here on finds the same or a newer one, and
+        // then this commit does not go through.
+        if whose == Whose::Own || items.iter().any(|(_, _, message)| self.role.is_untimely(&message.input)) {
+            self.acker.still_holds().await.map_err(Hindrance::Lost)?;
         }
-        Ok((outcomes, drafts))
+        self.decide(decided, items, whose, poisons, false).map_err(Hindrance::Poison)?;
+        self.settle(decided).map_err(Hindrance::Poison)
     }
 
-    /// What is to be written.
-    fn parts(&mut self, drafts: &mut BTreeMap<StreamId, Draft<R::Event>>) -> Vec<Append> {
-        let mut parts = Vec::with_capacity(drafts.len());
-        for (&stream, draft) in drafts {
-            let Some(hot) = self.states.get_mut(stream) else { continue };
-            if draft.events.is_empty() {
-                if !broken::is(Broken::StaleNothing) {
-                    parts.push(Append::assertion(stream, draft.expected));
-                }
-                continue;
-            }
-            let snapshot = hot.grown_by(draft.raw.iter().map(Raw::bytes).sum(), &self.role);
-            parts.push(Append {
-                stream,
-                expected: draft.expected,
-                // When this is not written, everything is decided anew.
-                events: std::mem::take(&mut draft.raw),
-                payloads: std::mem::take(&mut draft.payloads),
-                summary: self.role.summary(stream, &hot.state),
-                snapshot,
-            });
-        }
-        parts
-    }
-
-    /// Writes, and puts together meanwhile what is to be sent when it is written.
-    async fn append(&mut self, mut parts: Vec<Append>, effects: &mut [ToSend]) -> Result<(), StoreError> {
-        if broken::is(Broken::NoVersionCheck) {
-            for part in &mut parts {
-                part.expected = self.store.load_from_start(part.stream).await?.version;
-            }
-        }
+    /// Writes it, once somebody waits for that.
+    fn write(&mut self, mut parts: Vec<Append>) -> BoxFuture<'static, Result<(), StoreError>> {
         if broken::is(Broken::PublishesBeforeCommits) {
             self.late.extend(parts);
-            return Ok(());
+            return ready(Ok(())).boxed();
         }
-        let store = self.store.clone();
-        let mut written = pin!(store.append(parts));
-        let mut bytes = 0;
-        for some in effects.chunks_mut(EARLY_AT_ONCE) {
-            if let Poll::Ready(written) = poll!(written.as_mut()) {
-                return written;
+        let (store, outages) = (self.store.clone(), self.outages.clone());
+        let append = async move {
+            if broken::is(Broken::NoVersionCheck) {
+                for part in &mut parts {
+                    part.expected = store.load_from_start(part.stream).await?.version;
+                }
             }
-            // The statement has to get on its way, and what has come in is looked at.
-            tokio::task::yield_now().await;
-            some.iter_mut().for_each(|to_send| to_send.early = self.render_early(to_send));
-            bytes +=
-                some.iter().flat_map(|to_send| &to_send.early).map(|early| early.outgoing.body.len()).sum::<usize>();
-            if bytes > EARLY_BYTES_MAX {
-                break;
-            }
-        }
-        written.await
-    }
-
-    /// The message of an effect that needs nothing but the state; what goes wrong goes wrong again in its turn.
-    fn render_early(&self, to_send: &ToSend) -> Option<Rendered> {
-        let state = &self.states.get(to_send.stream)?.state;
-        if self.role.must_gather(state, to_send.effect) {
-            return None;
-        }
-        self.role.render(to_send.stream, state, to_send.effect, Raw::empty_object(), self.clock.now()).ok()
+            store.append(parts).await
+        };
+        outages.in_time(append).boxed()
     }
 
     /// Writes what is still to be written: nothing, unless this program publishes first.
@@ -435,54 +303,6 @@ impl<R: Role> Desk<R> {
         if broken::is(Broken::StaleNothing) {
             self.states.swap(kept);
         }
-    }
-
-    /// What is to be sent when all of it is written, by the states after the whole batch.
-    fn collect(
-        &self,
-        items: &[(usize, bool, &Message<R::Input>)],
-        tried: bool,
-        outcomes: Vec<Outcome>,
-        drafts: &BTreeMap<StreamId, Draft<R::Event>>,
-    ) -> Verdicts {
-        let mut verdicts = Verdicts::default();
-        let now = self.clock.now();
-        let mut sent = BTreeSet::new();
-        for (&(item, again, message), outcome) in items.iter().zip(outcomes) {
-            match outcome {
-                Outcome::Undecided(why) => verdicts.undecided.push((item, why)),
-                Outcome::Refused(reason) => verdicts.refused.push((item, reason)),
-                Outcome::Recorded | Outcome::Nothing(_) => {}
-            }
-            let Some(hot) = self.states.get(message.stream) else { continue };
-            let why = match outcome {
-                Outcome::Refused(why) | Outcome::Nothing(why) => Some(why),
-                Outcome::Recorded | Outcome::Undecided(_) => None,
-            };
-            let to_send = match outcome {
-                Outcome::Recorded => true,
-                Outcome::Nothing(_) => sends_again(again, tried),
-                Outcome::Refused(_) | Outcome::Undecided(_) => false,
-            };
-            if to_send {
-                let effects = self.role.effects(&hot.state, message.cause);
-                let is_known = |effect: &Effect| remembers(*effect, matches!(outcome, Outcome::Recorded));
-                let fresh =
-                    effects.into_iter().filter(is_known).filter(|&effect| sent.insert((message.stream, effect)));
-                let stream = message.stream;
-                verdicts.effects.extend(fresh.map(|effect| ToSend { item, stream, effect, early: None }));
-            }
-            if !matches!(outcome, Outcome::Recorded) {
-                verdicts.notices.extend(self.role.answer(message.stream, &hot.state, message, why, now));
-            }
-        }
-        for (stream, draft) in drafts.iter().filter(|(_, draft)| !draft.events.is_empty()) {
-            if let Some(hot) = self.states.get(*stream) {
-                verdicts.notices.extend(self.role.notices(*stream, &hot.state, &draft.events, now));
-                verdicts.moved.extend(self.role.has_moved(&hot.state, &draft.events).then_some(*stream));
-            }
-        }
-        verdicts
     }
 
     /// How a stream stands that is in memory.

@@ -2,8 +2,9 @@
 //! try: it is said once when it begins, and once when the last part works again.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,6 +14,10 @@ const SAID_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// So many parts are told of in a heartbeat, each with so many bytes of its reason at the most.
 const TOLD_MAX: usize = 3;
 const TOLD_BYTES_MAX: usize = 200;
+/// Whatever a step of the protocol waits for has a bound that is shorter than this.
+const STEP_LONG: Duration = Duration::from_secs(60);
+/// What the protocol's loop is called when it does not go round.
+const LOOP: &str = "the loop";
 
 #[derive(Default)]
 pub(crate) struct Outages {
@@ -51,6 +56,18 @@ impl Outages {
             state.said = true;
         }
         is_first
+    }
+
+    /// Does a step, and says so when it does not end: nothing else is done meanwhile by who waits for it.
+    pub(crate) async fn in_time<T>(self: Arc<Self>, step: impl Future<Output = T>) -> T {
+        let mut step = pin!(step);
+        if let Ok(done) = tokio::time::timeout(STEP_LONG, &mut step).await {
+            return done;
+        }
+        self.broke(LOOP, &format!("a step has taken longer than {} s", STEP_LONG.as_secs()));
+        let done = step.await;
+        self.works(LOOP);
+        done
     }
 
     /// A part works.

@@ -72,9 +72,10 @@ impl<S> States<S> {
         }
     }
 
-    pub(super) fn forget_what_is_over<R: Role<State = S>>(&mut self, role: &mut R) {
-        let over: Vec<_> =
-            self.0.iter().filter(|(_, hot)| role.is_over(&hot.state)).map(|(&stream, _)| stream).collect();
+    /// Forgets the streams that have ended, but those that are `needed`.
+    pub(super) fn forget_what_is_over<R: Role<State = S>>(&mut self, role: &mut R, needed: impl Fn(StreamId) -> bool) {
+        let over = self.0.iter().filter(|(stream, hot)| role.is_over(&hot.state) && !needed(**stream));
+        let over: Vec<_> = over.map(|(&stream, _)| stream).collect();
         self.forget(role, over);
     }
 

@@ -139,10 +139,12 @@ fn bites(without: Broken, by: &[&str]) {
 }
 
 /// What was lost is missed at once.
-const LOSSES: [&str; 4] = ["something_is_out", "its_alarm_is_out", "every_attempt_is_out", "the_current_phase_is_out"];
+const LOSSES: [&str; 5] =
+    ["something_is_out", "its_alarm_is_out", "every_attempt_is_out", "the_current_phase_is_out", "every_word_is_out"];
 
 /// What was written on a state that never was.
-const CONTRADICTIONS: [&str; 5] = [
+const CONTRADICTIONS: [&str; 6] = [
+    "a_run_ends_once",
     "an_outcome_is_recorded_once",
     "only_the_current_attempt_counts",
     "an_attempt_is_current_once",

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::Sent;
+use super::{Place, Sent};
 use crate::runtime::port::{Outgoing, Properties};
 use crate::wire::address::Address;
 use crate::wire::codec::{self, ENVELOPE_BYTES_MAX};
@@ -17,7 +17,7 @@ const BATCH: &str = "Batch";
 /// A body that is still open.
 pub(super) struct Pack {
     /// The place of the first delivery that something in it is for.
-    pub(super) at: usize,
+    pub(super) at: Place,
     pub(super) effects: Vec<Sent>,
     first: Outgoing,
     bodies: Vec<Bytes>,
@@ -25,7 +25,7 @@ pub(super) struct Pack {
 }
 
 impl Pack {
-    pub(super) fn new(at: usize, sent: Sent, outgoing: Outgoing) -> Self {
+    pub(super) fn new(at: Place, sent: Sent, outgoing: Outgoing) -> Self {
         let body = outgoing.body.clone();
         Self { at, effects: vec![sent], bytes: body.len(), bodies: vec![body], first: outgoing }
     }
@@ -39,7 +39,7 @@ impl Pack {
         self.effects.len() < most as usize && self.bytes + outgoing.body.len() < ENVELOPE_BYTES_MAX
     }
 
-    pub(super) fn add(&mut self, at: usize, sent: Sent, outgoing: Outgoing) {
+    pub(super) fn add(&mut self, at: Place, sent: Sent, outgoing: Outgoing) {
         self.at = self.at.min(at);
         self.bytes += outgoing.body.len() + 1;
         self.effects.push(sent);
@@ -47,7 +47,7 @@ impl Pack {
     }
 
     /// The message; one alone goes as it is.
-    pub(super) fn close(self) -> (usize, Vec<Sent>, Outgoing) {
+    pub(super) fn close(self) -> (Place, Vec<Sent>, Outgoing) {
         let Self { at, effects, first, bodies, .. } = self;
         if bodies.len() == 1 {
             return (at, effects, first);

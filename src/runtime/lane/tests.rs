@@ -3,15 +3,21 @@
 
 mod ports;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::refused::REFUSAL_PANICKED;
 use super::*;
-use crate::domain::decision::Decision;
-use crate::runtime::letter::Pen;
-use crate::runtime::port::{Append, Payload, Properties, Snapshot, Summary};
-use crate::wire::address::{Exchange, Tier};
-use crate::wire::content::Control;
+use crate::domain::decision::{Decision, UNKNOWN_STREAM};
+use crate::domain::phase::Why;
+use crate::runtime::commit::{PANICKED, UNREADABLE};
+use crate::runtime::letter::{Letter, Pen};
+use crate::runtime::port::{Append, Outgoing, Payload, Properties, Snapshot, Summary, Tag};
+use crate::runtime::role::{Message, RenderError, Rendered};
+use crate::wire::address::{Address, Exchange, TOLD_MANAGERS, Tier};
+use crate::wire::content::{Alarm, Control};
 use crate::wire::{AgentId, ProjectId, Raw, Timestamp};
 use ports::{OneBatch, Recorder, world};
 
