@@ -1,58 +1,55 @@
-//! How a stream stands, for whoever watches: when it moves on it is said at once, and then once in a while as long as it
+//! How a stream stands, for whoever watches: when it moves on it is said soon, and then once in a while as long as it
 //! moves. Nobody needs to be told of every step, and where many projects take small steps the words would outnumber the
-//! work.
+//! work: of what moves and ends at once only the end is told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::wire::StreamId;
 
-/// What was said when.
+/// How soon it is said of a stream that has stood still.
+const SOON: Duration = Duration::from_millis(250);
+
+/// What is to be said when.
 pub(crate) struct Herald {
     every: Duration,
-    /// Of which something was said not long ago: whether they have moved since.
-    said: BTreeMap<StreamId, bool>,
-    /// The same in the order in which their while is over.
-    over: VecDeque<(Instant, StreamId)>,
+    /// Those whose turn comes: whether they have moved since the last.
+    turns: BTreeMap<StreamId, bool>,
+    /// The same in the order of their turns.
+    order: BTreeSet<(Instant, StreamId)>,
 }
 
 impl Herald {
     pub(crate) fn new(every: Duration) -> Self {
-        Self { every, said: BTreeMap::new(), over: VecDeque::new() }
+        Self { every, turns: BTreeMap::new(), order: BTreeSet::new() }
     }
 
-    /// A stream has moved. Whether that is to be said now; if not, its turn comes.
-    pub(crate) fn moved(&mut self, stream: StreamId, now: Instant) -> bool {
-        if let Some(moved) = self.said.get_mut(&stream) {
-            *moved = true;
-            return false;
+    /// A stream has moved: its turn comes.
+    pub(crate) fn moved(&mut self, stream: StreamId, now: Instant) {
+        if self.turns.insert(stream, true).is_none() {
+            self.order.insert((now + self.every.min(SOON), stream));
         }
-        self.wait(stream, now);
-        true
-    }
-
-    fn wait(&mut self, stream: StreamId, now: Instant) {
-        self.said.insert(stream, false);
-        self.over.push_back((now + self.every, stream));
     }
 
     /// When there is something to look at.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.over.front().map(|(at, _)| *at)
+        self.order.first().map(|(at, _)| *at)
     }
 
-    /// Those that have moved, and whose turn it is. Those that have not are forgotten: of them it is said at once again.
+    /// Those that have moved, and whose turn it is. Those that have not are forgotten: of them it is said soon again.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<StreamId> {
         let mut due = Vec::new();
-        while let Some((_, stream)) = self.over.pop_front_if(|(at, _)| *at <= now) {
-            if self.said.remove(&stream) == Some(true) {
+        while self.next().is_some_and(|at| at <= now) {
+            let Some((_, stream)) = self.order.pop_first() else { break };
+            if self.turns.remove(&stream) == Some(true) {
                 due.push(stream);
             }
         }
         for &stream in &due {
-            self.wait(stream, now);
+            self.turns.insert(stream, false);
+            self.order.insert((now + self.every, stream));
         }
         due
     }
@@ -77,22 +74,35 @@ mod tests {
     use crate::wire::ProjectId;
 
     #[test]
-    fn the_first_step_is_said_at_once_and_the_last_one_soon() {
+    fn the_first_step_is_said_soon_and_then_how_it_stands_once_in_a_while() {
         let (mut herald, began) = (Herald::new(Duration::from_secs(1)), Instant::now());
         let at = |ms: u64| began + Duration::from_millis(ms);
         let stream = |number: u32| StreamId::Phase(ProjectId(Uuid::nil()), number);
         assert_eq!((herald.next(), herald.due(at(0))), (None, vec![]));
-        assert!(herald.moved(stream(1), at(0)));
-        assert!(herald.moved(stream(2), at(300)), "each has its own while");
-        assert!(!herald.moved(stream(1), at(400)) && !herald.moved(stream(1), at(999)));
-        assert_eq!((herald.next(), herald.due(at(999))), (Some(at(1_000)), vec![]));
-        // Once for all its steps, and after that it waits again.
-        assert_eq!(herald.due(at(1_000)), [stream(1)]);
-        assert!(!herald.moved(stream(1), at(1_100)));
+        herald.moved(stream(1), at(0));
+        herald.moved(stream(1), at(10));
+        assert_eq!((herald.next(), herald.due(at(249))), (Some(at(250)), vec![]));
+        assert_eq!(herald.due(at(250)), [stream(1)], "once for both");
+        // Each has its own turns.
+        herald.moved(stream(2), at(300));
+        herald.moved(stream(1), at(400));
+        assert_eq!((herald.next(), herald.due(at(600))), (Some(at(550)), vec![stream(2)]));
+        assert_eq!((herald.next(), herald.due(at(1_249))), (Some(at(1_250)), vec![]));
+        assert_eq!(herald.due(at(1_250)), [stream(1)]);
         // What has not moved is forgotten.
-        assert_eq!((herald.next(), herald.due(at(1_300))), (Some(at(1_300)), vec![]));
-        assert!(herald.moved(stream(2), at(1_301)));
-        assert_eq!(herald.due(at(10_000)), [stream(1)]);
+        assert_eq!((herald.due(at(1_600)), herald.next()), (vec![], Some(at(2_250))));
+        herald.moved(stream(2), at(2_000));
+        assert_eq!(herald.due(at(2_250)), [stream(2)], "the other has stood still");
         assert_eq!((herald.due(at(20_000)), herald.next()), (vec![], None), "nothing is left of either");
+    }
+
+    #[test]
+    fn every_step_is_said_where_that_is_wanted() {
+        let (mut herald, now) = (Herald::new(Duration::ZERO), Instant::now());
+        let stream = StreamId::Project(ProjectId(Uuid::nil()));
+        for _ in 0..3 {
+            herald.moved(stream, now);
+            assert_eq!(herald.due(now), [stream]);
+        }
     }
 }

@@ -265,13 +265,12 @@ impl<R: Role> Lane<R> {
         Ok(())
     }
 
-    /// Words for watchers about the streams that a batch moves, as they stand before anything else is decided.
+    /// Words for watchers about streams whose turn it is, as they stand before anything else is decided.
     fn note_moved(&mut self, verdicts: &mut Verdicts) {
         let now = Instant::now();
-        let mut moved = std::mem::take(&mut verdicts.moved);
-        moved.retain(|&stream| self.herald.moved(stream, now));
-        moved.extend(self.herald.due(now));
-        verdicts.notices.extend(moved.into_iter().filter_map(|stream| self.desk.standing(stream)));
+        verdicts.moved.drain(..).for_each(|stream| self.herald.moved(stream, now));
+        let due = self.herald.due(now);
+        verdicts.notices.extend(due.into_iter().filter_map(|stream| self.desk.standing(stream)));
     }
 
     /// Says how streams stand whose turn it is; best effort.

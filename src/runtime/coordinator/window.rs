@@ -11,9 +11,10 @@ use crate::wire::content::{Layer, Presence, RunningCommand};
 use crate::wire::{AgentId, MessageId, StreamId, Timestamp};
 
 /// Outstanding commands of a skill per partition. The least keeps an executor busy over one round trip of its
-/// results; the most is what a restart of the broker may send twice.
+/// results; the most is what a restart of the broker may send twice, and what is out over the round trip of the quickest
+/// work: 60,000 commands a second that are packed.
 const WINDOW_MIN: u32 = 16;
-const WINDOW_MAX: u32 = 1_024;
+const WINDOW_MAX: u32 = 4_096;
 /// What completed in this time is added, so that work that is quicker than its messages is not starved. It is also how
 /// long whatever comes later waits behind it.
 const PACE_MS: u64 = 50;

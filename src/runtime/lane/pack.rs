@@ -1,6 +1,8 @@
 //! What one step sends to the same place goes out in one body. Nobody waits for a body to fill: it holds what there is
 //! at the end of the step.
 //!
+//! Words that nobody waits for are put together too, those to one agent.
+//!
 //! A packed body stands at the first of the deliveries that caused it: deliveries are acked in their order, so none of
 //! them is acked before all of the body is confirmed.
 
@@ -8,7 +10,8 @@ use bytes::Bytes;
 
 use super::{Place, Sent};
 use crate::runtime::port::{Outgoing, Properties};
-use crate::wire::address::Address;
+use crate::runtime::role::PACK_MAX;
+use crate::wire::address::{Address, Exchange};
 use crate::wire::codec::{self, ENVELOPE_BYTES_MAX};
 
 /// What its header calls a body with several messages.
@@ -48,11 +51,40 @@ impl Pack {
 
     /// The message; one alone goes as it is.
     pub(super) fn close(self) -> (Place, Vec<Sent>, Outgoing) {
-        let Self { at, effects, first, bodies, .. } = self;
-        if bodies.len() == 1 {
-            return (at, effects, first);
-        }
-        let properties = Properties { kind: Some(BATCH.to_owned()), ..first.properties };
-        (at, effects, Outgoing { properties, body: codec::join(&bodies), ..first })
+        (self.at, self.effects, together(self.first, &self.bodies))
     }
+}
+
+fn together(first: Outgoing, bodies: &[Bytes]) -> Outgoing {
+    match bodies.len() {
+        1 => first,
+        _ => {
+            let properties = Properties { kind: Some(BATCH.to_owned()), ..first.properties };
+            Outgoing { properties, body: codec::join(bodies), ..first }
+        }
+    }
+}
+
+/// Words in fewer bodies. Each event has a key of its own, so it is those to one agent that share one.
+pub(super) fn words_together(words: Vec<Outgoing>) -> Vec<Outgoing> {
+    let mut open: Vec<(Outgoing, Vec<Bytes>, usize)> = Vec::new();
+    let mut bodies = Vec::with_capacity(words.len());
+    for word in words {
+        let size = word.body.len() + 1;
+        let fits = |(first, words, bytes): &(Outgoing, Vec<Bytes>, usize)| {
+            first.address == word.address && words.len() < PACK_MAX as usize && bytes + size < ENVELOPE_BYTES_MAX
+        };
+        match word.address.exchange {
+            Exchange::Agents => match open.iter_mut().find(|open| fits(open)) {
+                Some((_, words, bytes)) => {
+                    words.push(word.body);
+                    *bytes += size;
+                }
+                None => open.push((word.clone(), vec![word.body], size)),
+            },
+            _ => bodies.push(word),
+        }
+    }
+    bodies.extend(open.into_iter().map(|(first, words, _)| together(first, &words)));
+    bodies
 }

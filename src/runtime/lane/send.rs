@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::line::Waiting;
-use super::pack::Pack;
+use super::pack::{Pack, words_together};
 use super::{Lane, LaneError, Place, Sent};
 use crate::domain::decision::{Effect, UNKNOWN_STREAM};
 use crate::domain::phase::Why;
@@ -37,7 +37,7 @@ impl<R: Role> Lane<R> {
         }
         self.flush().await?;
         // Best effort, and after what somebody waits for: nobody waits for these.
-        for outgoing in verdicts.notices {
+        for outgoing in words_together(verdicts.notices) {
             drop(self.publisher.publish(outgoing).await?);
         }
         self.desk.append_late().await?;

@@ -1,6 +1,7 @@
 //! A decision that panics, about a message or about a refused publish: its letter is kept and told, its delivery acked,
 //! and the lane goes on. And what becomes of what can not be read.
 
+mod ahead;
 mod ports;
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::runtime::role::{Message, RenderError, Rendered};
 use crate::wire::address::{Address, Exchange, TOLD_MANAGERS, Tier};
 use crate::wire::content::{Alarm, Control};
 use crate::wire::{AgentId, ProjectId, Raw, Timestamp};
-use ports::{OneBatch, Recorder, world};
+use ports::{Fed, Recorder, world};
 
 /// Longer than anything here takes: the time is not the real one.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -221,7 +222,7 @@ async fn published_for(delivery: Delivery, is_unsendable: bool) -> Vec<Outgoing>
 async fn published_at(world: &World, role: Panicking, publisher: Recorder, deliveries: Vec<Delivery>) -> Vec<Outgoing> {
     let (stop, sent) = (Stop::new(), publisher.sent.clone());
     let last = deliveries.last().map(|delivery| delivery.tag);
-    let mut consumer = OneBatch::new(deliveries, stop.clone());
+    let mut consumer = Fed::new(deliveries, stop.clone());
     let mut lane = Lane::new(role, world, Arc::default(), Box::new(publisher), &consumer);
     let ended = tokio::time::timeout(PATIENCE, lane.run(&mut consumer, &stop)).await.expect("it ends");
     ended.expect("the lane goes on");
@@ -308,7 +309,7 @@ async fn what_somebody_else_may_have_by_now_is_not_decided() {
     let sent =
         pen().must_arrive(MessageId(Uuid::nil()), Address::requests(), stream.project(), recover(stream), Timestamp(0));
     let stop = Stop::new();
-    let mut consumer = OneBatch::lost(vec![delivery("lane.requests", sent.expect("small").body)], stop.clone());
+    let mut consumer = Fed::lost(vec![delivery("lane.requests", sent.expect("small").body)], stop.clone());
     let (world, role) = (world(), Panicking { pen: pen(), is_unsendable: false });
     let mut lane = Lane::new(role, &world, Arc::default(), Box::new(Recorder::default()), &consumer);
     let ended = tokio::time::timeout(PATIENCE, lane.run(&mut consumer, &stop)).await.expect("it ends");

@@ -12,7 +12,10 @@ pub type Migrations = &'static [(&'static str, &'static str)];
 pub const SQLITE: Migrations = &[("V1__streams", include_str!("sqlite/V1__streams.sql"))];
 
 #[cfg(feature = "postgres")]
-pub const POSTGRES: Migrations = &[("V1__streams", include_str!("postgres/V1__streams.sql"))];
+pub const POSTGRES: Migrations = &[
+    ("V1__streams", include_str!("postgres/V1__streams.sql")),
+    ("V2__compression", include_str!("postgres/V2__compression.sql")),
+];
 
 /// How a store's schema stands to the program's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::runtime::options::{Timing, World};
@@ -35,26 +36,35 @@ impl Publisher for Recorder {
     }
 }
 
-/// Gives deliveries at once, and drains when one of them is acked.
-pub(super) struct OneBatch {
-    deliveries: Vec<Delivery>,
+/// Gives deliveries as they are fed.
+pub(super) struct Fed {
+    pub(super) feed: mpsc::UnboundedSender<Delivery>,
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
     acks: Arc<Acks>,
 }
 
 struct Acks {
     acked: Mutex<Vec<Tag>>,
+    /// Drained by the first ack.
     stop: Stop,
     is_lost: bool,
 }
 
-impl OneBatch {
+impl Fed {
+    /// Has these at once, and drains when one of them is acked.
     pub(super) fn new(deliveries: Vec<Delivery>, stop: Stop) -> Self {
-        Self { deliveries, acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost: false }) }
+        Self::with(deliveries, stop, false)
     }
 
     /// Somebody else has them by now.
     pub(super) fn lost(deliveries: Vec<Delivery>, stop: Stop) -> Self {
-        Self { deliveries, acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost: true }) }
+        Self::with(deliveries, stop, true)
+    }
+
+    fn with(at_once: Vec<Delivery>, stop: Stop, is_lost: bool) -> Self {
+        let (feed, deliveries) = mpsc::unbounded_channel();
+        at_once.into_iter().for_each(|delivery| feed.send(delivery).expect("it is open"));
+        Self { feed, deliveries, acks: Arc::new(Acks { acked: Mutex::default(), stop, is_lost }) }
     }
 
     pub(super) fn acked(&self) -> Vec<Tag> {
@@ -63,12 +73,11 @@ impl OneBatch {
 }
 
 #[async_trait]
-impl Consumer for OneBatch {
-    async fn next(&mut self, _: usize) -> Result<Vec<Delivery>, TransportError> {
-        match self.deliveries.is_empty() {
-            false => Ok(std::mem::take(&mut self.deliveries)),
-            true => std::future::pending().await,
-        }
+impl Consumer for Fed {
+    async fn next(&mut self, most: usize) -> Result<Vec<Delivery>, TransportError> {
+        let mut deliveries = Vec::new();
+        self.deliveries.recv_many(&mut deliveries, most).await;
+        Ok(deliveries)
     }
 
     fn acker(&self) -> Arc<dyn Acker> {
@@ -122,13 +131,29 @@ pub(super) fn world() -> World {
     }
 }
 
+/// What becomes of an append: whether it is written, and what is said of it.
+pub(super) type Fate = (bool, Result<(), StoreError>);
+
 /// A store of one stream, which nobody else writes.
 #[derive(Default)]
-struct OneStream {
+pub(super) struct OneStream {
     events: Mutex<Vec<Raw>>,
+    /// The version that each append expected, and how many events it had.
+    appended: Mutex<Vec<(u64, usize)>>,
+    /// Appends wait for theirs; none: all go well.
+    fates: Option<tokio::sync::Mutex<mpsc::UnboundedReceiver<Fate>>>,
 }
 
 impl OneStream {
+    pub(super) fn fated() -> (mpsc::UnboundedSender<Fate>, Arc<Self>) {
+        let (decide, fates) = mpsc::unbounded_channel();
+        (decide, Arc::new(Self { fates: Some(tokio::sync::Mutex::new(fates)), ..Self::default() }))
+    }
+
+    pub(super) fn appended(&self) -> Vec<(u64, usize)> {
+        self.appended.lock().expect("nobody panics while it is held").clone()
+    }
+
     fn stored(&self) -> Stored {
         let events = self.events.lock().expect("nobody panics while it is held").clone();
         Stored { snapshot: None, version: events.len() as u64, events }
@@ -138,9 +163,17 @@ impl OneStream {
 #[async_trait]
 impl Store for OneStream {
     async fn append(&self, parts: Vec<Append>) -> Result<(), StoreError> {
-        let mut events = self.events.lock().expect("nobody panics while it is held");
-        events.extend(parts.into_iter().flat_map(|part| part.events));
-        Ok(())
+        let tried = parts.iter().map(|part| (part.expected, part.events.len()));
+        self.appended.lock().expect("nobody panics while it is held").extend(tried);
+        let (is_written, answer) = match &self.fates {
+            Some(fates) => fates.lock().await.recv().await.expect("the test decides"),
+            None => (true, Ok(())),
+        };
+        if is_written {
+            let mut events = self.events.lock().expect("nobody panics while it is held");
+            events.extend(parts.into_iter().flat_map(|part| part.events));
+        }
+        answer
     }
 
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Stored>, StoreError> {
