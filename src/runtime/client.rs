@@ -2,7 +2,7 @@
 //!
 //! A client changes nothing by itself: whatever changes state goes through the broker as a message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Client {
     id: AgentId,
     publisher: Box<dyn Publisher>,
     inbox: Box<dyn Consumer>,
+    /// Words about the ends of projects that came together.
+    completions: VecDeque<ProjectCompletion>,
 }
 
 impl Client {
@@ -49,7 +51,7 @@ impl Client {
         let bindings = [(Exchange::Agents, agent_key(&id))];
         let inbox = transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
         let publisher = transport.publisher().await?;
-        Ok(Self { clock, id, publisher, inbox })
+        Ok(Self { clock, id, publisher, inbox, completions: VecDeque::new() })
     }
 
     pub fn id(&self) -> &AgentId {
@@ -97,12 +99,15 @@ impl Client {
     /// too.
     pub async fn completion(&mut self) -> Result<ProjectCompletion, TransportError> {
         loop {
-            for delivery in self.inbox.next(1).await? {
-                for letter in letter::open(&delivery).letters {
-                    if let Content::ProjectCompletion(completion) = letter.envelope.content {
-                        return Ok(completion);
-                    }
-                }
+            if let Some(completion) = self.completions.pop_front() {
+                return Ok(completion);
+            }
+            for delivery in self.inbox.next(64).await? {
+                let contents = letter::open(&delivery).letters.into_iter().map(|letter| letter.envelope.content);
+                self.completions.extend(contents.filter_map(|content| match content {
+                    Content::ProjectCompletion(completion) => Some(completion),
+                    _ => None,
+                }));
             }
         }
     }
