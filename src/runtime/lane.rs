@@ -273,14 +273,11 @@ impl<R: Role> Lane<R> {
         verdicts.notices.extend(due.into_iter().filter_map(|stream| self.desk.standing(stream)));
     }
 
-    /// Says how streams stand whose turn it is; best effort.
+    /// Says how streams stand whose turn it is.
     async fn tell_watchers(&mut self, now: Instant) -> Result<(), LaneError> {
-        for stream in self.herald.due(now) {
-            if let Some(outgoing) = self.desk.standing(stream) {
-                drop(self.publisher.publish(outgoing).await?);
-            }
-        }
-        Ok(())
+        let due = self.herald.due(now);
+        let words = due.into_iter().filter_map(|stream| self.desk.standing(stream)).collect();
+        self.say(words).await
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc::unbounded_channel;
 use trireme::runtime::client::Client;
 use trireme::runtime::port::{Consumer, Delivery, SystemClock, Transport, TransportError};
 use trireme::store::Throwaway;
 use trireme::wire::address::{Exchange, Queue};
-use trireme::wire::content::{NewProject, ProjectStatusUpdate};
+use trireme::wire::content::{NewProject, ProjectCompletion, ProjectStatusUpdate};
 use trireme::wire::{Content, ProjectId, Status, codec};
 use uuid::Uuid;
 
@@ -63,6 +64,7 @@ pub async fn run(
         Follow { began: Instant::now(), completed: 0, projects: BTreeMap::new(), hops_ms: Vec::new(), bar };
     let mut looks = vec![follow.look(crew, database).await?];
     follow.began = Instant::now();
+    let (told, mut ends) = unbounded_channel();
     let ended = async {
         submit(&client, requests).await?;
         for _ in 0..projects {
@@ -71,6 +73,7 @@ pub async fn run(
                 let (status, error) = (completion.status, completion.error_message);
                 return Err(Failure::bug(format!("a project ended as {status}: {error:?}")));
             }
+            let _ = told.send(completion);
         }
         Ok(())
     };
@@ -80,7 +83,8 @@ pub async fn run(
         tokio::select! {
             biased;
             ended = &mut ended => break ended?,
-            batch = events.next(256) => follow.hear(batch?),
+            batch = events.next(256) => follow.hear(&batch?),
+            Some(end) = ends.recv() => follow.ended(&end),
             _ = next_look.tick() => looks.push(follow.look(crew, database).await?),
         }
         if follow.began.elapsed() > DONE_WITHIN {
@@ -90,7 +94,7 @@ pub async fn run(
     let seconds = follow.began.elapsed().as_secs_f64();
     // What was said of the last ones may still be on its way, and is theirs all the same.
     let rest = tokio::time::timeout(LOOK, events.next(256)).await;
-    rest.into_iter().flatten().for_each(|batch| follow.hear(batch));
+    rest.into_iter().flatten().for_each(|batch| follow.hear(&batch));
     let last = Look { completed: subtasks, ..follow.look(crew, database).await? };
     looks.push(last);
     follow.bar.finish_and_clear();
@@ -99,10 +103,10 @@ pub async fn run(
     Ok(Taken { projects, subtasks, seconds, hops_ms: follow.hops_ms, cpu_us_per_subtask })
 }
 
-/// What coordinators say of how far they are.
+/// What coordinators say of how far they are, and not that a phase ended: where there are many small ones, that is most.
 pub async fn listen(transport: &dyn Transport) -> Result<Box<dyn Consumer>, TransportError> {
     let queue = Queue::Watcher(Uuid::now_v7().simple().to_string());
-    transport.subscribe(&queue, &[(Exchange::Events, "coordination.*.*".to_owned())]).await
+    transport.subscribe(&queue, &[(Exchange::Events, "coordination.progress.*".to_owned())]).await
 }
 
 /// Their words in a batch, each with who said it.
@@ -136,23 +140,30 @@ struct Follow {
 }
 
 impl Follow {
-    fn hear(&mut self, batch: Vec<Delivery>) {
-        let now = Instant::now();
-        for (_, update) in updates(&batch) {
-            let completed = update.counts.completed;
-            let known = self.projects.get(&update.project_id).copied();
-            let more = completed.saturating_sub(known.map_or(0, |(completed, _)| completed));
-            if let Some((_, last)) = known.filter(|_| more > 0) {
+    fn hear(&mut self, batch: &[Delivery]) {
+        for (_, update) in updates(batch) {
+            if let Some((more, ms)) = self.count(update.project_id, update.counts.completed) {
                 // Words may get lost: so many hops are between these two.
-                let each = now.duration_since(last).as_secs_f64() * 1_000.0 / f64::from(more);
-                self.hops_ms.extend((0..more).map(|_| each));
-            }
-            if more > 0 || known.is_none() {
-                self.projects.insert(update.project_id, (completed, now));
-                self.completed += more;
-                self.bar.set_position(self.completed.into());
+                self.hops_ms.extend((0..more).map(|_| ms / f64::from(more)));
             }
         }
+    }
+
+    fn ended(&mut self, end: &ProjectCompletion) {
+        self.count(end.project_id, end.final_report.counts.completed);
+    }
+
+    /// A project has completed so many: how many more than were known, and how long after these they were heard of.
+    fn count(&mut self, project: ProjectId, completed: u32) -> Option<(u32, f64)> {
+        let (now, known) = (Instant::now(), self.projects.get(&project).copied());
+        let more = completed.saturating_sub(known.map_or(0, |(completed, _)| completed));
+        if more > 0 || known.is_none() {
+            self.projects.insert(project, (completed, now));
+            self.completed += more;
+            self.bar.set_position(self.completed.into());
+        }
+        let (_, last) = known.filter(|_| more > 0)?;
+        Some((more, now.duration_since(last).as_secs_f64() * 1_000.0))
     }
 
     async fn look(&self, crew: &Crew, database: Option<&Throwaway>) -> Result<Look, Failure> {

@@ -1,7 +1,8 @@
 //! What one step sends to the same place goes out in one body. Nobody waits for a body to fill: it holds what there is
 //! at the end of the step.
 //!
-//! Words that nobody waits for are put together too, those to one agent.
+//! Words that nobody waits for are put together too: those to one agent, and those about many projects that say the same
+//! of each.
 //!
 //! A packed body stands at the first of the deliveries that caused it: deliveries are acked in their order, so none of
 //! them is acked before all of the body is confirmed.
@@ -65,26 +66,105 @@ fn together(first: Outgoing, bodies: &[Bytes]) -> Outgoing {
     }
 }
 
-/// Words in fewer bodies. Each event has a key of its own, so it is those to one agent that share one.
+/// Words in fewer bodies. Events whose keys differ in the project only share one that has all these keys.
 pub(super) fn words_together(words: Vec<Outgoing>) -> Vec<Outgoing> {
-    let mut open: Vec<(Outgoing, Vec<Bytes>, usize)> = Vec::new();
-    let mut bodies = Vec::with_capacity(words.len());
+    let mut open: Vec<Words> = Vec::new();
+    let mut closed = Vec::new();
     for word in words {
-        let size = word.body.len() + 1;
-        let fits = |(first, words, bytes): &(Outgoing, Vec<Bytes>, usize)| {
-            first.address == word.address && words.len() < PACK_MAX as usize && bytes + size < ENVELOPE_BYTES_MAX
-        };
-        match word.address.exchange {
-            Exchange::Agents => match open.iter_mut().find(|open| fits(open)) {
-                Some((_, words, bytes)) => {
-                    words.push(word.body);
-                    *bytes += size;
-                }
-                None => open.push((word.clone(), vec![word.body], size)),
-            },
-            _ => bodies.push(word),
+        let topic = topic(&word.address);
+        match open.iter_mut().find(|words| words.topic == topic) {
+            Some(words) if words.takes(&word) => words.add(word),
+            Some(words) => closed.push(std::mem::replace(words, Words::new(topic, word))),
+            None => open.push(Words::new(topic, word)),
         }
     }
-    bodies.extend(open.into_iter().map(|(first, words, _)| together(first, &words)));
-    bodies
+    closed.into_iter().chain(open).map(Words::close).collect()
+}
+
+/// What words have to share to go together.
+fn topic(address: &Address) -> (Exchange, String) {
+    let key = match address.exchange {
+        Exchange::Events => address.key.rsplit_once('.').map_or("", |(topic, _)| topic),
+        _ => &address.key,
+    };
+    (address.exchange, key.to_owned())
+}
+
+/// A body of words that is still open.
+struct Words {
+    topic: (Exchange, String),
+    first: Outgoing,
+    bodies: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Words {
+    fn new(topic: (Exchange, String), first: Outgoing) -> Self {
+        let body = first.body.clone();
+        Self { topic, bytes: body.len(), bodies: vec![body], first }
+    }
+
+    fn takes(&self, word: &Outgoing) -> bool {
+        self.bodies.len() < PACK_MAX as usize && self.bytes + word.body.len() < ENVELOPE_BYTES_MAX
+    }
+
+    fn add(&mut self, word: Outgoing) {
+        let also = &mut self.first.properties.also;
+        if word.address.key != self.first.address.key && !also.contains(&word.address.key) {
+            also.push(word.address.key);
+        }
+        self.bytes += word.body.len() + 1;
+        self.bodies.push(word.body);
+    }
+
+    fn close(self) -> Outgoing {
+        together(self.first, &self.bodies)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(exchange: Exchange, key: &str, body: &'static str) -> Outgoing {
+        Outgoing {
+            address: Address { exchange, key: key.to_owned(), told: None },
+            mandatory: false,
+            properties: Properties::default(),
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn words_about_several_projects_share_a_body_with_all_keys_and_other_words_do_not() {
+        let words = [
+            word(Exchange::Events, "management.ended.1", "{1}"),
+            word(Exchange::Events, "management.alert.1", "{2}"),
+            word(Exchange::Agents, "agent.a", "{3}"),
+            word(Exchange::Events, "management.ended.2", "{4}"),
+            word(Exchange::Agents, "agent.b", "{5}"),
+            word(Exchange::Agents, "agent.a", "{6}"),
+            word(Exchange::Events, "management.ended.2", "{7}"),
+        ];
+        let told = words_together(words.to_vec());
+        let told: Vec<_> =
+            told.iter().map(|word| (&*word.address.key, &word.properties.also[..], &*word.body)).collect();
+        let (two, none) = (["management.ended.2".to_owned()], []);
+        assert_eq!(
+            told,
+            [
+                ("management.ended.1", &two[..], &b"[{1},{4},{7}]"[..]),
+                ("management.alert.1", &none[..], b"{2}"),
+                ("agent.a", &none[..], b"[{3},{6}]"),
+                ("agent.b", &none[..], b"{5}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_body_holds_so_many_words() {
+        let words: Vec<_> = (0..=PACK_MAX).map(|_| word(Exchange::Agents, "agent.a", "{}")).collect();
+        let sizes: Vec<_> = words_together(words).iter().map(|word| codec::decode(&word.body).len()).collect();
+        assert_eq!(sizes, [64, 1]);
+    }
 }

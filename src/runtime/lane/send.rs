@@ -36,11 +36,17 @@ impl<R: Role> Lane<R> {
             self.send(*at, message.cause, stream, effect, early).await?;
         }
         self.flush().await?;
-        // Best effort, and after what somebody waits for: nobody waits for these.
-        for outgoing in words_together(verdicts.notices) {
+        // After what somebody waits for.
+        self.say(verdicts.notices).await?;
+        self.desk.append_late().await?;
+        Ok(())
+    }
+
+    /// Says what may get lost; nobody waits for it.
+    pub(super) async fn say(&mut self, words: Vec<Outgoing>) -> Result<(), LaneError> {
+        for outgoing in words_together(words) {
             drop(self.publisher.publish(outgoing).await?);
         }
-        self.desk.append_late().await?;
         Ok(())
     }
 

@@ -201,6 +201,9 @@ pub struct Properties {
     pub set_aside_at: Option<Timestamp>,
     /// Kept over a restart of the broker.
     pub persistent: bool,
+    /// More routing keys, in the header `BCC`: a queue that is bound to several of them gets one copy. Nobody who gets it
+    /// sees them.
+    pub also: Vec<String>,
 }
 
 /// How full a queue is, as far as the broker tells.

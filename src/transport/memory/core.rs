@@ -137,12 +137,9 @@ impl Core {
             return Err(line.error());
         }
         let exchange = outgoing.address.exchange;
-        let content = Content {
-            key: outgoing.address.key,
-            told: outgoing.address.told,
-            properties: outgoing.properties,
-            body: outgoing.body,
-        };
+        let (address, mut properties) = (outgoing.address, outgoing.properties);
+        let also = std::mem::take(&mut properties.also);
+        let content = Content { key: address.key, told: address.told, also, properties, body: outgoing.body };
         let confirmed = match self.route(exchange, &content) {
             Some(targets) if targets.is_empty() && outgoing.mandatory => Confirmed::Returned,
             Some(targets) => self.enqueue(Message::new(content, exchange), &targets, now),

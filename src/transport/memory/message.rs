@@ -15,13 +15,16 @@ pub struct Content {
     pub key: String,
     /// The second routing key.
     pub told: Option<String>,
+    /// More of them, which nobody sees.
+    pub also: Vec<String>,
     pub properties: Properties,
     pub body: Bytes,
 }
 
 impl Content {
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.key.as_str()).chain(self.told.as_deref())
+        let also = self.also.iter().map(String::as_str);
+        std::iter::once(self.key.as_str()).chain(self.told.as_deref()).chain(also)
     }
 }
 

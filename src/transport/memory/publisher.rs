@@ -64,6 +64,7 @@ impl Publisher for MemoryPublisher {
     async fn publish(&self, message: Outgoing) -> Result<Confirmation, TransportError> {
         check_key(&message.address.key)?;
         message.address.told.as_deref().map_or(Ok(()), check_key)?;
+        message.properties.also.iter().try_for_each(|key| check_key(key))?;
         let room = self.line.room.clone().acquire_owned().await.map_err(|_| self.line.error())?;
         let (to, answer) = oneshot::channel();
         self.connection.broker.act(|core, now| core.publish(&self.line, message, room, to, now))?;

@@ -66,6 +66,10 @@ fn headers(properties: &Properties, told: Option<&str>) -> FieldTable {
     if let Some(told) = told {
         headers.insert("CC".into(), AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongString(told.into())])));
     }
+    if !properties.also.is_empty() {
+        let keys: Vec<_> = properties.also.iter().map(|key| AMQPValue::LongString(key.as_str().into())).collect();
+        headers.insert("BCC".into(), AMQPValue::FieldArray(FieldArray::from(keys)));
+    }
     headers
 }
 
@@ -88,6 +92,7 @@ pub(super) fn from_amqp(amqp: &BasicProperties) -> Properties {
             _ => None,
         },
         persistent: *amqp.delivery_mode() == Some(PERSISTENT),
+        also: Vec::new(),
     }
 }
 

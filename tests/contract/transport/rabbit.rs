@@ -69,6 +69,11 @@ async fn the_key_in_cc_routes_too() {
 }
 
 #[tokio::test]
+async fn more_keys_route_too_and_nobody_sees_them() {
+    run(routing::more_keys_route_too_and_nobody_sees_them).await;
+}
+
+#[tokio::test]
 async fn a_subscription_goes_with_its_consumer() {
     run(routing::a_subscription_goes_with_its_consumer).await;
 }

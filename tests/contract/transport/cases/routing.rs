@@ -69,6 +69,25 @@ pub async fn the_key_in_cc_routes_too(broker: &dyn Broker) {
     expect_ready(&transport, &Queue::Dead, 0).await;
 }
 
+pub async fn more_keys_route_too_and_nobody_sees_them(broker: &dyn Broker) {
+    let transport = broker.connect().await.transport;
+    let one = subscribe(&transport, "one", Exchange::Events, "*.p1").await;
+    let two = subscribe(&transport, "two", Exchange::Events, "done.p2").await;
+    let all = subscribe(&transport, "all", Exchange::Events, "#").await;
+    let with = |keys: &[&str], number| {
+        let mut message = message(address(Exchange::Events, "done.p0"), number);
+        message.properties.also = keys.iter().map(|&key| key.to_owned()).collect();
+        message
+    };
+    let messages = [with(&[], 0), with(&["done.p1"], 1), with(&["done.p1", "done.p2", "gone.p1"], 2)];
+    fill(&transport, messages.into_iter().chain([end(Exchange::Events)])).await;
+    let all = until_end(all).await;
+    assert_eq!(numbers(&all), [0, 1, 2], "one copy each");
+    assert!(all.iter().all(|delivery| delivery.key == "done.p0" && delivery.properties.also.is_empty()));
+    assert_eq!(numbers(&until_end(one).await), [1, 2]);
+    assert_eq!(numbers(&until_end(two).await), [2]);
+}
+
 pub async fn a_subscription_goes_with_its_consumer(broker: &dyn Broker) {
     let transport = broker.connect().await.transport;
     let publisher = publisher(&transport).await;
