@@ -125,6 +125,7 @@ pub async fn properties_survive(broker: &dyn Broker) {
         origin: Some("suite.skills".into()),
         set_aside_at: Some(Timestamp(-1)),
         persistent: true,
+        ..Properties::default()
     };
     let body: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     let mut with_all = command(0);
