@@ -143,7 +143,8 @@ const LOSSES: [&str; 5] =
     ["something_is_out", "its_alarm_is_out", "every_attempt_is_out", "the_current_phase_is_out", "every_word_is_out"];
 
 /// What was written on a state that never was.
-const CONTRADICTIONS: [&str; 6] = [
+const CONTRADICTIONS: [&str; 7] = [
+    "it_ends_as_planned",
     "a_run_ends_once",
     "an_outcome_is_recorded_once",
     "only_the_current_attempt_counts",
