@@ -34,6 +34,9 @@ use decide::{Decided, Item, Whose};
 const TOGETHER_MAX: u32 = 2;
 /// A stream that is fought over is decided anew this often; then its lane ends, and with it the fight.
 const CONFLICTS_MAX: u32 = 8;
+/// What a commit is called when it does not end.
+const COMMIT: &str = "a commit";
+
 /// The reason in the header of a letter whose decision panicked.
 pub(crate) const PANICKED: &str = "the decision panicked";
 /// The same for one whose stream has events that this version does not know, or can not make sense of.
@@ -287,7 +290,7 @@ impl<R: Role> Desk<R> {
             }
             store.append(parts).await
         };
-        outages.in_time(append).boxed()
+        outages.in_time(COMMIT, append).boxed()
     }
 
     /// Writes what is still to be written: nothing, unless this program publishes first.

@@ -48,6 +48,8 @@ use crate::wire::{Content, MessageId, StreamId};
 const BATCH_MAX: usize = 256;
 /// So many deliveries at once are decided while a commit is on its way: it is not to wait long when it is done.
 const AHEAD_AT_ONCE: usize = 8;
+/// What it is called when it does not go round.
+const LOOP: &str = "the loop";
 /// So many deliveries wait for confirms before no more are taken: a slow broker must not fill the memory.
 const HELD_MAX: usize = 2_048;
 
@@ -113,6 +115,11 @@ impl<R: Role> Lane<R> {
 
     /// See [`Desk::swap`].
     pub(crate) fn swap(&mut self, kept: &Kept<R::State>) {
+        // What was not written is nobody's.
+        self.desk.take_back(&mut self.next);
+        if let Some((writing, _)) = self.writing.take() {
+            self.desk.leave(&writing);
+        }
         self.desk.swap(kept);
     }
 
@@ -120,19 +127,20 @@ impl<R: Role> Lane<R> {
     pub(crate) async fn run(&mut self, consumer: &mut dyn Consumer, stop: &Stop) -> Result<(), LaneError> {
         let outages = self.desk.outages();
         loop {
-            let (is_writing, unsent) = (self.writing.is_some(), self.line.unsent());
-            let room = self.line.len() < HELD_MAX && unsent < 2 * BATCH_MAX;
-            let most = if is_writing { AHEAD_AT_ONCE } else { BATCH_MAX };
+            let is_writing = self.writing.is_some();
+            let next = self.writing.as_ref().map_or(0, |(_, end)| self.line.since(*end));
+            let room = self.line.len() < HELD_MAX && next < BATCH_MAX;
+            let most = if is_writing { AHEAD_AT_ONCE.min(BATCH_MAX.saturating_sub(next)) } else { BATCH_MAX };
             let written = self.writing.as_mut().map(|(writing, _)| writing.done());
             tokio::select! {
                 biased;
                 () = stop.draining() => break,
-                Some(()) = OptionFuture::from(written) => outages.clone().in_time(self.go_on()).await?,
+                Some(()) = OptionFuture::from(written) => outages.clone().in_time(LOOP, self.go_on()).await?,
                 done = self.line.confirmed(&self.publisher), if !is_writing && self.line.is_out() => {
                     done?;
                     self.ack().await?;
                 }
-                batch = consumer.next(most), if room => outages.clone().in_time(self.take(batch?)).await?,
+                batch = consumer.next(most), if room => outages.clone().in_time(LOOP, self.take(batch?)).await?,
                 now = turn(self.herald.next()), if !is_writing => self.tell_watchers(now).await?,
             }
         }
@@ -152,12 +160,23 @@ impl<R: Role> Lane<R> {
         if let Some(last) = deliveries.last().filter(|_| broken::is(Broken::AcksBeforeConfirms)) {
             self.acker.ack(last.tag, true).await?;
         }
-        for delivery in &deliveries {
-            self.open(delivery).await?;
+        match self.writing.take() {
+            Some((mut writing, end)) => {
+                let opened = writing.beside(self.open_all(&deliveries)).await;
+                self.desk.decide_ahead(&writing, &mut self.next);
+                self.writing = Some((writing, end));
+                opened
+            }
+            None => {
+                self.open_all(&deliveries).await?;
+                self.begin().await
+            }
         }
-        match &self.writing {
-            Some((writing, _)) => self.desk.decide_ahead(writing, &mut self.next),
-            None => self.begin().await?,
+    }
+
+    async fn open_all(&mut self, deliveries: &[Delivery]) -> Result<(), LaneError> {
+        for delivery in deliveries {
+            self.open(delivery).await?;
         }
         Ok(())
     }
@@ -203,7 +222,8 @@ impl<R: Role> Lane<R> {
                 Ok(())
             }
             Err(batch) => {
-                let verdicts = self.desk.commit(&batch.work, None).await?;
+                let mut verdicts = self.desk.commit(&batch.work, None).await?;
+                self.note_moved(&mut verdicts);
                 self.sent(&batch.work, verdicts, end).await
             }
         }
@@ -213,9 +233,9 @@ impl<R: Role> Lane<R> {
     async fn go_on(&mut self) -> Result<(), LaneError> {
         self.finish().await?;
         self.ack().await?;
-        match self.line.unsent() {
-            0 => Ok(()),
-            _ => self.begin().await,
+        match self.line.has_unsent() {
+            true => self.begin().await,
+            false => Ok(()),
         }
     }
 
@@ -228,15 +248,18 @@ impl<R: Role> Lane<R> {
             }
             Err(error) => {
                 self.desk.take_back(&mut self.next);
-                self.desk.commit(&writing.work, Some(error)).await?
+                let mut verdicts = self.desk.commit(&writing.work, Some(error)).await?;
+                // The words about them went with what was not written.
+                verdicts.moved.append(&mut writing.verdicts.moved);
+                self.note_moved(&mut verdicts);
+                verdicts
             }
         };
         self.sent(&writing.work, verdicts, end).await
     }
 
     /// Step 4 for work that is written, which is of the deliveries before `end`.
-    async fn sent(&mut self, work: &[Work<R::Input>], mut verdicts: Verdicts, end: Place) -> Result<(), LaneError> {
-        self.note_moved(&mut verdicts);
+    async fn sent(&mut self, work: &[Work<R::Input>], verdicts: Verdicts, end: Place) -> Result<(), LaneError> {
         self.send_out(work, verdicts).await?;
         self.line.sent_before(end);
         Ok(())
@@ -265,12 +288,13 @@ impl<R: Role> Lane<R> {
         Ok(())
     }
 
-    /// Words for watchers about streams whose turn it is, as they stand before anything else is decided.
+    /// Adds words for watchers about the streams whose turn it is, as they stand before anything else is decided; those
+    /// are then named as moved.
     fn note_moved(&mut self, verdicts: &mut Verdicts) {
         let now = Instant::now();
         verdicts.moved.drain(..).for_each(|stream| self.herald.moved(stream, now));
-        let due = self.herald.due(now);
-        verdicts.notices.extend(due.into_iter().filter_map(|stream| self.desk.standing(stream)));
+        verdicts.moved = self.herald.due(now);
+        verdicts.notices.extend(verdicts.moved.iter().filter_map(|&stream| self.desk.standing(stream)));
     }
 
     /// Says how streams stand whose turn it is.

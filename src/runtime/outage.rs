@@ -16,14 +16,24 @@ const TOLD_MAX: usize = 3;
 const TOLD_BYTES_MAX: usize = 200;
 /// Whatever a step of the protocol waits for has a bound that is shorter than this.
 const STEP_LONG: Duration = Duration::from_secs(60);
-/// What the protocol's loop is called when it does not go round.
-const LOOP: &str = "the loop";
 
 #[derive(Default)]
 pub(crate) struct Outages {
     state: Mutex<State>,
     /// Whether anything is broken, to be asked at every commit.
     any: AtomicBool,
+}
+
+/// Says that a part works when it is over, also when nobody waits for it any more.
+struct Works<'a> {
+    outages: &'a Outages,
+    part: &'static str,
+}
+
+impl Drop for Works<'_> {
+    fn drop(&mut self) {
+        self.outages.works(self.part);
+    }
 }
 
 #[derive(Default)]
@@ -58,16 +68,15 @@ impl Outages {
         is_first
     }
 
-    /// Does a step, and says so when it does not end: nothing else is done meanwhile by who waits for it.
-    pub(crate) async fn in_time<T>(self: Arc<Self>, step: impl Future<Output = T>) -> T {
+    /// Does a step of `part`, and says so when it does not end: nothing else is done meanwhile by who waits for it.
+    pub(crate) async fn in_time<T>(self: Arc<Self>, part: &'static str, step: impl Future<Output = T>) -> T {
         let mut step = pin!(step);
         if let Ok(done) = tokio::time::timeout(STEP_LONG, &mut step).await {
             return done;
         }
-        self.broke(LOOP, &format!("a step has taken longer than {} s", STEP_LONG.as_secs()));
-        let done = step.await;
-        self.works(LOOP);
-        done
+        let _works_again = Works { outages: &self, part };
+        self.broke(part, &format!("a step has taken longer than {} s", STEP_LONG.as_secs()));
+        step.await
     }
 
     /// A part works.

@@ -5,10 +5,10 @@
 //! batch is not written, what was decided upon it is thrown away with it, and decided again.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 
 use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
-use futures_util::poll;
 
 use super::decide::{Decided, Item, Whose};
 use super::{Desk, Hindrance, Verdicts, Work};
@@ -65,11 +65,24 @@ impl<R: Role> Batch<R> {
     }
 }
 
+/// A commit that is on its way as long as somebody waits for it, or for something [beside](beside) it.
+type Write = Pin<Box<MaybeDone<BoxFuture<'static, Result<(), StoreError>>>>>;
+
+/// Does something while a commit is on its way. What is done may need what the commit holds: a connection to the store.
+async fn beside<T>(write: &mut Write, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let _ = write.as_mut().poll(context);
+        work.as_mut().poll(context)
+    })
+    .await
+}
+
 /// A batch whose commit is on its way.
 pub(crate) struct Writing<R: Role> {
     pub(crate) work: Vec<Work<R::Input>>,
     pub(crate) verdicts: Verdicts,
-    write: Pin<Box<MaybeDone<BoxFuture<'static, Result<(), StoreError>>>>>,
+    write: Write,
     /// Nothing that is still to be sent looks at the states.
     is_put_together: bool,
 }
@@ -78,6 +91,11 @@ impl<R: Role> Writing<R> {
     /// Waits until it is written, or not. Loses nothing when it is dropped before.
     pub(crate) async fn done(&mut self) {
         self.write.as_mut().await;
+    }
+
+    /// Does something while it is being written.
+    pub(crate) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        beside(&mut self.write, work).await
     }
 
     /// What it has come to, once it is done.
@@ -122,7 +140,9 @@ impl<R: Role> Desk<R> {
     /// Decides what came in while another batch is written, as if it were; what can not be decided like that is left.
     pub(crate) fn decide_ahead(&mut self, writing: &Writing<R>, batch: &mut Batch<R>) {
         let known = |(_, _, message): &Work<R::Input>| {
-            self.states.get(message.stream).is_some() && !self.role.is_untimely(&message.input)
+            // What comes last is not decided before what is still to come.
+            let waits = self.role.is_untimely(&message.input) || self.role.comes_last(&message.input);
+            self.states.get(message.stream).is_some() && !waits
         };
         let is_next = !batch.is_spoiled && R::KEEPS_STATES && writing.is_put_together;
         if !is_next || !batch.work[batch.order.len()..].iter().all(known) {
@@ -142,18 +162,23 @@ impl<R: Role> Desk<R> {
         *batch = Batch { work: std::mem::take(&mut batch.work), ..Batch::default() };
     }
 
+    /// Throws away what was decided of a batch whose commit nobody waits for any more.
+    pub(crate) fn leave(&mut self, writing: &Writing<R>) {
+        self.forget(writing.work.iter().map(|(_, _, message)| message.stream));
+    }
+
     /// Puts together what is to be sent when a batch is written, while it is on its way.
     pub(crate) async fn put_together(&mut self, writing: &mut Writing<R>) {
         let Writing { verdicts, write, .. } = &mut *writing;
         let mut bytes = 0;
         for some in verdicts.effects.chunks_mut(EARLY_AT_ONCE) {
-            if poll!(write.as_mut()).is_ready() || bytes > EARLY_BYTES_MAX {
+            // The statement has to get on its way, and what has come in is looked at.
+            beside(write, tokio::task::yield_now()).await;
+            if write.as_mut().output_mut().is_some() || bytes > EARLY_BYTES_MAX {
                 return;
             }
-            // The statement has to get on its way, and what has come in is looked at.
-            tokio::task::yield_now().await;
             for to_send in some {
-                to_send.early = self.render_early(to_send.stream, to_send.effect).await;
+                to_send.early = beside(write, self.render_early(to_send.stream, to_send.effect)).await;
                 bytes += to_send.early.as_ref().map_or(0, |early| early.outgoing.body.len());
             }
         }
@@ -168,5 +193,35 @@ impl<R: Role> Desk<R> {
             false => Raw::empty_object(),
         };
         self.role.render(stream, state, effect, gathered, self.clock.now()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// As a commit holds a connection until its answer is read, and whoever reads from the store needs one.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_done_beside_a_commit_gets_what_the_commit_holds() {
+        let connections = Arc::new(Semaphore::new(1));
+        let append: BoxFuture<'static, Result<(), StoreError>> = Box::pin({
+            let connections = connections.clone();
+            async move {
+                let _held = connections.acquire().await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
+            }
+        });
+        let mut write: Write = Box::pin(maybe_done(append));
+        beside(&mut write, tokio::task::yield_now()).await;
+        assert_eq!(connections.available_permits(), 0);
+        let read = tokio::time::timeout(Duration::from_secs(5), connections.acquire());
+        beside(&mut write, read).await.expect("the commit has let go of it").expect("open");
+        assert_eq!(write.as_mut().take_output(), Some(Ok(())));
     }
 }

@@ -20,8 +20,9 @@ const WINDOW_MAX: u32 = 4_096;
 const PACE_MS: u64 = 50;
 /// Work that takes less than this is packed.
 const QUICK_US: u64 = 2_000;
-/// So many commands in one message at the most.
+/// So many commands in one message at the most, of so many that are out.
 const BATCH_MAX: u32 = 128;
+const BATCHED_MAX: u32 = 1_024;
 /// So many completions weigh as much as all before them.
 const MEAN_OF: u64 = 16;
 /// What an executor was heard to run is remembered for this long: longer than any lease between two heartbeats.
@@ -183,11 +184,11 @@ impl Share {
     }
 
     /// How many commands of this skill may share one message: one, unless they are quicker than their messages. Each
-    /// executor is to get several messages of a full window.
+    /// executor is to get several messages of what is out.
     pub(crate) fn batch_of(&self, window: &Window, skill: &str) -> u32 {
         let is_quick = self.pace.get(skill).is_some_and(|pace| pace.takes_us < QUICK_US);
         match is_quick {
-            true => (WINDOW_MAX / (4 * window.offer(skill).executors.max(1))).clamp(1, BATCH_MAX),
+            true => (BATCHED_MAX / (4 * window.offer(skill).executors.max(1))).clamp(1, BATCH_MAX),
             false => 1,
         }
     }

@@ -69,9 +69,14 @@ impl Line {
         &mut self.held[at]
     }
 
-    /// How many have come whose effects are not on their way.
-    pub(super) fn unsent(&self) -> usize {
-        usize::try_from(self.end() - self.sent).expect("they are in memory")
+    /// How many have come from this place on.
+    pub(super) fn since(&self, place: Place) -> usize {
+        usize::try_from(self.end() - place).expect("they are in memory")
+    }
+
+    /// Whether some have come whose effects are not on their way.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.sent < self.end()
     }
 
     /// Those before this place are decided, and what they cause is on its way.

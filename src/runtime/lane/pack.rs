@@ -17,6 +17,8 @@ use crate::wire::codec::{self, ENVELOPE_BYTES_MAX};
 
 /// What its header calls a body with several messages.
 const BATCH: &str = "Batch";
+/// What a word about the end of a project is called there.
+const ENDS: &str = "ProjectCompletion";
 
 /// A body that is still open.
 pub(super) struct Pack {
@@ -66,28 +68,36 @@ fn together(first: Outgoing, bodies: &[Bytes]) -> Outgoing {
     }
 }
 
-/// Words in fewer bodies. Events whose keys differ in the project only share one that has all these keys.
+/// Words in fewer bodies. Events whose keys differ in the project only share one that has all these keys; beside it stands
+/// what is true of all of them. Whoever else is told of something may not know that a body can have several, but those
+/// who wait for the ends of projects.
 pub(super) fn words_together(words: Vec<Outgoing>) -> Vec<Outgoing> {
     let mut open: Vec<Words> = Vec::new();
     let mut closed = Vec::new();
     for word in words {
-        let topic = topic(&word.address);
+        let Some(topic) = topic(&word) else {
+            closed.push(word);
+            continue;
+        };
         match open.iter_mut().find(|words| words.topic == topic) {
             Some(words) if words.takes(&word) => words.add(word),
-            Some(words) => closed.push(std::mem::replace(words, Words::new(topic, word))),
+            Some(words) => closed.push(std::mem::replace(words, Words::new(topic, word)).close()),
             None => open.push(Words::new(topic, word)),
         }
     }
-    closed.into_iter().chain(open).map(Words::close).collect()
+    closed.extend(open.into_iter().map(Words::close));
+    closed
 }
 
-/// What words have to share to go together.
-fn topic(address: &Address) -> (Exchange, String) {
-    let key = match address.exchange {
-        Exchange::Events => address.key.rsplit_once('.').map_or("", |(topic, _)| topic),
-        _ => &address.key,
+/// What words have to share to go together; none of those that do not.
+fn topic(word: &Outgoing) -> Option<(Exchange, String)> {
+    let Address { exchange, key, .. } = &word.address;
+    let topic = match exchange {
+        Exchange::Events => key.rsplit_once('.')?.0,
+        Exchange::Agents if word.properties.kind.as_deref() == Some(ENDS) => key,
+        _ => return None,
     };
-    (address.exchange, key.to_owned())
+    Some((*exchange, topic.to_owned()))
 }
 
 /// A body of words that is still open.
@@ -117,20 +127,30 @@ impl Words {
         self.bodies.push(word.body);
     }
 
-    fn close(self) -> Outgoing {
+    fn close(mut self) -> Outgoing {
+        if self.bodies.len() > 1 {
+            (self.first.properties.message_id, self.first.properties.project) = (None, None);
+        }
         together(self.first, &self.bodies)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::wire::ProjectId;
 
     fn word(exchange: Exchange, key: &str, body: &'static str) -> Outgoing {
         Outgoing {
             address: Address { exchange, key: key.to_owned(), told: None },
             mandatory: false,
-            properties: Properties::default(),
+            properties: Properties {
+                kind: Some(if body == "{cancel}" { "Cancel" } else { ENDS }.to_owned()),
+                project: Some(ProjectId(Uuid::nil())),
+                ..Properties::default()
+            },
             body: Bytes::from_static(body.as_bytes()),
         }
     }
@@ -144,16 +164,22 @@ mod tests {
             word(Exchange::Events, "management.ended.2", "{4}"),
             word(Exchange::Agents, "agent.b", "{5}"),
             word(Exchange::Agents, "agent.a", "{6}"),
+            word(Exchange::Agents, "agent.a", "{cancel}"),
+            word(Exchange::Agents, "agent.a", "{cancel}"),
             word(Exchange::Events, "management.ended.2", "{7}"),
         ];
         let told = words_together(words.to_vec());
+        let are_whose: Vec<bool> = told.iter().map(|word| word.properties.project.is_some()).collect();
+        assert_eq!(are_whose, [true, true, false, true, false, true]);
         let told: Vec<_> =
             told.iter().map(|word| (&*word.address.key, &word.properties.also[..], &*word.body)).collect();
         let (two, none) = (["management.ended.2".to_owned()], []);
         assert_eq!(
             told,
             [
-                ("management.ended.1", &two[..], &b"[{1},{4},{7}]"[..]),
+                ("agent.a", &none[..], &b"{cancel}"[..]),
+                ("agent.a", &none[..], b"{cancel}"),
+                ("management.ended.1", &two[..], b"[{1},{4},{7}]"),
                 ("management.alert.1", &none[..], b"{2}"),
                 ("agent.a", &none[..], b"[{3},{6}]"),
                 ("agent.b", &none[..], b"{5}"),
