@@ -221,7 +221,8 @@ mod tests {
         beside(&mut write, tokio::task::yield_now()).await;
         assert_eq!(connections.available_permits(), 0);
         let read = tokio::time::timeout(Duration::from_secs(5), connections.acquire());
-        beside(&mut write, read).await.expect("the commit has let go of it").expect("open");
+        let got = beside(&mut write, read).await.expect("the commit has let go of it");
+        drop(got.expect("open"));
         assert_eq!(write.as_mut().take_output(), Some(Ok(())));
     }
 }
