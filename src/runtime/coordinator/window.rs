@@ -143,6 +143,8 @@ struct Pace {
     slice: u64,
     now: u32,
     before: u32,
+    /// When the first of the current slice was completed.
+    since: Timestamp,
     /// What one takes, in microseconds: a mean in which the last ones weigh most.
     takes_us: u64,
 }
@@ -180,6 +182,9 @@ impl Share {
         };
         pace.takes_us = (pace.takes_us.saturating_mul(MEAN_OF - 1).saturating_add(took_us)) / MEAN_OF;
         pace.turn(now);
+        if pace.now == 0 {
+            pace.since = now;
+        }
         pace.now = pace.now.saturating_add(1);
     }
 
@@ -197,7 +202,7 @@ impl Share {
     pub(crate) fn of(&self, window: &Window, skill: &str, now: Timestamp) -> u32 {
         let pace = self.pace.get(skill).copied().map_or(0, |mut pace| {
             pace.turn(now);
-            pace.now.max(pace.before)
+            pace.most(now)
         });
         let all = window.offer(skill).slots.saturating_mul(2).saturating_add(pace).clamp(WINDOW_MIN, WINDOW_MAX);
         (all / self.phases.get(skill).copied().unwrap_or(1).max(1)).max(u32::from(!broken::is(Broken::NoFloor)))
@@ -205,6 +210,17 @@ impl Share {
 }
 
 impl Pace {
+    /// How many are completed in a slice. Quick work that has just begun is taken to go on as it does, so that its window
+    /// opens within a few round trips.
+    fn most(&self, now: Timestamp) -> u32 {
+        let known = self.now.max(self.before);
+        if self.before > 0 || self.takes_us >= QUICK_US {
+            return known;
+        }
+        let since_ms = now.ms_since(self.since).clamp(PACE_MS / 10, PACE_MS);
+        u32::try_from(u64::from(self.now) * PACE_MS / since_ms).unwrap_or(u32::MAX).max(known)
+    }
+
     fn turn(&mut self, now: Timestamp) {
         let slice = u64::try_from(now.0).unwrap_or(0) / PACE_MS;
         if slice != self.slice {
@@ -226,12 +242,26 @@ mod tests {
         let (window, mut share) = (Window::default(), Share::default());
         let start = Timestamp(1_000_000);
         assert_eq!(share.of(&window, "noop", start), WINDOW_MIN);
-        (0..700).for_each(|_| share.completed("noop", 0, start));
+        (0..700).for_each(|_| share.completed("noop", 5, start));
         assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS / 2)), 700);
         assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS * 3 / 2)), 700);
         assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS * 5 / 2)), WINDOW_MIN);
         (0..7_000).for_each(|_| share.completed("noop", 0, start.plus_ms(300)));
         assert_eq!(share.of(&window, "noop", start.plus_ms(300)), WINDOW_MAX);
+    }
+
+    #[test]
+    fn the_window_of_quick_work_opens_as_if_it_went_on_like_that() {
+        let window = Window::default();
+        let start = Timestamp(1_000_000);
+        let of = |took_ms: u64, at: u64| {
+            let mut share = Share::default();
+            (0..32).for_each(|_| share.completed("noop", took_ms, start));
+            share.of(&window, "noop", start.plus_ms(at))
+        };
+        // In 1, 10, 25 and 49 ms, and in the slice after.
+        assert_eq!([1, 10, 25, 49, 60].map(|at| of(0, at)), [320, 160, 64, 32, 32]);
+        assert_eq!([1, 10, 25, 49, 60].map(|at| of(2, at)), [32; 5]);
     }
 
     /// An executor says at these moments that it runs commands 1 to 3; the phase looks at them after each.
