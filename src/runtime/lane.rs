@@ -46,8 +46,9 @@ use crate::wire::{Content, MessageId, StreamId};
 
 /// So many deliveries are decided together: enough that a commit is shared, few enough that it is short.
 const BATCH_MAX: usize = 256;
-/// So many deliveries at once are decided while a commit is on its way: it is not to wait long when it is done.
-const AHEAD_AT_ONCE: usize = 8;
+/// So many deliveries at once are decided while a commit is on its way, each of hundreds of answers where there are
+/// many: it is not to wait long when it is done.
+const AHEAD_AT_ONCE: usize = 1;
 /// What it is called when it does not go round.
 const LOOP: &str = "the loop";
 /// So many deliveries wait for confirms before no more are taken: a slow broker must not fill the memory.
@@ -135,12 +136,12 @@ impl<R: Role> Lane<R> {
             tokio::select! {
                 biased;
                 () = stop.draining() => break,
-                Some(()) = OptionFuture::from(written) => outages.clone().in_time(LOOP, self.go_on()).await?,
+                Some(()) = OptionFuture::from(written) => outages.clone().in_time(LOOP, Box::pin(self.go_on())).await?,
                 done = self.line.confirmed(&self.publisher), if !is_writing && self.line.is_out() => {
                     done?;
                     self.ack().await?;
                 }
-                batch = consumer.next(most), if room => outages.clone().in_time(LOOP, self.take(batch?)).await?,
+                batch = consumer.next(most), if room => outages.clone().in_time(LOOP, Box::pin(self.take(batch?))).await?,
                 now = turn(self.herald.next()), if !is_writing => self.tell_watchers(now).await?,
             }
         }
@@ -162,13 +163,13 @@ impl<R: Role> Lane<R> {
         }
         match self.writing.take() {
             Some((mut writing, end)) => {
-                let opened = writing.beside(self.open_all(&deliveries)).await;
+                let opened = writing.beside(Box::pin(self.open_all(&deliveries))).await;
                 self.desk.decide_ahead(&writing, &mut self.next);
                 self.writing = Some((writing, end));
                 opened
             }
             None => {
-                self.open_all(&deliveries).await?;
+                Box::pin(self.open_all(&deliveries)).await?;
                 self.begin().await
             }
         }
@@ -222,7 +223,7 @@ impl<R: Role> Lane<R> {
                 Ok(())
             }
             Err(batch) => {
-                let mut verdicts = self.desk.commit(&batch.work, None).await?;
+                let mut verdicts = Box::pin(self.desk.commit(&batch.work, None)).await?;
                 self.note_moved(&mut verdicts);
                 self.sent(&batch.work, verdicts, end).await
             }
@@ -248,7 +249,7 @@ impl<R: Role> Lane<R> {
             }
             Err(error) => {
                 self.desk.take_back(&mut self.next);
-                let mut verdicts = self.desk.commit(&writing.work, Some(error)).await?;
+                let mut verdicts = Box::pin(self.desk.commit(&writing.work, Some(error))).await?;
                 // The words about them went with what was not written.
                 verdicts.moved.append(&mut writing.verdicts.moved);
                 self.note_moved(&mut verdicts);
@@ -274,7 +275,7 @@ impl<R: Role> Lane<R> {
             if !refused.is_empty() {
                 // What follows from it is decided upon what is written.
                 self.desk.take_back(&mut self.next);
-                self.on_refused(refused).await?;
+                Box::pin(self.on_refused(refused)).await?;
                 continue;
             }
             match self.line.pop() {
