@@ -27,7 +27,7 @@ use crate::broken::{self, Broken};
 use crate::domain::decision::Effect;
 use crate::wire::{MessageId, StreamId, Timestamp};
 pub(crate) use ahead::{Batch, Writing};
-use decide::{Decided, Item, Whose};
+use decide::{Decided, Item, Whose, item, put_in_order};
 
 /// Whatever is conflicted about a batch that is written together may be gone the next time; then it is decided stream by
 /// stream.
@@ -142,9 +142,9 @@ impl<R: Role> Desk<R> {
         work: &[Work<R::Input>],
         failed: Option<StoreError>,
     ) -> Result<Verdicts, LaneError> {
-        let items = (0..).zip(work).map(|(item, (_, letter, message))| (item, letter.again, message));
-        let mut items: Vec<_> = items.collect();
-        items.sort_by_key(|(_, _, Message { input, .. })| (!self.role.comes_first(input), self.role.comes_last(input)));
+        let mut places: Vec<_> = (0..work.len()).collect();
+        put_in_order(&mut places, work, &self.role);
+        let items: Vec<_> = places.into_iter().map(|place| item(work, place)).collect();
         let mut verdicts = Verdicts::default();
         match self.commit_items(&items, Whose::Delivered, TOGETHER_MAX, failed, &mut verdicts).await {
             Err(LaneError::Store(StoreError::Conflict)) => {

@@ -131,7 +131,7 @@ impl<R: Role> Lane<R> {
             let is_writing = self.writing.is_some();
             let next = self.writing.as_ref().map_or(0, |(_, end)| self.line.since(*end));
             let room = self.line.len() < HELD_MAX && next < BATCH_MAX;
-            let most = if is_writing { AHEAD_AT_ONCE.min(BATCH_MAX.saturating_sub(next)) } else { BATCH_MAX };
+            let most = if is_writing { AHEAD_AT_ONCE } else { BATCH_MAX };
             let written = self.writing.as_mut().map(|(writing, _)| writing.done());
             tokio::select! {
                 biased;

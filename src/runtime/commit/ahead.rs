@@ -10,7 +10,7 @@ use std::pin::{Pin, pin};
 
 use futures_util::future::{BoxFuture, MaybeDone, maybe_done};
 
-use super::decide::{Decided, Item, Whose};
+use super::decide::{Decided, Item, Whose, item, put_in_order};
 use super::{Desk, Hindrance, Verdicts, Work};
 use crate::domain::decision::Effect;
 use crate::runtime::lane::LaneError;
@@ -44,20 +44,12 @@ impl<R: Role> Batch<R> {
     fn rest(&mut self, role: &R) -> usize {
         let from = self.order.len();
         self.order.extend(from..self.work.len());
-        let first = |&place: &usize| {
-            let (_, _, message) = &self.work[place];
-            (!role.comes_first(&message.input), role.comes_last(&message.input))
-        };
-        self.order[from..].sort_by_key(first);
+        put_in_order(&mut self.order[from..], &self.work, role);
         from
     }
 
     fn items(&self, from: usize) -> Vec<Item<'_, R::Input>> {
-        let item = |&place: &usize| {
-            let (_, letter, message) = &self.work[place];
-            (place, letter.again, message)
-        };
-        self.order[from..].iter().map(item).collect()
+        self.order[from..].iter().map(|&place| item(&self.work, place)).collect()
     }
 
     fn streams(&self) -> BTreeSet<StreamId> {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 
 use super::again::{remembers, sends_again};
-use super::{Desk, PANICKED, ToSend, UNREADABLE, Verdicts};
+use super::{Desk, PANICKED, ToSend, UNREADABLE, Verdicts, Work};
 use crate::broken::{self, Broken};
 use crate::domain::decision::{Decision, Effect};
 use crate::runtime::port::{Append, Payload};
@@ -15,6 +15,20 @@ use crate::wire::{MessageId, Raw, StreamId};
 
 /// A message, its place in the work, and whether what it caused is to be sent again if it was handled.
 pub(super) type Item<'a, I> = (usize, bool, &'a Message<I>);
+
+/// What stands at this place in the work.
+pub(super) fn item<I>(work: &[Work<I>], place: usize) -> Item<'_, I> {
+    let (_, letter, message) = &work[place];
+    (place, letter.again, message)
+}
+
+/// Puts places into the order in which what stands there is decided.
+pub(super) fn put_in_order<R: Role>(places: &mut [usize], work: &[Work<R::Input>], role: &R) {
+    places.sort_by_key(|&place| {
+        let (_, _, message) = &work[place];
+        (!role.comes_first(&message.input), role.comes_last(&message.input))
+    });
+}
 
 /// Where an input comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]

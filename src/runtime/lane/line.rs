@@ -91,7 +91,8 @@ impl Line {
 
     /// The front one, once what it causes is on its way.
     fn front(&mut self) -> Option<&mut Held> {
-        self.held.front_mut().filter(|_| self.first < self.sent)
+        let is_out = self.is_out();
+        self.held.front_mut().filter(|_| is_out)
     }
 
     /// Whether the front one only waits for confirms.

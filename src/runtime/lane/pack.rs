@@ -21,50 +21,69 @@ const BATCH: &str = "Batch";
 const ENDS: &str = "ProjectCompletion";
 
 /// A body that is still open.
+struct Body {
+    first: Outgoing,
+    parts: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Body {
+    fn new(first: Outgoing) -> Self {
+        let part = first.body.clone();
+        Self { bytes: part.len(), parts: vec![part], first }
+    }
+
+    /// Whether one more may go into a body of at most `most` messages.
+    fn takes(&self, outgoing: &Outgoing, most: u32) -> bool {
+        self.parts.len() < most as usize && self.bytes + outgoing.body.len() < ENVELOPE_BYTES_MAX
+    }
+
+    fn add(&mut self, part: Bytes) {
+        self.bytes += part.len() + 1;
+        self.parts.push(part);
+    }
+
+    /// The message; one alone goes as it is.
+    fn close(self) -> Outgoing {
+        let Self { first, parts, .. } = self;
+        if parts.len() == 1 {
+            return first;
+        }
+        let properties = Properties { kind: Some(BATCH.to_owned()), ..first.properties };
+        Outgoing { properties, body: codec::join(&parts), ..first }
+    }
+}
+
+/// A body of effects that go to the same place.
 pub(super) struct Pack {
     /// The place of the first delivery that something in it is for.
-    pub(super) at: Place,
-    pub(super) effects: Vec<Sent>,
-    first: Outgoing,
-    bodies: Vec<Bytes>,
-    bytes: usize,
+    at: Place,
+    effects: Vec<Sent>,
+    body: Body,
 }
 
 impl Pack {
     pub(super) fn new(at: Place, sent: Sent, outgoing: Outgoing) -> Self {
-        let body = outgoing.body.clone();
-        Self { at, effects: vec![sent], bytes: body.len(), bodies: vec![body], first: outgoing }
+        Self { at, effects: vec![sent], body: Body::new(outgoing) }
     }
 
     pub(super) fn address(&self) -> &Address {
-        &self.first.address
+        &self.body.first.address
     }
 
     /// Whether one more may go into a body of at most `most` messages.
     pub(super) fn takes(&self, outgoing: &Outgoing, most: u32) -> bool {
-        self.effects.len() < most as usize && self.bytes + outgoing.body.len() < ENVELOPE_BYTES_MAX
+        self.body.takes(outgoing, most)
     }
 
     pub(super) fn add(&mut self, at: Place, sent: Sent, outgoing: Outgoing) {
         self.at = self.at.min(at);
-        self.bytes += outgoing.body.len() + 1;
         self.effects.push(sent);
-        self.bodies.push(outgoing.body);
+        self.body.add(outgoing.body);
     }
 
-    /// The message; one alone goes as it is.
     pub(super) fn close(self) -> (Place, Vec<Sent>, Outgoing) {
-        (self.at, self.effects, together(self.first, &self.bodies))
-    }
-}
-
-fn together(first: Outgoing, bodies: &[Bytes]) -> Outgoing {
-    match bodies.len() {
-        1 => first,
-        _ => {
-            let properties = Properties { kind: Some(BATCH.to_owned()), ..first.properties };
-            Outgoing { properties, body: codec::join(bodies), ..first }
-        }
+        (self.at, self.effects, self.body.close())
     }
 }
 
@@ -80,12 +99,12 @@ pub(super) fn words_together(words: Vec<Outgoing>) -> Vec<Outgoing> {
             continue;
         };
         match open.iter_mut().find(|words| words.topic == topic) {
-            Some(words) if words.takes(&word) => words.add(word),
-            Some(words) => closed.push(std::mem::replace(words, Words::new(topic, word)).close()),
+            Some(words) if words.body.takes(&word, PACK_MAX) => words.add(word),
+            Some(words) => closed.push(std::mem::replace(words, Words::new(topic, word)).body.close()),
             None => open.push(Words::new(topic, word)),
         }
     }
-    closed.extend(open.into_iter().map(Words::close));
+    closed.extend(open.into_iter().map(|words| words.body.close()));
     closed
 }
 
@@ -100,38 +119,25 @@ fn topic(word: &Outgoing) -> Option<(Exchange, String)> {
     Some((*exchange, topic.to_owned()))
 }
 
-/// A body of words that is still open.
+/// A body of words that share a topic.
 struct Words {
     topic: (Exchange, String),
-    first: Outgoing,
-    bodies: Vec<Bytes>,
-    bytes: usize,
+    body: Body,
 }
 
 impl Words {
     fn new(topic: (Exchange, String), first: Outgoing) -> Self {
-        let body = first.body.clone();
-        Self { topic, bytes: body.len(), bodies: vec![body], first }
-    }
-
-    fn takes(&self, word: &Outgoing) -> bool {
-        self.bodies.len() < PACK_MAX as usize && self.bytes + word.body.len() < ENVELOPE_BYTES_MAX
+        Self { topic, body: Body::new(first) }
     }
 
     fn add(&mut self, word: Outgoing) {
-        let also = &mut self.first.properties.also;
-        if word.address.key != self.first.address.key && !also.contains(&word.address.key) {
-            also.push(word.address.key);
+        let Outgoing { address, properties, .. } = &mut self.body.first;
+        if word.address.key != address.key && !properties.also.contains(&word.address.key) {
+            properties.also.push(word.address.key);
         }
-        self.bytes += word.body.len() + 1;
-        self.bodies.push(word.body);
-    }
-
-    fn close(mut self) -> Outgoing {
-        if self.bodies.len() > 1 {
-            (self.first.properties.message_id, self.first.properties.project) = (None, None);
-        }
-        together(self.first, &self.bodies)
+        // What stands beside the body is to be true of all of it.
+        (properties.message_id, properties.project) = (None, None);
+        self.body.add(word.body);
     }
 }
 

@@ -6,6 +6,10 @@ use super::ports::{Fate, Fed, OneStream};
 use super::*;
 use crate::runtime::port::Store;
 
+fn stream() -> StreamId {
+    StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1)
+}
+
 /// A lane whose commits wait for what the test makes of them.
 struct Play {
     feed: UnboundedSender<Delivery>,
@@ -36,15 +40,16 @@ impl Play {
 
     /// Says a word to the stream.
     async fn word(&self, number: u64) {
-        let stream = StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1);
-        let word = Content::Pause(Control::about(stream.project()));
-        self.feed.send(addressed(number, word, stream)).expect("the lane is there");
-        self.settle().await;
+        let word = Content::Pause(Control::about(stream().project()));
+        self.give(addressed(number, word, stream())).await;
     }
 
     async fn poison(&self, number: u64) {
-        let stream = StreamId::Phase(ProjectId(Uuid::from_u128(1)), 1);
-        self.feed.send(poison(number, stream)).expect("the lane is there");
+        self.give(poison(number, stream())).await;
+    }
+
+    async fn give(&self, delivery: Delivery) {
+        self.feed.send(delivery).expect("the lane is there");
         self.settle().await;
     }
 
@@ -143,7 +148,7 @@ async fn a_decision_that_panics_meanwhile_takes_no_other_with_it() {
         play.commit(true, Ok(())).await;
         assert_eq!(play.store.appended(), [(0, 1), (1, 2)]);
         play.commit(true, Ok(())).await;
-        let stored = play.store.load_from_start(StreamId::Phase(ProjectId(Uuid::nil()), 1)).await.expect("a store");
+        let stored = play.store.load_from_start(stream()).await.expect("a store");
         assert_eq!(stored.version, 3);
         let sent = play.recorder.sent.lock().expect("nobody panics while it is held");
         let dead = sent.iter().filter(|sent| sent.address.exchange == Exchange::Dead).count();
