@@ -12,8 +12,10 @@ use crate::ledger::{Book, Broken, now_us};
 use crate::scene::Scene;
 use crate::servers::Server;
 
-/// No fault before so many subtasks are outstanding, and none while fewer are.
+/// Each fault meets so many outstanding subtasks at the least.
 pub const OUTSTANDING_MIN: usize = 200;
+/// No fault while fewer are known to be outstanding: between a look at the ledger and the fault some are answered.
+const LOADED: usize = OUTSTANDING_MIN + OUTSTANDING_MIN / 2;
 /// Between two strikes: 133 a minute, of which some meet nobody.
 const STRIKE_EVERY: Duration = Duration::from_millis(450);
 
@@ -34,7 +36,7 @@ pub async fn break_things(
         scene.tick(crew).await?;
         book.continued(crew)?;
         let now = began.elapsed();
-        let is_loaded = scene.tally.outstanding() >= OUTSTANDING_MIN;
+        let is_loaded = scene.tally.outstanding() >= LOADED;
         if is_loaded && now >= next_strike {
             if let Some(strike) = crew.strike()? {
                 book.broken(strike.kind, strike.target)?;
