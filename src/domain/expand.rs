@@ -126,13 +126,24 @@ impl Spec {
         match self.copies {
             None => self.input.clone().unwrap_or_default(),
             Some(_) => {
-                let input = self.input.as_ref().and_then(|input| input.read().ok());
-                let mut object: serde_json::Map<String, serde_json::Value> = input.unwrap_or_default();
-                object.insert("index".into(), (ordinal - self.first + 1).into());
-                serde_json::Value::from(object).into()
+                let index = ordinal - self.first + 1;
+                let input: Option<serde_json::Map<_, _>> = self.input.as_ref().and_then(|input| input.read().ok());
+                match input {
+                    None => Raw::from_serialize(&Numbered { index }).unwrap_or_default(),
+                    Some(mut object) => {
+                        object.insert("index".into(), index.into());
+                        serde_json::Value::from(object).into()
+                    }
+                }
             }
         }
     }
+}
+
+/// The input of a copy where the plan has none.
+#[derive(Serialize)]
+struct Numbered {
+    index: u32,
 }
 
 /// A dependency that is not in the phase, and the one of `known` that was probably meant.

@@ -1,5 +1,7 @@
 //! A delivery, opened: its envelopes, each with what the broker says of it; and what can not be read.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::port::{Death, Delivery, Outgoing, Properties};
@@ -12,9 +14,9 @@ use crate::wire::{AgentId, Content, Envelope, MessageId, ProjectId, Timestamp};
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {
     pub(crate) envelope: Envelope,
-    pub(crate) key: String,
+    pub(crate) key: Arc<str>,
     /// The exchange that it was published to, by its full name.
-    pub(crate) exchange: String,
+    pub(crate) exchange: Arc<str>,
     /// Handled inputs are to have their effects again.
     pub(crate) again: bool,
     /// The newest of its deaths (an alarm has died of age), or that it was set aside and told.
@@ -49,13 +51,14 @@ pub(crate) fn open(delivery: &Delivery) -> Opened {
     let parts = codec::decode(&delivery.body);
     let is_one = parts.len() == 1;
     let whole = is_one.then(|| delivery.body.clone());
-    let (mut letters, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut letters, mut unreadable) = (Vec::with_capacity(parts.len()), Vec::new());
+    let (key, exchange) = (Arc::from(&*delivery.key), Arc::from(exchange(delivery)));
     for part in parts {
         match part {
             Ok(envelope) => letters.push(Letter {
                 envelope,
-                key: delivery.key.clone(),
-                exchange: exchange(delivery).to_owned(),
+                key: Arc::clone(&key),
+                exchange: Arc::clone(&exchange),
                 again: delivery.redelivered || delivery.properties.again,
                 death: delivery.death.clone().or_else(|| set_aside(delivery)),
                 was_dead: came_through_the_dead(delivery),

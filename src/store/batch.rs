@@ -113,24 +113,27 @@ fn cut_part(part: Append) -> Result<Part, StoreError> {
 }
 
 fn chunks(expected: u64, events: &[Raw]) -> Vec<EventChunk> {
-    // An event costs its own bytes and the two that part it from its neighbour.
-    const BRACKETS: usize = 2;
     const SEPARATOR: &str = ",\n";
+    const CLOSING: &str = "]";
+    let mut left: usize = events.iter().map(|event| event.bytes() + SEPARATOR.len()).sum();
     let mut chunks: Vec<EventChunk> = Vec::new();
     for (version, event) in (expected + 1..).zip(events) {
         match chunks.last_mut() {
-            Some(chunk) if chunk.events.len() + SEPARATOR.len() + event.bytes() + BRACKETS <= CHUNK_BYTES_MAX => {
+            Some(chunk) if chunk.events.len() + SEPARATOR.len() + event.bytes() + CLOSING.len() <= CHUNK_BYTES_MAX => {
                 chunk.last = version;
                 chunk.events.push_str(SEPARATOR);
                 chunk.events.push_str(event.get());
             }
-            _ => chunks.push(EventChunk { first: version, last: version, events: event.get().to_owned() }),
+            _ => {
+                let mut text = String::with_capacity(left.min(CHUNK_BYTES_MAX));
+                text.push('[');
+                text.push_str(event.get());
+                chunks.push(EventChunk { first: version, last: version, events: text });
+            }
         }
+        left -= event.bytes() + SEPARATOR.len();
     }
-    for chunk in &mut chunks {
-        chunk.events.insert(0, '[');
-        chunk.events.push(']');
-    }
+    chunks.iter_mut().for_each(|chunk| chunk.events.push_str(CLOSING));
     chunks
 }
 

@@ -6,15 +6,16 @@
 //! that can be read but not accepted is turned into the `permanent` failure of its attempt, because silence
 //! would leave that attempt running for ever.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Formatter;
 
 use bytes::Bytes;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::content::SubtaskFailure;
-use super::id::is_word;
 use super::{Content, Envelope, FailureKind, MessageId, MessageType, ProjectId, SubtaskId, Timestamp};
 
 /// The longest envelope, in bytes, when sending and when receiving.
@@ -26,6 +27,8 @@ pub const DEPTH_MAX: usize = 64;
 /// The most envelopes in a body. None is shorter than 200 bytes, so this refuses nothing that could be read; it
 /// keeps an array of millions of zeros from becoming millions of letters.
 pub const ENVELOPES_MAX: usize = BODY_BYTES_MAX / 200;
+/// Most envelopes are not longer than so many bytes.
+const USUAL_BYTES: usize = 1024;
 /// The longest detail of what is wrong, in characters: a line for a log.
 const DETAIL_CHARS_MAX: usize = 300;
 
@@ -120,7 +123,8 @@ impl Reason {
 
 /// One envelope as a body.
 pub fn encode(envelope: &Envelope) -> Result<Bytes, EncodeError> {
-    let bytes = serde_json::to_vec(envelope).map_err(|error| EncodeError::NotJson(error.to_string()))?;
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, envelope).map_err(|error| EncodeError::NotJson(error.to_string()))?;
     fault(&bytes).map_or_else(|| Ok(bytes.into()), Err)
 }
 
@@ -179,7 +183,56 @@ struct Tag {
     name: String,
 }
 
+/// An envelope that is read in one go.
+#[derive(Deserialize)]
+struct Whole {
+    message_id: MessageId,
+    sender_id: String,
+    receiver_id: String,
+    message_type: MessageType,
+    #[serde(deserialize_with = "content_after_its_type")]
+    content: Content,
+    timestamp: Timestamp,
+    task_id: ProjectId,
+}
+
+/// A content that begins with its `type`.
+fn content_after_its_type<'de, D: Deserializer<'de>>(json: D) -> Result<Content, D::Error> {
+    struct Fields;
+    impl<'de> Visitor<'de> for Fields {
+        type Value = Content;
+
+        fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a content that begins with its type")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<Content, M::Error> {
+            let first: Option<(&str, &str)> = fields.next_entry()?;
+            let name = first.filter(|(key, _)| *key == "type").map_or("", |(_, name)| name);
+            let content = Content::read(name, MapAccessDeserializer::new(fields));
+            content.unwrap_or_else(|| Err(de::Error::custom("no type that is known")))
+        }
+    }
+    json.deserialize_map(Fields)
+}
+
+/// An envelope as we write them; none of others, and of those that something is wrong with.
+fn decode_ours(text: &str) -> Option<Envelope> {
+    const BEGIN: &str = r#""content":{"type":""#;
+    // The parser would take the fields in an array too, and a second type.
+    let content = text.find(BEGIN).filter(|_| text.starts_with('{'))?;
+    if text[content + BEGIN.len()..].contains(r#""type""#) || fault(text.as_bytes()).is_some() {
+        return None;
+    }
+    let Whole { message_id, sender_id, receiver_id, message_type, content, timestamp, task_id } =
+        serde_json::from_str(text).ok()?;
+    Some(Envelope { message_id, sender_id, receiver_id, message_type, content, timestamp, task_id })
+}
+
 fn decode_one(text: &str) -> Result<Envelope, Unreadable> {
+    if let Some(envelope) = decode_ours(text) {
+        return Ok(envelope);
+    }
     let unreadable = |reason, detail: String| {
         let bytes = Bytes::copy_from_slice(text.as_bytes());
         Unreadable { reason, detail: short(&detail), bytes }
@@ -194,10 +247,11 @@ fn decode_one(text: &str) -> Result<Envelope, Unreadable> {
     if !text.trim_start().starts_with('{') || !json.starts_with('{') {
         return Err(not_an_envelope("an envelope is an object, and so is its content"));
     }
-    let tag = tag(json).map_err(|error| not_an_envelope(&format!("content without a type: {error}")))?;
-    let (content, bad) = match read(&tag, text, json) {
+    let tag: Tag =
+        serde_json::from_str(json).map_err(|error| not_an_envelope(&format!("content without a type: {error}")))?;
+    let (content, bad) = match read(&tag.name, text, json) {
         Ok(content) => (content, None),
-        Err((reason, detail)) => match refused_result(&tag, json, &detail) {
+        Err((reason, detail)) => match refused_result(&tag.name, json, &detail) {
             Some(failure) => (failure, Some((reason, detail))),
             None => return Err(unreadable(reason, detail)),
         },
@@ -218,22 +272,12 @@ fn decode_one(text: &str) -> Result<Envelope, Unreadable> {
     }
 }
 
-/// The `type` of a content.
-fn tag(json: &str) -> Result<Cow<'_, str>, serde_json::Error> {
-    // Our own messages begin with it. When there is no second one it needs no parser.
-    let ours = json.strip_prefix(r#"{"type":""#).and_then(|rest| rest.split_once('"'));
-    match ours {
-        Some((name, rest)) if is_word(name) && !rest.contains(r#""type""#) => Ok(Cow::Borrowed(name)),
-        _ => serde_json::from_str(json).map(|tag: Tag| Cow::Owned(tag.name)),
-    }
-}
-
 /// The content of the envelope `text`, or what is wrong with one of them.
 fn read(tag: &str, text: &str, json: &str) -> Result<Content, (Reason, String)> {
     if let Some(error) = fault(text.as_bytes()) {
         return Err((error.reason(), error.to_string()));
     }
-    match Content::read(tag, json) {
+    match Content::read(tag, &mut serde_json::Deserializer::from_str(json)) {
         Some(Ok(content)) => Ok(content),
         Some(Err(error)) => Err((Reason::BadContent, format!("{tag}: {error}"))),
         None => Err((Reason::UnknownType, format!("no message has the type `{}`", tag.escape_default()))),

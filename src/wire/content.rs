@@ -1,7 +1,7 @@
 //! The contents, one struct a type. Unknown fields are ignored, so that an older process can read a newer
 //! message; an unknown type is refused by name.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 pub use super::presence::{Layer, Ping, Presence, Progress, RunningCommand};
@@ -83,29 +83,28 @@ impl Content {
         }
     }
 
-    /// Reads the content of type `name` from its JSON; `None` when there is no such type.
-    pub(super) fn read(name: &str, json: &str) -> Option<Result<Self, serde_json::Error>> {
-        use serde_json::from_str as read;
+    /// Reads the content of type `name`; `None` when there is no such type.
+    pub(super) fn read<'de, D: Deserializer<'de>>(name: &str, json: D) -> Option<Result<Self, D::Error>> {
         Some(match name {
-            "NewProject" => read(json).map(Self::NewProject),
-            "StartProjectPhase" => read(json).map(Self::StartProjectPhase),
-            "ExecuteSubtask" => read(json).map(Self::ExecuteSubtask),
-            "SubtaskAccepted" => read(json).map(Self::SubtaskAccepted),
-            "SubtaskProgress" => read(json).map(Self::SubtaskProgress),
-            "SubtaskCompletion" => read(json).map(Self::SubtaskCompletion),
-            "SubtaskFailure" => read(json).map(Self::SubtaskFailure),
-            "ProjectStatusUpdate" => read(json).map(Self::ProjectStatusUpdate),
-            "ProjectCompletion" => read(json).map(Self::ProjectCompletion),
-            "Cancel" => read(json).map(Self::Cancel),
-            "Pause" => read(json).map(Self::Pause),
-            "Resume" => read(json).map(Self::Resume),
-            "Retry" => read(json).map(Self::Retry),
-            "Recover" => read(json).map(Self::Recover),
-            "Decide" => read(json).map(Self::Decide),
-            "Alarm" => read(json).map(Self::Alarm),
-            "Heartbeat" => read(json).map(Self::Heartbeat),
-            "Ping" => read(json).map(Self::Ping),
-            "Pong" => read(json).map(Self::Pong),
+            "NewProject" => NewProject::deserialize(json).map(Self::NewProject),
+            "StartProjectPhase" => StartProjectPhase::deserialize(json).map(Self::StartProjectPhase),
+            "ExecuteSubtask" => ExecuteSubtask::deserialize(json).map(Self::ExecuteSubtask),
+            "SubtaskAccepted" => SubtaskAccepted::deserialize(json).map(Self::SubtaskAccepted),
+            "SubtaskProgress" => SubtaskProgress::deserialize(json).map(Self::SubtaskProgress),
+            "SubtaskCompletion" => SubtaskCompletion::deserialize(json).map(Self::SubtaskCompletion),
+            "SubtaskFailure" => SubtaskFailure::deserialize(json).map(Self::SubtaskFailure),
+            "ProjectStatusUpdate" => ProjectStatusUpdate::deserialize(json).map(Self::ProjectStatusUpdate),
+            "ProjectCompletion" => ProjectCompletion::deserialize(json).map(Self::ProjectCompletion),
+            "Cancel" => Control::deserialize(json).map(Self::Cancel),
+            "Pause" => Control::deserialize(json).map(Self::Pause),
+            "Resume" => Control::deserialize(json).map(Self::Resume),
+            "Retry" => Control::deserialize(json).map(Self::Retry),
+            "Recover" => Control::deserialize(json).map(Self::Recover),
+            "Decide" => Control::deserialize(json).map(Self::Decide),
+            "Alarm" => Alarm::deserialize(json).map(Self::Alarm),
+            "Heartbeat" => Presence::deserialize(json).map(Self::Heartbeat),
+            "Ping" => Ping::deserialize(json).map(Self::Ping),
+            "Pong" => Presence::deserialize(json).map(Self::Pong),
             _ => return None,
         })
     }

@@ -1,7 +1,7 @@
 //! A JSON value that is carried and not looked into: its own bytes, parsed once and never written anew.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -25,11 +25,13 @@ impl Raw {
     }
 
     pub fn null() -> Self {
-        Self(RawValue::NULL.to_owned().into())
+        static NULL: LazyLock<Raw> = LazyLock::new(|| Raw(RawValue::NULL.to_owned().into()));
+        NULL.clone()
     }
 
     pub fn empty_object() -> Self {
-        Self::parse("{}").expect("`{}` is JSON")
+        static EMPTY: LazyLock<Raw> = LazyLock::new(|| Raw::parse("{}").expect("`{}` is JSON"));
+        EMPTY.clone()
     }
 
     pub fn get(&self) -> &str {

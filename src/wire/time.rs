@@ -1,5 +1,7 @@
 //! Points in time: milliseconds since 1970 in memory, RFC 3339 UTC with milliseconds in every text.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -51,14 +53,62 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match Written::of(*self) {
+            Some(written) => serializer.serialize_str(written.text()),
+            None => serializer.collect_str(self),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        if let Some(written) = Written::with(&text) {
+            return Ok(written.time);
+        }
+        let time = text.parse().map_err(de::Error::custom)?;
+        let _ = Written::of(time);
+        Ok(time)
+    }
+}
+
+/// A time and its text. Messages that share a body tell of the same few milliseconds again and again, so each thread
+/// remembers the last ones: writing and reading them would be a twentieth of what a busy process does.
+#[derive(Clone, Copy)]
+struct Written {
+    time: Timestamp,
+    text: [u8; Self::LENGTH],
+}
+
+thread_local! {
+    /// By the last digit of the time.
+    static LAST: [Cell<Option<Written>>; 10] = const { [const { Cell::new(None) }; 10] };
+}
+
+impl Written {
+    const LENGTH: usize = "2025-11-22T08:26:40.120Z".len();
+
+    /// None of a time before 1970.
+    fn of(time: Timestamp) -> Option<Self> {
+        let digit = usize::try_from(time.0 % 10).ok()?;
+        LAST.with(|last| {
+            let last = last.get(digit)?;
+            if last.get().is_none_or(|last| last.time != time) {
+                let text = time.to_string().as_bytes().try_into().ok()?;
+                last.set(Some(Self { time, text }));
+            }
+            last.get()
+        })
+    }
+
+    /// The one with this text, if it is remembered.
+    fn with(text: &str) -> Option<Self> {
+        let digit = text.as_bytes().get(Self::LENGTH - 2)?.wrapping_sub(b'0');
+        LAST.with(|last| last.get(usize::from(digit))?.get()).filter(|last| last.text == text.as_bytes())
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or_default()
     }
 }
 
@@ -74,5 +124,22 @@ mod tests {
         assert_eq!("2025-11-22T09:26:40.12+01:00".parse(), Ok(time));
         assert!("yesterday".parse::<Timestamp>().is_err());
         assert!(Timestamp(i64::MAX).to_string().starts_with("9999-"));
+    }
+
+    #[test]
+    fn what_is_remembered_is_as_what_is_not() {
+        let times =
+            [1_763_800_000_120, 0, 1_763_800_000_120, -1, i64::MIN, i64::MAX, 1_763_800_000_130, 9].map(Timestamp);
+        for time in times.into_iter().chain(times) {
+            let json = serde_json::to_string(&time).expect("JSON");
+            assert_eq!(json, format!("\"{time}\""));
+            let read = |text: &str| serde_json::from_str::<Timestamp>(&format!("\"{text}\"")).map_err(drop);
+            let text = time.to_string();
+            assert_eq!((read(&text), read(&text)), (text.parse().map_err(drop), text.parse().map_err(drop)), "{text}");
+            // The same time in another text is not written like that from then on.
+            let other = text.replace('T', " ");
+            assert_eq!(read(&other), other.parse().map_err(drop));
+            assert_eq!(serde_json::to_string(&time).expect("JSON"), json);
+        }
     }
 }

@@ -14,15 +14,18 @@ use crate::wire::{AgentId, MessageId, StreamId, Timestamp};
 /// results; the most is what a restart of the broker may send twice, and what is out over the round trip of the quickest
 /// work: 60,000 commands a second that are packed.
 const WINDOW_MIN: u32 = 16;
-const WINDOW_MAX: u32 = 4_096;
+const WINDOW_MAX: u32 = 8_192;
 /// What completed in this time is added, so that work that is quicker than its messages is not starved. It is also how
 /// long whatever comes later waits behind it.
 const PACE_MS: u64 = 50;
 /// Work that takes less than this is packed.
 const QUICK_US: u64 = 2_000;
+/// Of quick work what completes in so many of those times is out: it is in commits and at the broker, not in the way of
+/// others at executors.
+const QUICK_PACES: u32 = 2;
 /// So many commands in one message at the most, of so many that are out.
-const BATCH_MAX: u32 = 128;
-const BATCHED_MAX: u32 = 1_024;
+const BATCH_MAX: u32 = 256;
+const BATCHED_MAX: u32 = 2_048;
 /// So many completions weigh as much as all before them.
 const MEAN_OF: u64 = 16;
 /// What an executor was heard to run is remembered for this long: longer than any lease between two heartbeats.
@@ -191,8 +194,7 @@ impl Share {
     /// How many commands of this skill may share one message: one, unless they are quicker than their messages. Each
     /// executor is to get several messages of what is out.
     pub(crate) fn batch_of(&self, window: &Window, skill: &str) -> u32 {
-        let is_quick = self.pace.get(skill).is_some_and(|pace| pace.takes_us < QUICK_US);
-        match is_quick {
+        match self.pace.get(skill).is_some_and(Pace::is_quick) {
             true => (BATCHED_MAX / (4 * window.offer(skill).executors.max(1))).clamp(1, BATCH_MAX),
             false => 1,
         }
@@ -210,15 +212,23 @@ impl Share {
 }
 
 impl Pace {
-    /// How many are completed in a slice. Quick work that has just begun is taken to go on as it does, so that its window
-    /// opens within a few round trips.
+    fn is_quick(&self) -> bool {
+        self.takes_us < QUICK_US
+    }
+
+    /// How many may be out. Quick work that has just begun is taken to go on as it does, so that its window opens within
+    /// a few round trips.
     fn most(&self, now: Timestamp) -> u32 {
         let known = self.now.max(self.before);
-        if self.before > 0 || self.takes_us >= QUICK_US {
+        if !self.is_quick() {
             return known;
         }
+        if self.before > 0 {
+            return known.saturating_mul(QUICK_PACES);
+        }
         let since_ms = now.ms_since(self.since).clamp(PACE_MS / 10, PACE_MS);
-        u32::try_from(u64::from(self.now) * PACE_MS / since_ms).unwrap_or(u32::MAX).max(known)
+        let in_a_slice = u32::try_from(u64::from(self.now) * PACE_MS / since_ms).unwrap_or(u32::MAX);
+        in_a_slice.saturating_mul(QUICK_PACES)
     }
 
     fn turn(&mut self, now: Timestamp) {
@@ -246,7 +256,7 @@ mod tests {
         assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS / 2)), 700);
         assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS * 3 / 2)), 700);
         assert_eq!(share.of(&window, "noop", start.plus_ms(PACE_MS * 5 / 2)), WINDOW_MIN);
-        (0..7_000).for_each(|_| share.completed("noop", 0, start.plus_ms(300)));
+        (0..9_000).for_each(|_| share.completed("noop", 0, start.plus_ms(300)));
         assert_eq!(share.of(&window, "noop", start.plus_ms(300)), WINDOW_MAX);
     }
 
@@ -259,8 +269,8 @@ mod tests {
             (0..32).for_each(|_| share.completed("noop", took_ms, start));
             share.of(&window, "noop", start.plus_ms(at))
         };
-        // In 1, 10, 25 and 49 ms, and in the slice after.
-        assert_eq!([1, 10, 25, 49, 60].map(|at| of(0, at)), [320, 160, 64, 32, 32]);
+        // In 1, 10, 25 and 50 ms, and in the slice after.
+        assert_eq!([1, 10, 25, 49, 60].map(|at| of(0, at)), [640, 320, 128, 64, 64]);
         assert_eq!([1, 10, 25, 49, 60].map(|at| of(2, at)), [32; 5]);
     }
 

@@ -23,7 +23,7 @@ pub(crate) const END_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Task {
     pub(crate) id: MessageId,
     pub(crate) reply_to: String,
-    pub(crate) command: ExecuteSubtask,
+    pub(crate) assignment: Assignment,
     pub(crate) halt: Halt,
     /// How often it came back from executors that did not answer it, where the broker counts.
     pub(crate) returns: u32,
@@ -33,7 +33,7 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn told(&self) -> RunningCommand {
-        let ExecuteSubtask { project_id, subtask_id, .. } = self.command;
+        let ExecuteSubtask { project_id, subtask_id, .. } = self.assignment.command;
         RunningCommand { command: self.id, project_id, subtask_id, progress: None }
     }
 }
@@ -44,7 +44,8 @@ pub(crate) async fn accept(shop: &Shop, task: &Task) -> Result<(), Failure> {
     if is_too_late(shop, task) {
         return Err(too_late(task));
     }
-    let Some(letter) = acceptance(&shop.post.pen(), task.id, &task.reply_to, &task.command, shop.ground.clock.now())
+    let Some(letter) =
+        acceptance(&shop.post.pen(), task.id, &task.reply_to, &task.assignment.command, shop.ground.clock.now())
     else {
         return Err(Failure::permanent("that it was accepted could not be written"));
     };
@@ -66,17 +67,17 @@ fn untold() -> Failure {
 pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) {
     let clock = &shop.ground.clock;
     // A leased command has begun when it is accepted.
-    if task.command.lease_ms.is_none() && is_too_late(shop, &task) {
+    if task.assignment.command.lease_ms.is_none() && is_too_late(shop, &task) {
         let failure = too_late(&task);
         return refuse(shop, task, failure).await;
     }
     let started_at = Some(clock.now());
-    let report = run(shop, skill, &task).await;
+    let report = run(skill, &task).await;
     finish(shop, task, report, started_at).await;
 }
 
 fn is_too_late(shop: &Shop, task: &Task) -> bool {
-    shop.ground.clock.now() > task.command.not_after
+    shop.ground.clock.now() > task.assignment.command.not_after
 }
 
 /// The answer to a command that can not begin in time. One that others had before may be what they died of.
@@ -90,12 +91,10 @@ pub(crate) fn too_late(task: &Task) -> Failure {
     }
 }
 
-async fn run(shop: &Arc<Shop>, skill: &OfferedSkill, task: &Task) -> Report {
-    let (of, id) = (shop.clone(), task.id);
-    let assignment = Assignment::new(task.command.clone(), move |progress| of.running.progress(id, progress));
-    let limit = Duration::from_millis(task.command.timeout_ms);
+async fn run(skill: &OfferedSkill, task: &Task) -> Report {
+    let limit = Duration::from_millis(task.assignment.command.timeout_ms);
     let stop = CancellationToken::new();
-    let mut attempt = AssertUnwindSafe(skill.runner.run(&assignment, stop.clone())).catch_unwind();
+    let mut attempt = AssertUnwindSafe(skill.runner.run(&task.assignment, stop.clone())).catch_unwind();
     let failure = tokio::select! {
         biased;
         done = &mut attempt => return done.unwrap_or_else(|_| {
@@ -103,7 +102,7 @@ async fn run(shop: &Arc<Shop>, skill: &OfferedSkill, task: &Task) -> Report {
         }),
         reason = task.halt.fired() => reason.failure(),
         () = tokio::time::sleep(limit) => {
-            Failure::new(FailureKind::Timeout, format!("still running after {} ms", task.command.timeout_ms))
+            Failure::new(FailureKind::Timeout, format!("still running after {} ms", task.assignment.command.timeout_ms))
         }
     };
     stop.cancel();
@@ -120,7 +119,7 @@ pub(crate) async fn refuse(shop: &Arc<Shop>, task: Task, failure: Failure) {
 async fn finish(shop: &Arc<Shop>, task: Task, report: Report, started_at: Option<Timestamp>) {
     let times = Times { started_at, finished_at: shop.ground.clock.now() };
     let pen = shop.post.pen();
-    let Some(answer) = answer(&pen, task.id, &task.reply_to, &task.command, report, times) else {
+    let Some(answer) = answer(&pen, task.id, &task.reply_to, &task.assignment.command, report, times) else {
         tracing::error!(command = %task.id, "an answer could not be written");
         return;
     };

@@ -65,7 +65,7 @@ fn is_there(shop: &Shop, command: &ExecuteSubtask, since: Timestamp) -> bool {
 /// Publishes the command anew when others can do it. True when it is no longer this agent's matter.
 pub(crate) async fn pass_on(shop: &Arc<Shop>, publisher: &dyn Publisher, task: &mut Task) -> bool {
     let Some(outgoing) = task.elsewhere.take() else { return false };
-    if shop.stop.is_draining() || !shop.peers.have_another(shop, &task.command).await {
+    if shop.stop.is_draining() || !shop.peers.have_another(shop, &task.assignment.command).await {
         return false;
     }
     // From here on it is not known here: the copy may come to this very agent, and then it is a command of its own.

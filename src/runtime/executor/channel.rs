@@ -14,7 +14,7 @@ use super::running::{Begun, Receipt, settle};
 use super::{OfferedSkill, Shop};
 use crate::broken::{self, Broken};
 use crate::runtime::letter::{self, Aside, Letter, Opened};
-use crate::runtime::port::{Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher};
+use crate::runtime::port::{Assignment, Confirmed, Consumer, Delivery, Outgoing, Properties, Publisher};
 use crate::runtime::supervise::Ended;
 use crate::wire::address::{Address, Queue, partition_with};
 use crate::wire::content::{ExecuteSubtask, RunningCommand};
@@ -22,6 +22,9 @@ use crate::wire::{Content, Failure, FailureKind};
 
 /// How soon a leased command is acked at the most, when its owner can be told.
 const ACKED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why a letter is set aside that is no command.
+const NOT_A_COMMAND: &str = "not_for_an_executor";
 
 /// A consumer with what goes with it.
 pub(super) struct Channel<'a> {
@@ -126,32 +129,28 @@ impl<'a> Channel<'a> {
         delivery: &Delivery,
         receipt: &Receipt,
     ) -> Result<(Begun, Task), (String, Bytes)> {
-        let (Content::ExecuteSubtask(command), Some(reply_to)) =
-            (&letter.envelope.content, &delivery.properties.reply_to)
-        else {
-            let is_command = matches!(letter.envelope.content, Content::ExecuteSubtask(_));
-            let reason = if is_command { "no_reply_to" } else { "not_for_an_executor" };
-            return Err((reason.into(), letter.body()));
+        let reply_to = match reply_to(&letter, delivery) {
+            Ok(reply_to) => reply_to.to_owned(),
+            Err(reason) => return Err((reason, letter.body())),
         };
-        if partition_with(reply_to).is_none() {
-            return Err((
-                format!("bad_reply_to: `{}` is no partition's key", reply_to.escape_default()),
-                letter.body(),
-            ));
-        }
-        let (id, reply_to) = (letter.envelope.message_id, reply_to.clone());
-        let ExecuteSubtask { project_id, subtask_id, .. } = *command;
+        let (id, elsewhere) = (letter.envelope.message_id, self.elsewhere(&letter, delivery).map(Box::new));
+        let Content::ExecuteSubtask(command) = letter.envelope.content else {
+            return Err((NOT_A_COMMAND.into(), letter.body()));
+        };
+        let ExecuteSubtask { project_id, subtask_id, .. } = command;
         let begun = self
             .shop
             .running
             .begin(RunningCommand { command: id, project_id, subtask_id, progress: None }, receipt.clone());
         let halt = if let Begun::New(halt) = &begun { halt.clone() } else { Default::default() };
-        let elsewhere = self.elsewhere(command, &letter, delivery).map(Box::new);
-        Ok((begun, Task { id, reply_to, command: command.clone(), halt, returns: delivery.returns, elsewhere }))
+        let shop = Arc::clone(self.shop);
+        let assignment = Assignment::new(command, move |progress| shop.running.progress(id, progress));
+        Ok((begun, Task { id, reply_to, assignment, halt, returns: delivery.returns, elsewhere }))
     }
 
-    /// The command anew, for another executor.
-    fn elsewhere(&self, command: &ExecuteSubtask, letter: &Letter, delivery: &Delivery) -> Option<Outgoing> {
+    /// The command anew, when it is for another executor.
+    fn elsewhere(&self, letter: &Letter, delivery: &Delivery) -> Option<Outgoing> {
+        let Content::ExecuteSubtask(command) = &letter.envelope.content else { return None };
         let own = &self.shop.post.identity().agent_id;
         if !command.avoid.contains(own) || delivery.properties.passed_on {
             return None;
@@ -178,8 +177,9 @@ impl<'a> Channel<'a> {
             refuse(self.shop, task, failure).await;
             return None;
         }
-        if task.command.skill != self.skill {
-            let message = format!("this executor took `{}` from the queue of `{}`", task.command.skill, self.skill);
+        if task.assignment.command.skill != self.skill {
+            let message =
+                format!("this executor took `{}` from the queue of `{}`", task.assignment.command.skill, self.skill);
             refuse(self.shop, task, Failure::new(FailureKind::Unsupported, message)).await;
             return None;
         }
@@ -211,5 +211,17 @@ impl<'a> Channel<'a> {
                 self.broken.cancel();
             }
         }
+    }
+}
+
+/// Where a command is to be answered, or why it can not be.
+fn reply_to<'a>(letter: &Letter, delivery: &'a Delivery) -> Result<&'a str, String> {
+    match (&letter.envelope.content, &delivery.properties.reply_to) {
+        (Content::ExecuteSubtask(_), Some(key)) => match partition_with(key) {
+            Some(_) => Ok(key),
+            None => Err(format!("bad_reply_to: `{}` is no partition's key", key.escape_default())),
+        },
+        (Content::ExecuteSubtask(_), None) => Err("no_reply_to".into()),
+        _ => Err(NOT_A_COMMAND.into()),
     }
 }

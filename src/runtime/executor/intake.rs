@@ -57,7 +57,10 @@ async fn take(
     for delivery in deliveries {
         for task in channel.take(delivery).await? {
             // What ends at once is not worth a task of its own.
-            if channel.offered.runner.is_instant() && task.elsewhere.is_none() && task.command.lease_ms.is_none() {
+            if channel.offered.runner.is_instant()
+                && task.elsewhere.is_none()
+                && task.assignment.command.lease_ms.is_none()
+            {
                 perform(shop, channel.offered, task).await;
                 continue;
             }
@@ -96,7 +99,7 @@ pub(super) async fn admit(
 
 /// Performs a task that has room; a leased one when its owner knows who has it.
 pub(super) async fn work(shop: &Arc<Shop>, offered: &OfferedSkill, task: Task, _place: Place) {
-    if task.command.lease_ms.is_some() {
+    if task.assignment.command.lease_ms.is_some() {
         if let Err(failure) = accept(shop, &task).await {
             return refuse(shop, task, failure).await;
         }

@@ -39,7 +39,7 @@ const NO_QUEUE: &str = "no_queue: its command's reply_to has none";
 /// What it is called when answers are returned.
 const ANSWERS: &str = "answers";
 /// Answers in one message at the most: they are decided and committed together.
-const BATCH_MAX: usize = 512;
+const BATCH_MAX: usize = 1_024;
 
 /// An answer that is to be sent.
 pub(crate) struct Finished {

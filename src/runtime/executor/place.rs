@@ -77,8 +77,8 @@ pub(crate) async fn wait(
         reason = task.halt.fired() => Err(reason.failure()),
         // Answered, not returned: what comes back from a closed channel counts as if its executor had died of it.
         () = shop.stop.draining() => Err(released()),
-        place = shop.room.take(skill, task.command.lease_ms.is_some()) => place.ok_or_else(released),
-        () = until(shop, task.command.not_after) => Err(too_late(task)),
+        place = shop.room.take(skill, task.assignment.command.lease_ms.is_some()) => place.ok_or_else(released),
+        () = until(shop, task.assignment.command.not_after) => Err(too_late(task)),
         () = async { tokio::time::sleep(patience.unwrap_or_default()).await }, if patience.is_some() => Err(released()),
     }
 }
