@@ -216,12 +216,15 @@ fn content_after_its_type<'de, D: Deserializer<'de>>(json: D) -> Result<Content,
     json.deserialize_map(Fields)
 }
 
-/// An envelope as we write them; none of others, and of those that something is wrong with.
+/// An envelope as we write most of them: without an escape, and with one type, which its content begins with. None of
+/// others, and of those that something is wrong with.
 fn decode_ours(text: &str) -> Option<Envelope> {
-    const BEGIN: &str = r#""content":{"type":""#;
+    const CONTENT: &str = r#""content":{"#;
+    const TYPE: &str = r#""type""#;
     // The parser would take the fields in an array too, and a second type.
-    let content = text.find(BEGIN).filter(|_| text.starts_with('{'))?;
-    if text[content + BEGIN.len()..].contains(r#""type""#) || fault(text.as_bytes()).is_some() {
+    let (before, content) = text.split_once(CONTENT).filter(|(before, _)| before.starts_with('{'))?;
+    let is_plain = !before.contains(TYPE) && !content.strip_prefix(TYPE)?.contains(TYPE) && !text.contains('\\');
+    if !is_plain || fault(text.as_bytes()).is_some() {
         return None;
     }
     let Whole { message_id, sender_id, receiver_id, message_type, content, timestamp, task_id } =

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
+use std::thread::LocalKey;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -45,16 +46,17 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>()
-            .map(|time| Self(time.as_millisecond()))
-            .map_err(|_| format!("time `{}` is not RFC 3339", text.escape_default()))
+        // Its years have four digits; ISO 8601 takes others.
+        let time = Some(text).filter(|text| !text.starts_with(['-', '+'])).and_then(|text| text.parse().ok());
+        time.map(|time: jiff::Timestamp| Self(time.as_millisecond()))
+            .ok_or_else(|| format!("time `{}` is not RFC 3339", text.escape_default()))
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match Written::of(*self) {
-            Some(written) => serializer.serialize_str(written.text()),
+        match known(&WRITTEN, |last| last.time == *self, self.0.rem_euclid(10), || Text::of(*self)) {
+            Some(text) => serializer.serialize_str(text.as_str()),
             None => serializer.collect_str(self),
         }
     }
@@ -63,53 +65,61 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        if let Some(written) = Written::with(&text) {
-            return Ok(written.time);
+        let digit = text.bytes().nth_back(1).map_or(0, |digit| i64::from(digit.wrapping_sub(b'0')));
+        match known(&READ, |last| last.bytes == text.as_bytes(), digit, || Text::read(&text)) {
+            Some(text) => Ok(text.time),
+            None => text.parse().map_err(de::Error::custom),
         }
-        let time = text.parse().map_err(de::Error::custom)?;
-        let _ = Written::of(time);
-        Ok(time)
     }
 }
 
-/// A time and its text. Messages that share a body tell of the same few milliseconds again and again, so each thread
-/// remembers the last ones: writing and reading them would be a twentieth of what a busy process does.
+/// A time, and how it is written. Messages that share a body tell of the same few milliseconds again and again, so each
+/// thread remembers the last ones: to write and read them all would be a twentieth of what a busy process does.
 #[derive(Clone, Copy)]
-struct Written {
+struct Text {
     time: Timestamp,
-    text: [u8; Self::LENGTH],
+    bytes: [u8; "2025-11-22T08:26:40.120Z".len()],
 }
+
+/// One for each last digit of a time.
+type Remembered = [Cell<Option<Text>>; 10];
 
 thread_local! {
-    /// By the last digit of the time.
-    static LAST: [Cell<Option<Written>>; 10] = const { [const { Cell::new(None) }; 10] };
+    static WRITTEN: Remembered = const { [const { Cell::new(None) }; 10] };
+    /// As others write them.
+    static READ: Remembered = const { [const { Cell::new(None) }; 10] };
 }
 
-impl Written {
-    const LENGTH: usize = "2025-11-22T08:26:40.120Z".len();
-
-    /// None of a time before 1970.
+impl Text {
+    /// None of a time that can not be written, or not in so many characters.
     fn of(time: Timestamp) -> Option<Self> {
-        let digit = usize::try_from(time.0 % 10).ok()?;
-        LAST.with(|last| {
-            let last = last.get(digit)?;
-            if last.get().is_none_or(|last| last.time != time) {
-                let text = time.to_string().as_bytes().try_into().ok()?;
-                last.set(Some(Self { time, text }));
-            }
-            last.get()
-        })
+        jiff::Timestamp::from_millisecond(time.0).ok()?;
+        Some(Self { time, bytes: time.to_string().as_bytes().try_into().ok()? })
     }
 
-    /// The one with this text, if it is remembered.
-    fn with(text: &str) -> Option<Self> {
-        let digit = text.as_bytes().get(Self::LENGTH - 2)?.wrapping_sub(b'0');
-        LAST.with(|last| last.get(usize::from(digit))?.get()).filter(|last| last.text == text.as_bytes())
+    fn read(text: &str) -> Option<Self> {
+        Some(Self { bytes: text.as_bytes().try_into().ok()?, time: text.parse().ok()? })
     }
 
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.text).unwrap_or_default()
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap_or_default()
     }
+}
+
+/// The text that is remembered under a digit if it is the right one, else what `new` makes.
+fn known(
+    remembered: &'static LocalKey<Remembered>,
+    is_right: impl Fn(&Text) -> bool,
+    digit: i64,
+    new: impl FnOnce() -> Option<Text>,
+) -> Option<Text> {
+    remembered.with(|remembered| {
+        let last = remembered.get(usize::try_from(digit).ok()?)?;
+        if !last.get().is_some_and(|last| is_right(&last)) {
+            last.set(Some(new()?));
+        }
+        last.get()
+    })
 }
 
 #[cfg(test)]
@@ -123,14 +133,15 @@ mod tests {
         assert_eq!(time.to_string().parse(), Ok(time));
         assert_eq!("2025-11-22T09:26:40.12+01:00".parse(), Ok(time));
         assert!("yesterday".parse::<Timestamp>().is_err());
+        assert!("-009999-01-02T01:59:58.039Z".parse::<Timestamp>().is_err());
         assert!(Timestamp(i64::MAX).to_string().starts_with("9999-"));
     }
 
     #[test]
     fn what_is_remembered_is_as_what_is_not() {
-        let times =
-            [1_763_800_000_120, 0, 1_763_800_000_120, -1, i64::MIN, i64::MAX, 1_763_800_000_130, 9].map(Timestamp);
-        for time in times.into_iter().chain(times) {
+        let usual = [1_763_800_000_120, 0, 1_763_800_000_120, -1, -10, 1_763_800_000_130, 9];
+        let unwritable = [i64::MIN, i64::MAX, 253_402_207_201_999, 253_402_207_200_989, 253_402_207_200_999];
+        for time in [&usual[..], &unwritable, &usual].concat().into_iter().map(Timestamp) {
             let json = serde_json::to_string(&time).expect("JSON");
             assert_eq!(json, format!("\"{time}\""));
             let read = |text: &str| serde_json::from_str::<Timestamp>(&format!("\"{text}\"")).map_err(drop);

@@ -189,6 +189,14 @@ fn keys_that_come_twice_are_refused() {
             assert_eq!(decode(&text).expect_err(&content).reason, Reason::NotAnEnvelope, "{content}");
         }
     }
+    // However it is written, and whatever stands elsewhere.
+    for content in [r#"{"type":"Ping","typ\u0065":"Pong"}"#, r#" {"type":"Ping","type":"Pong"}"#] {
+        for beside in ["", r#","extra":{"content":{"type":"Alarm"}}"#, r#","x\"content":{"type":"Alarm"}"#] {
+            let text = one_with_content(content);
+            let text = format!("{}{beside}}}", text.strip_suffix('}').expect("an object"));
+            assert_eq!(decode(&text).expect_err(&text).reason, Reason::NotAnEnvelope, "{text}");
+        }
+    }
 }
 
 fn one_with_content(content: &str) -> String {

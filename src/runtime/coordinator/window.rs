@@ -23,6 +23,8 @@ const QUICK_US: u64 = 2_000;
 /// Of quick work what completes in so many of those times is out: it is in commits and at the broker, not in the way of
 /// others at executors.
 const QUICK_PACES: u32 = 2;
+/// Work of which nothing completed for so long has just begun when something does.
+const QUIET_MS: u64 = 10 * PACE_MS;
 /// So many commands in one message at the most, of so many that are out.
 const BATCH_MAX: u32 = 256;
 const BATCHED_MAX: u32 = 2_048;
@@ -146,7 +148,9 @@ struct Pace {
     slice: u64,
     now: u32,
     before: u32,
-    /// When the first of the current slice was completed.
+    /// When the last one was completed.
+    last: Timestamp,
+    /// When the one before the current slice was completed, or the first of it if that was long ago.
     since: Timestamp,
     /// What one takes, in microseconds: a mean in which the last ones weigh most.
     takes_us: u64,
@@ -186,8 +190,9 @@ impl Share {
         pace.takes_us = (pace.takes_us.saturating_mul(MEAN_OF - 1).saturating_add(took_us)) / MEAN_OF;
         pace.turn(now);
         if pace.now == 0 {
-            pace.since = now;
+            pace.since = if now.ms_since(pace.last) < QUIET_MS { pace.last } else { now };
         }
+        pace.last = now;
         pace.now = pace.now.saturating_add(1);
     }
 
@@ -226,9 +231,9 @@ impl Pace {
         if self.before > 0 {
             return known.saturating_mul(QUICK_PACES);
         }
-        let since_ms = now.ms_since(self.since).clamp(PACE_MS / 10, PACE_MS);
+        let since_ms = now.ms_since(self.since).max(PACE_MS / 10);
         let in_a_slice = u32::try_from(u64::from(self.now) * PACE_MS / since_ms).unwrap_or(u32::MAX);
-        in_a_slice.saturating_mul(QUICK_PACES)
+        in_a_slice.saturating_mul(QUICK_PACES).max(known)
     }
 
     fn turn(&mut self, now: Timestamp) {
@@ -269,9 +274,25 @@ mod tests {
             (0..32).for_each(|_| share.completed("noop", took_ms, start));
             share.of(&window, "noop", start.plus_ms(at))
         };
-        // In 1, 10, 25 and 50 ms, and in the slice after.
+        // In 1, 10, 25 and 49 ms, and in the slice after.
         assert_eq!([1, 10, 25, 49, 60].map(|at| of(0, at)), [640, 320, 128, 64, 64]);
         assert_eq!([1, 10, 25, 49, 60].map(|at| of(2, at)), [32; 5]);
+    }
+
+    #[test]
+    fn quick_work_that_comes_in_lumps_has_not_just_begun_with_each() {
+        let (window, mut share) = (Window::default(), Share::default());
+        let mut at = Timestamp(1_000_000);
+        // Five in ten milliseconds, heard of every 120.
+        let mut open = Vec::new();
+        for _ in 0..5 {
+            (0..60).for_each(|_| share.completed("noop", 0, at));
+            open.push(share.of(&window, "noop", at));
+            at = at.plus_ms(120);
+        }
+        assert_eq!(open, [1_200, 60, 60, 60, 60]);
+        (0..60).for_each(|_| share.completed("noop", 0, at.plus_ms(QUIET_MS)));
+        assert_eq!(share.of(&window, "noop", at.plus_ms(QUIET_MS)), 1_200);
     }
 
     /// An executor says at these moments that it runs commands 1 to 3; the phase looks at them after each.
