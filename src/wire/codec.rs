@@ -28,7 +28,7 @@ pub const DEPTH_MAX: usize = 64;
 /// keeps an array of millions of zeros from becoming millions of letters.
 pub const ENVELOPES_MAX: usize = BODY_BYTES_MAX / 200;
 /// Most envelopes are not longer than so many bytes.
-const USUAL_BYTES: usize = 1024;
+const USUAL_BYTES: usize = 640;
 /// The longest detail of what is wrong, in characters: a line for a log.
 const DETAIL_CHARS_MAX: usize = 300;
 

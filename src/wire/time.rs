@@ -55,7 +55,7 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match known(&WRITTEN, |last| last.time == *self, self.0.rem_euclid(10), || Text::of(*self)) {
+        match known(&WRITTEN, |last| last.time == *self, self.0.rem_euclid(100), || Text::of(*self)) {
             Some(text) => serializer.serialize_str(text.as_str()),
             None => serializer.collect_str(self),
         }
@@ -65,8 +65,9 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let digit = text.bytes().nth_back(1).map_or(0, |digit| i64::from(digit.wrapping_sub(b'0')));
-        match known(&READ, |last| last.bytes == text.as_bytes(), digit, || Text::read(&text)) {
+        let mut digits = text.bytes().rev().skip(1).map(|digit| i64::from(digit.wrapping_sub(b'0')));
+        let digits = digits.next().unwrap_or(0) + 10 * digits.next().unwrap_or(0);
+        match known(&READ, |last| last.bytes == text.as_bytes(), digits, || Text::read(&text)) {
             Some(text) => Ok(text.time),
             None => text.parse().map_err(de::Error::custom),
         }
@@ -81,13 +82,13 @@ struct Text {
     bytes: [u8; "2025-11-22T08:26:40.120Z".len()],
 }
 
-/// One for each last digit of a time.
-type Remembered = [Cell<Option<Text>>; 10];
+/// One for the last two digits of a time.
+type Remembered = [Cell<Option<Text>>; 100];
 
 thread_local! {
-    static WRITTEN: Remembered = const { [const { Cell::new(None) }; 10] };
+    static WRITTEN: Remembered = const { [const { Cell::new(None) }; 100] };
     /// As others write them.
-    static READ: Remembered = const { [const { Cell::new(None) }; 10] };
+    static READ: Remembered = const { [const { Cell::new(None) }; 100] };
 }
 
 impl Text {
@@ -106,15 +107,15 @@ impl Text {
     }
 }
 
-/// The text that is remembered under a digit if it is the right one, else what `new` makes.
+/// What is remembered under these digits if it is the right one, else what `new` makes.
 fn known(
     remembered: &'static LocalKey<Remembered>,
     is_right: impl Fn(&Text) -> bool,
-    digit: i64,
+    digits: i64,
     new: impl FnOnce() -> Option<Text>,
 ) -> Option<Text> {
     remembered.with(|remembered| {
-        let last = remembered.get(usize::try_from(digit).ok()?)?;
+        let last = remembered.get(usize::try_from(digits).ok()?)?;
         if !last.get().is_some_and(|last| is_right(&last)) {
             last.set(Some(new()?));
         }

@@ -1,8 +1,8 @@
 //! What ends an attempt from outside, and what it is answered with then.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
+use tokio::sync::SetOnce;
 
 use crate::wire::{Failure, FailureKind};
 
@@ -26,19 +26,15 @@ impl Reason {
 
 /// A signal to one attempt. The first reason counts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Halt {
-    fired: CancellationToken,
-    reason: Arc<OnceLock<Reason>>,
-}
+pub(crate) struct Halt(Arc<SetOnce<Reason>>);
 
 impl Halt {
     pub(crate) fn fire(&self, reason: Reason) {
-        self.reason.get_or_init(|| reason);
-        self.fired.cancel();
+        // Refused when one is set.
+        let _ = self.0.set(reason);
     }
 
     pub(crate) async fn fired(&self) -> Reason {
-        self.fired.cancelled().await;
-        *self.reason.get_or_init(|| Reason::Released)
+        *self.0.wait().await
     }
 }

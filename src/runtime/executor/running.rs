@@ -71,10 +71,13 @@ pub(crate) async fn settle(receipts: impl IntoIterator<Item = Receipt>) {
 /// The attempts of this process.
 #[derive(Default)]
 pub(crate) struct Running {
-    attempts: Mutex<BTreeMap<MessageId, Attempt>>,
+    attempts: Mutex<Attempts>,
     /// Answers that are not confirmed yet count too.
     idle: Notify,
 }
+
+/// In their order, and boxed, so that little is moved when one comes or goes.
+type Attempts = BTreeMap<MessageId, Box<Attempt>>;
 
 struct Attempt {
     /// What heartbeats tell of it.
@@ -95,7 +98,7 @@ pub(crate) enum Begun {
 }
 
 impl Running {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<MessageId, Attempt>> {
+    fn lock(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,7 +112,8 @@ impl Running {
         let mut attempts = self.lock();
         match attempts.get_mut(&told.command) {
             None => {
-                attempts.insert(told.command, Attempt { told, receipts, halt: halt.clone(), accepted: false });
+                let attempt = Attempt { told, receipts, halt: halt.clone(), accepted: false };
+                attempts.insert(attempt.told.command, Box::new(attempt));
                 Begun::New(halt)
             }
             Some(attempt) if attempt.accepted => Begun::Accepted(receipts),
