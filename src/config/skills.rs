@@ -139,6 +139,20 @@ fn sections(file: &Map<String, Value>) -> BTreeMap<String, Value> {
     always.into_iter().chain(own).collect()
 }
 
+/// What is wrong with a section that names no runner: perhaps it does, by another name.
+fn no_runner(layers: &Layers, name: &str, section: &Map<String, Value>) -> BadInput {
+    let unknown = section.keys().filter(|key| !KEYS.contains(&key.as_str()));
+    let meant = unknown.filter_map(|key| Some((key, nearest::hint(key, KEYS)?))).next();
+    match meant {
+        Some((key, hint)) => unknown_key(layers, name, key, Some(hint)),
+        None => BadInput::new(format!("`skills.{name}.runner` from `default`: skill `{name}` has no runner")),
+    }
+}
+
+fn unknown_key(layers: &Layers, name: &str, key: &str, hint: Option<String>) -> BadInput {
+    BadInput::new(format!("unknown key `skills.{name}.{key}` in {}", quote(layers.file_name()))).or_perhaps(hint)
+}
+
 fn read_one(
     layers: &mut Layers,
     name: &str,
@@ -152,9 +166,7 @@ fn read_one(
         return Err(BadInput::new(format!("`skills.{name}` in {file} is no table")));
     };
     let key = |word: &str| format!("skills.{name}.{word}");
-    let kind = layers
-        .optional_text(&key("runner"))?
-        .ok_or_else(|| BadInput::new(format!("`skills.{name}.runner` from `default`: skill `{name}` has no runner")))?;
+    let kind = layers.optional_text(&key("runner"))?.ok_or_else(|| no_runner(layers, name, section))?;
     let performer = read_performer(layers, name, kind, section)?;
     let concurrency = layers.integer(&key("concurrency"), Some(agents.slots), 1..=SLOTS_MAX)?;
     let mode = terms::read_mode(layers, name, agents.heartbeat)?;
@@ -199,8 +211,7 @@ fn read_performer(
     let is_known = |key: &str| KEYS.contains(&key) || (key == kind && kind != EXTERNAL);
     if let Some(key) = section.keys().find(|key| !is_known(key)) {
         let own = [kind.as_str()].into_iter().filter(|kind| *kind != EXTERNAL);
-        return Err(BadInput::new(format!("unknown key `skills.{name}.{key}` in {}", quote(layers.file_name())))
-            .or_perhaps(nearest::hint(key, KEYS.into_iter().chain(own))));
+        return Err(unknown_key(layers, name, key, nearest::hint(key, KEYS.into_iter().chain(own))));
     }
     if kind == EXTERNAL {
         return Ok(Performer::External);

@@ -135,6 +135,10 @@ fn each_fault_of_a_setting_has_its_line() {
         (refused("skills = 3", &[]), "`skills` from `my.toml` is `3`, not a table"),
         (refused("[skills.x]\ntimeout = '1s'", &[]), "`skills.x.runner` from `default`: skill `x` has no runner"),
         (
+            refused("[skills.x]\nrunnner = 'noop'", &[]),
+            "unknown key `skills.x.runnner` in `my.toml` (did you mean `runner`?)",
+        ),
+        (
             refused("[skills.x]\nrunner = 'noop'\nprefech = 3", &[]),
             "unknown key `skills.x.prefech` in `my.toml` (did you mean `prefetch`?)",
         ),

@@ -103,9 +103,13 @@ pub fn quantile(values: impl IntoIterator<Item = f64>, at: f64) -> Option<f64> {
     values.get(place).copied()
 }
 
-/// The median of what the pairs have of it.
+/// The median of what the pairs have of it; between the two in the middle where there is none.
 pub fn median(pairs: &[Pair], of: impl Fn(&Pair) -> Option<f64>) -> Option<f64> {
-    quantile(pairs.iter().filter_map(of), 0.5)
+    let mut values: Vec<f64> = pairs.iter().filter_map(of).collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = values.get(middle)?;
+    Some(if values.len() % 2 == 1 { *upper } else { f64::midpoint(values[middle - 1], *upper) })
 }
 
 impl Hops {

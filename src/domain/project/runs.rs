@@ -49,6 +49,7 @@ pub(super) fn on_retry(draft: &mut Draft<'_>, retry: &Retry) -> Result<(), Decis
     let is_barred = project.phases().iter().any(|phase| phase.status == Status::Cancelled && !phase.is_skipped);
     if again.is_empty() && (is_barred || !project.phases().iter().any(PhaseState::is_to_come)) {
         return Err(Decision::Nothing(match retry.failed_only {
+            true if is_barred => "what is left of it was cancelled",
             true => "nothing of it has failed",
             false => "everything of it was completed",
         }));

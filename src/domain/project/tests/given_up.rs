@@ -104,7 +104,7 @@ fn a_cancelled_project_does_not_wait_for_coordinators_that_are_away() {
     assert_eq!(bench.ended(), (Status::Cancelled, Some("wrong input")));
     // It has not failed: what is to be run again is only what has.
     let again = bench.give(Input::Retry(Retry { failed_only: true, ..retry() }));
-    assert_eq!(again.decision, Decision::Nothing("nothing of it has failed"));
+    assert_eq!(again.decision, Decision::Nothing("what is left of it was cancelled"));
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn what_was_cancelled_stays_cancelled_when_only_failures_are_retried() {
     cancelled.give(cancel());
     let closed = Counts { total: 2, completed: 1, cancelled: 1, ..Counts::default() };
     cancelled.give(Input::Report(PhaseReport { counts: closed, ..report_of(1, Status::Cancelled) }));
-    assert_eq!(cancelled.give(failed_only()).decision, Decision::Nothing("nothing of it has failed"));
+    assert_eq!(cancelled.give(failed_only()).decision, Decision::Nothing("what is left of it was cancelled"));
     cancelled.give(Input::Retry(retry()));
     assert_eq!((numbers(&cancelled), cancelled.current()), (vec![3, 2], Some(3)));
 
@@ -283,5 +283,5 @@ fn what_a_deadline_has_stopped_counts_as_failed() {
     let closed = Counts { total: 2, completed: 1, cancelled: 1, ..Counts::default() };
     let cancelled = PhaseReport { run: 2, counts: closed, ..report_of(3, Status::Cancelled) };
     bench.give(Input::Report(cancelled));
-    assert_eq!(bench.give(failed_only()).decision, Decision::Nothing("nothing of it has failed"));
+    assert_eq!(bench.give(failed_only()).decision, Decision::Nothing("what is left of it was cancelled"));
 }
