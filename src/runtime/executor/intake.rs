@@ -14,6 +14,9 @@ use super::{OfferedSkill, Shop, leased};
 use crate::runtime::port::{Delivery, Publisher};
 use crate::runtime::supervise::{Ended, Fatal, supervise};
 
+/// Commands share a body where they were quick so far. One that waits for longer than this behind others of its body is
+/// given back: they are not quick any more, and other executors may have room. It comes again alone.
+const PACKED_PATIENCE: Duration = Duration::from_secs(2);
 /// So many commands are looked at together.
 const BATCH_MAX: usize = 256;
 
@@ -55,7 +58,10 @@ async fn take(
     deliveries: &[Delivery],
 ) -> Result<(), Ended> {
     for delivery in deliveries {
-        for task in channel.take(delivery).await? {
+        let tasks = channel.take(delivery).await?;
+        let is_taken_for_quick = tasks.len() > 1 && channel.offered.options.batch.is_none();
+        let patience = is_taken_for_quick.then_some(PACKED_PATIENCE);
+        for task in tasks {
             // What ends at once is not worth a task of its own.
             if channel.offered.runner.is_instant()
                 && task.elsewhere.is_none()
@@ -68,7 +74,7 @@ async fn take(
             let publisher = channel.publisher.clone();
             let attempts = shop.attempts.clone();
             attempts.spawn(async move {
-                if let Some((task, place)) = admit(&shop, &room, &*publisher, task, None).await {
+                if let Some((task, place)) = admit(&shop, &room, &*publisher, task, patience).await {
                     work(&shop, &offered, task, place).await;
                 }
             });

@@ -5,6 +5,7 @@ mod cancelling;
 mod leasing;
 mod leaving;
 mod owner;
+mod packed;
 mod place;
 mod unanswerable;
 

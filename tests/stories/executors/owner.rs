@@ -75,17 +75,31 @@ impl Owner {
     }
 
     async fn publish(&self, address: Address, content: Content, id: MessageId, reply_to: Option<String>) -> Confirmed {
-        let envelope = Envelope {
-            message_id: id,
-            sender_id: NAME.into(),
-            receiver_id: address.key.clone(),
-            message_type: content.message_type(),
-            content,
-            timestamp: Timestamp(0),
-            task_id: PROJECT,
-        };
-        let body = codec::encode(&envelope).expect("a small message");
-        let properties = Properties { message_id: Some(id), reply_to, persistent: true, ..Properties::default() };
+        self.publish_all(address, vec![(id, content)], reply_to).await
+    }
+
+    /// In one body.
+    async fn publish_all(
+        &self,
+        address: Address,
+        contents: Vec<(MessageId, Content)>,
+        reply_to: Option<String>,
+    ) -> Confirmed {
+        let message_id = contents.first().map(|(id, _)| *id);
+        let encoded = contents.into_iter().map(|(message_id, content)| {
+            let envelope = Envelope {
+                message_id,
+                sender_id: NAME.into(),
+                receiver_id: address.key.clone(),
+                message_type: content.message_type(),
+                content,
+                timestamp: Timestamp(0),
+                task_id: PROJECT,
+            };
+            codec::encode(&envelope).expect("a small message")
+        });
+        let body = codec::join(&encoded.collect::<Vec<_>>());
+        let properties = Properties { message_id, reply_to, persistent: true, ..Properties::default() };
         let sent = self.publisher.publish(Outgoing { address, mandatory: true, properties, body });
         sent.await.expect("published").await
     }
@@ -102,6 +116,14 @@ impl Owner {
         let sent = self.publish(address, Content::ExecuteSubtask(command), id, Some(reply_to.into())).await;
         assert_eq!(sent, Confirmed::Accepted);
         id
+    }
+
+    /// Sends commands of one skill in one body.
+    pub async fn packed(&self, skill: &str, ordinals: impl IntoIterator<Item = u32>) {
+        let content = |ordinal| (command_id(ordinal), Content::ExecuteSubtask(command(skill, ordinal)));
+        let contents = ordinals.into_iter().map(content).collect();
+        let sent = self.publish_all(Address::skill(skill, 0), contents, Some("p.0".into())).await;
+        assert_eq!(sent, Confirmed::Accepted);
     }
 
     pub async fn cancel(&self, to: Address, control: Control) {
