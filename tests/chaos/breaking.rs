@@ -15,9 +15,11 @@ use crate::servers::Server;
 /// Each fault meets so many outstanding subtasks at the least.
 pub const OUTSTANDING_MIN: usize = 200;
 /// No fault while fewer are known to be outstanding: between a look at the ledger and the fault some are answered.
-const LOADED: usize = OUTSTANDING_MIN + OUTSTANDING_MIN / 2;
-/// Between two strikes: 133 a minute, of which some meet nobody.
-const STRIKE_EVERY: Duration = Duration::from_millis(450);
+const LOADED: usize = OUTSTANDING_MIN + OUTSTANDING_MIN / 8;
+/// Between two strikes: 150 a minute, of which some meet nobody.
+const STRIKE_EVERY: Duration = Duration::from_millis(400);
+/// So many that had to wait for load are made up for.
+const LATE_MAX: u32 = 4;
 
 /// Goes on for `length`, and until all faults of the servers are done, which may take longer to come back than there is
 /// time between their faults; but not for ever. Gives how long it took. In the end everybody is well again.
@@ -41,7 +43,7 @@ pub async fn break_things(
             if let Some(strike) = crew.strike()? {
                 book.broken(strike.kind, strike.target)?;
             }
-            next_strike = (next_strike + STRIKE_EVERY).max(now.saturating_sub(STRIKE_EVERY));
+            next_strike = (next_strike + STRIKE_EVERY).max(now.saturating_sub(LATE_MAX * STRIKE_EVERY));
         }
         for track in &mut tracks {
             track.look(&book).await?;

@@ -12,7 +12,7 @@ use crate::servers::{Server, free_ports};
 use crate::verdict::{self, Verdict};
 
 /// The client submits while fewer are outstanding: enough that the least is never the limit.
-const OUTSTANDING_WANTED: usize = 4 * OUTSTANDING_MIN;
+const OUTSTANDING_WANTED: usize = 5 * OUTSTANDING_MIN;
 /// An idle connection is noticed to be gone after two of these, in seconds.
 const HEARTBEAT: u32 = 5;
 
