@@ -12,7 +12,7 @@ use trireme::wire::{Content, ProjectId, Status};
 use uuid::Uuid;
 
 use super::Bench;
-use super::report::quantile;
+use super::report::median;
 use super::shape::Shape;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -53,11 +53,11 @@ pub async fn measure(bench: &Bench<'_>, database: Option<&Throwaway>) -> Result<
     let small = Shape::Many.requests(FEW, Some(1), bench.task()).remove(0);
     let large = options.shape.requests(options.subtasks(), Some(1), bench.task()).remove(0);
     let subtasks = super::shape::count(&large);
-    let alone_ms = quantile(several(&mut client, &small, options.pairs).await?, 0.5);
+    let alone_ms = median(several(&mut client, &small, options.pairs).await?);
     let first = ProjectId(Uuid::now_v7());
     client.submit(first, large).await?;
     tokio::time::sleep(UNDER_WAY).await;
-    let behind_ms = quantile(several(&mut client, &small, options.pairs).await?, 0.5);
+    let behind_ms = median(several(&mut client, &small, options.pairs).await?);
     client.say(first, Content::Cancel(Control::about(first))).await?;
     if ended(&mut client, first).await? != Status::Cancelled {
         return Err(Failure::usage("the large project had ended before the small ones")

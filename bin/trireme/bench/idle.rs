@@ -9,7 +9,7 @@ use trireme::runtime::port::SystemClock;
 use trireme::store::{self, Throwaway};
 use trireme::wire::address::Address;
 
-use super::report::quantile;
+use super::report::median;
 use super::{Bench, store_url};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -79,7 +79,7 @@ pub async fn measure(bench: &Bench<'_>, database: Option<&Throwaway>) -> Result<
             }
             crew.leave().await;
         }
-        all.push(Idle { layer, ready_ms: quantile(ready_ms, 0.5), cpu_percent, rss_idle });
+        all.push(Idle { layer, ready_ms: median(ready_ms), cpu_percent, rss_idle });
     }
     transport.close().await;
     Ok(all)

@@ -33,7 +33,7 @@ use crate::process;
 use crew::Crew;
 use naive::{Naive, NaiveWay, OUTSTANDING};
 use options::{Options, Queues};
-use report::{Hops, Latency, PROFILE, Pair, Report, median, quantile};
+use report::{Hops, Latency, PROFILE, Pair, Report, median};
 use shape::{Shape, Task};
 
 /// `--store none`: every worker keeps what it has to remember in memory.
@@ -220,7 +220,7 @@ impl Bench<'_> {
     /// A hop, beside what it is made of: a round trip of the naive way, one at a time, and a commit.
     async fn latency(&self, store: Option<&dyn Store>, pairs: &[Pair]) -> Result<Latency, Failure> {
         let hop_ms = Hops::of(pairs);
-        let naive_ms = quantile(self.naive().run(ROUND_TRIPS, 1).await?.round_trips_ms, 0.5);
+        let naive_ms = median(self.naive().run(ROUND_TRIPS, 1).await?.round_trips_ms);
         let commit_ms = match store {
             Some(store) => commit_ms(store).await?,
             None => None,
@@ -326,7 +326,8 @@ async fn commits(database: Option<&Throwaway>) -> Result<Option<u64>, Failure> {
 
 /// What a report says of the pairs alone.
 fn summary(options: &Options, pairs: Vec<Pair>) -> Report {
-    let of = |of: fn(&Pair) -> f64| median(&pairs, |pair| Some(of(pair))).unwrap_or(f64::NAN);
+    let of = |of: fn(&Pair) -> f64| median(pairs.iter().map(of)).unwrap_or(f64::NAN);
+    let some = |of: fn(&Pair) -> Option<f64>| median(pairs.iter().filter_map(of));
     Report {
         shape: options.shape,
         queues: options.queue,
@@ -336,11 +337,11 @@ fn summary(options: &Options, pairs: Vec<Pair>) -> Report {
         naive_per_s: of(|pair| pair.naive_per_s),
         ratio: of(|pair| pair.ratio),
         latency: Latency::default(),
-        cpu_us_per_subtask: median(&pairs, |pair| pair.cpu_us_per_subtask),
-        naive_cpu_us: median(&pairs, |pair| pair.naive_cpu_us),
+        cpu_us_per_subtask: some(|pair| pair.cpu_us_per_subtask),
+        naive_cpu_us: some(|pair| pair.naive_cpu_us),
         processes: Vec::new(),
-        messages: median(&pairs, |pair| pair.messages),
-        commits: median(&pairs, |pair| pair.commits),
+        messages: some(|pair| pair.messages),
+        commits: some(|pair| pair.commits),
         pairs,
         profile: PROFILE,
     }
@@ -356,7 +357,7 @@ async fn commit_ms(store: &dyn Store) -> Result<Option<f64>, Failure> {
         store.append(vec![Append { events: vec![event.clone()], ..Append::assertion(stream, version) }]).await?;
         took_ms.push(began.elapsed().as_secs_f64() * 1_000.0);
     }
-    Ok(quantile(took_ms, 0.5))
+    Ok(median(took_ms))
 }
 
 #[cfg(test)]

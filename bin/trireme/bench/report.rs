@@ -103,9 +103,9 @@ pub fn quantile(values: impl IntoIterator<Item = f64>, at: f64) -> Option<f64> {
     values.get(place).copied()
 }
 
-/// The median of what the pairs have of it; between the two in the middle where there is none.
-pub fn median(pairs: &[Pair], of: impl Fn(&Pair) -> Option<f64>) -> Option<f64> {
-    let mut values: Vec<f64> = pairs.iter().filter_map(of).collect();
+/// Between the two in the middle where there is none. None of no values.
+pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = values.get(middle)?;
@@ -167,6 +167,10 @@ mod tests {
     #[test]
     fn quantiles() {
         assert_eq!(quantile([], 0.5), None);
+        assert_eq!(
+            [&[][..], &[3.0], &[3.0, 1.0], &[3.0, 1.0, 2.0]].map(|values| median(values.to_vec())),
+            [None, Some(3.0), Some(2.0), Some(2.0)]
+        );
         assert_eq!(quantile([3.0, 1.0, 2.0], 0.5), Some(2.0));
         let hundred = || (1..=100).map(f64::from);
         assert_eq!((quantile(hundred(), 0.0), quantile(hundred(), 1.0)), (Some(1.0), Some(100.0)));
