@@ -7,7 +7,7 @@ use trireme::config::Settings;
 use trireme::domain::bad_input::{cut, one_line, quote};
 use trireme::runtime::client::Answers;
 use trireme::wire::address::Address;
-use trireme::wire::content::{Layer, Presence, RunningCommand};
+use trireme::wire::content::{Layer, Presence, RunningCommand, UnableSkill};
 use trireme::wire::{AgentId, AgentStatus, Timestamp};
 
 use crate::asking::Asker;
@@ -64,6 +64,9 @@ struct Agent {
     holds: Vec<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waits_for: Vec<u32>,
+    /// Skills that an executor offers and can not perform just now, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unable: Vec<UnableSkill>,
     /// What an executor runs, and how far that is, where its runner says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     commands: Vec<RunningCommand>,
@@ -97,6 +100,7 @@ impl Agent {
             last_seen: said.last_seen,
             holds: said.holds,
             waits_for: said.waits_for,
+            unable: said.unable,
             commands: said.commands,
             trouble: said.trouble,
         }

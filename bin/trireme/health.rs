@@ -153,9 +153,11 @@ fn judge(arguments: &Arguments, answers: &Answers) -> Result<String, Failure> {
         (false, Some(layer)) => vec![layer],
         (false, None) => LAYERS.to_vec(),
     };
+    // What an executor can not perform has to be mended by somebody, however many others can.
+    let is_able = answers.answered.values().all(|agent| agent.unable.is_empty());
     let is_well = match layers.as_slice() {
         [] => ill.is_empty() && !well.is_empty(),
-        layers => layers.iter().all(|layer| has(&well, *layer)),
+        layers => is_able && layers.iter().all(|layer| has(&well, *layer)),
     };
     let lacking: Vec<Layer> = layers.into_iter().filter(|layer| !has(&well, *layer) && !has(&ill, *layer)).collect();
     let mut said = match (answers.answered.is_empty(), is_well) {
@@ -229,6 +231,7 @@ mod tests {
             store_id: None,
             holds: Vec::new(),
             waits_for: Vec::new(),
+            unable: Vec::new(),
             commands: Vec::new(),
             trouble: trouble.map(str::to_owned),
             published: 0,

@@ -15,6 +15,7 @@ mod health;
 mod history;
 mod list;
 mod logs;
+mod open_files;
 mod output;
 mod process;
 mod progress;

@@ -18,11 +18,13 @@ pub fn host() -> String {
 /// What comes this soon after the first signal is the same wish: `timeout`, for one, signals its child and then the group.
 const ONE_WISH: Duration = Duration::from_millis(100);
 
-/// A stop signal that follows SIGTERM and SIGINT: the first drains, the second leaves at once.
+/// A stop signal that follows SIGTERM, SIGINT and SIGHUP (a terminal that closes): the first drains, the second leaves at
+/// once.
 pub fn stop_on_signals() -> Result<Stop, Failure> {
     let stop = Stop::new();
     let handler = |kind| signal(kind).map_err(|error| Failure::bug(format!("signals can not be handled: {error}")));
     let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let mut hangup = handler(SignalKind::hangup())?;
     let told = stop.clone();
     tokio::spawn(async move {
         let mut first: Option<Instant> = None;
@@ -31,6 +33,7 @@ pub fn stop_on_signals() -> Result<Stop, Failure> {
                 biased;
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
             }
             if first.is_some_and(|first| first.elapsed() < ONE_WISH) {
                 continue;

@@ -11,7 +11,7 @@ use trireme::wire::content::Layer;
 use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
-use crate::{process, usage, wiring};
+use crate::{open_files, process, usage, wiring};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -82,7 +82,8 @@ pub async fn run(layer: Layer, arguments: Arguments, settings: &Settings) -> Res
 
 /// Runs an executor until it is told to stop.
 pub async fn run_executor(arguments: ExecutorArguments, settings: &Settings) -> Result<Status, Failure> {
-    let offered = wiring::offered(settings, arguments.skills.as_deref())?;
+    let mut offered = wiring::offered(settings, arguments.skills.as_deref())?;
+    open_files::bound_slots(&mut offered);
     for skill in offered.skills.keys() {
         warn_if_too_long(settings, skill);
     }

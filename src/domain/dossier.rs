@@ -48,6 +48,9 @@ pub struct FailedAttempt {
     pub agent_id: Option<String>,
     pub kind: FailureKind,
     pub error: String,
+    /// The agent was at fault and not the work.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub avoid: bool,
 }
 
 /// A result that there is.

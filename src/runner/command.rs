@@ -7,16 +7,15 @@
 //! | exits 0 with anything else on standard output | `permanent` |
 //! | exits 75, or writes a last line `{"retry_after_ms": N}` to standard error and does not exit 0 | `transient` |
 //! | is ended by a signal that is not ours | `crashed` |
-//! | exits in any other way, writes too much, or can not be started | `permanent` |
+//! | exits in any other way, or writes too much | `permanent` |
+//! | can not be started, or lacks a shared library or its interpreter | goes to another executor (see [`start`]) |
 //!
 //! While it runs it may say how far it is: a line `{"progress": {"done": 3, "of": 10, "note": "pages"}}` on standard
 //! error, of which `of` and `note` may be left out. The end of standard error is the attempt's log. There is no shell: `argv` goes to the program word by word,
 //! and of the environment only what is named gets through. The argv is the settings'; nothing that a client
 //! submits is ever a part of it.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -24,8 +23,9 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::options::BuildError;
-use super::process::{ERRORS_BYTES_MAX, End, Program, log_text};
-use crate::runtime::port::{Assignment, Report, Runner};
+use super::process::{ERRORS_BYTES_MAX, End, FILES_MAX, Program, log_text};
+use super::start;
+use crate::runtime::port::{Assignment, ExecutorFault, Report, Runner};
 use crate::wire::codec::ENVELOPE_BYTES_MAX;
 use crate::wire::content::{ExecuteSubtask, Progress};
 use crate::wire::{Content, Failure, FailureKind, Raw};
@@ -83,47 +83,53 @@ impl Command {
         Ok(Self { options })
     }
 
-    fn program(&self, command: &ExecuteSubtask) -> Result<Program, serde_json::Error> {
-        Ok(Program {
+    /// The program, with nothing of a command but its standard input.
+    fn program(&self, stdin: Vec<u8>) -> Program {
+        let names = USUAL.into_iter().chain(self.options.env.iter().map(String::as_str));
+        Program {
             argv: self.options.argv.iter().map(OsString::from).collect(),
             cwd: self.options.cwd.clone(),
-            env: self.environment(command),
-            stdin: serde_json::to_vec(&Content::ExecuteSubtask(command.clone()))?,
+            env: names.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect(),
+            stdin,
             output_max: self.options.output_max,
-        })
+        }
     }
 
-    fn environment(&self, command: &ExecuteSubtask) -> BTreeMap<String, OsString> {
-        let names = USUAL.into_iter().chain(self.options.env.iter().map(String::as_str));
-        let inherited = names.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?)));
+    fn program_for(&self, command: &ExecuteSubtask) -> Result<Program, serde_json::Error> {
+        let mut program = self.program(serde_json::to_vec(&Content::ExecuteSubtask(command.clone()))?);
         let told = [
             ("TRIREME_PROJECT_ID", command.project_id.to_string()),
             ("TRIREME_SUBTASK_ID", command.subtask_id.to_string()),
             ("TRIREME_ATTEMPT", command.attempt.to_string()),
         ];
-        inherited.chain(told.map(|(name, value)| (name.to_owned(), value.into()))).collect()
+        program.env.extend(told.map(|(name, value)| (name.to_owned(), value.into())));
+        Ok(program)
     }
 
-    fn not_started(&self, error: &io::Error) -> Failure {
-        let program = &self.options.argv[0];
-        match (error.kind(), &self.options.cwd) {
-            // Too many processes, no memory, a program that is being written: that may pass.
-            (io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::ExecutableFileBusy, _) => {
-                Failure::new(FailureKind::Transient, format!("`{program}` could not be started now: {error}"))
-            }
-            (_, Some(cwd)) if !cwd.is_dir() => {
-                Failure::permanent(format!("`{program}` can not run in `{}`: no such folder", cwd.display()))
-            }
-            (io::ErrorKind::NotFound, _) => Failure::permanent(format!("there is no program `{program}`")),
-            _ => Failure::permanent(format!("`{program}` could not be started: {error}")),
+    /// The executor's fault that an exit status of a shell, of `env` or of the loader stands for: what was to be run was
+    /// not found (127) or may not be run (126). A program may end with these of itself, so something has to be wrong.
+    fn fault_of(&self, end: End, log: &str) -> Option<ExecutorFault> {
+        if !matches!(end, End::Exited(126 | 127)) {
+            return None;
         }
+        let library = log.lines().find(|line| line.contains("error while loading shared libraries: "));
+        let missing = library.map(|line| ExecutorFault { reason: quote(line), may_pass: false });
+        missing.or_else(|| self.look().err())
     }
 }
 
 #[async_trait]
 impl Runner for Command {
+    fn look(&self) -> Result<(), ExecutorFault> {
+        start::look(&self.program(Vec::new()))
+    }
+
+    fn files_per_attempt(&self) -> u32 {
+        FILES_MAX
+    }
+
     async fn run(&self, assignment: &Assignment, stop: CancellationToken) -> Report {
-        let program = match self.program(&assignment.command) {
+        let program = match self.program_for(&assignment.command) {
             Ok(program) => program,
             Err(error) => return Report::failed(Failure::permanent(format!("the command is no JSON: {error}"))),
         };
@@ -133,11 +139,14 @@ impl Runner for Command {
             }
         };
         match program.run(&stop, said).await {
-            Err(error) => Report::failed(self.not_started(&error)),
+            Err(error) => Report::unable(start::fault(&self.program(Vec::new()), &error)),
             Ok(ended) => {
                 let log = log_text(&ended.stderr);
+                if let Some(fault) = self.fault_of(ended.end, &log) {
+                    return Report { log: Some(log), ..Report::unable(fault) };
+                }
                 let outcome = outcome(ended.end, ended.stdout, &log, self.options.output_max);
-                Report { outcome, log: (!log.is_empty()).then_some(log) }
+                Report { outcome, log: (!log.is_empty()).then_some(log), fault: None }
             }
         }
     }
@@ -150,7 +159,12 @@ fn outcome(end: End, stdout: Vec<u8>, log: &str, output_max: usize) -> Result<Ra
             let retry_after_ms = retry_after_ms(log);
             let transient = code == TRY_AGAIN || retry_after_ms.is_some();
             let kind = if transient { FailureKind::Transient } else { FailureKind::Permanent };
-            Err(Failure { kind, message: format!("exit status {code}{}", last_words(log)), retry_after_ms })
+            Err(Failure {
+                kind,
+                message: format!("exit status {code}{}", last_words(log)),
+                retry_after_ms,
+                avoid: false,
+            })
         }
         End::Signalled(signal) => {
             Err(Failure::new(FailureKind::Crashed, format!("ended by signal {signal}{}", last_words(log))))

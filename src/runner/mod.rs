@@ -9,6 +9,7 @@ mod noop;
 mod options;
 mod process;
 mod sleep;
+mod start;
 mod template;
 
 use std::sync::Arc;

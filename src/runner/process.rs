@@ -34,6 +34,10 @@ const LINE_BYTES_MAX: usize = 4 * 1024;
 /// How much is read from a pipe at once: what a pipe holds on Linux.
 const CHUNK: usize = 64 * 1024;
 
+/// The files that a run keeps open here: three pipes, and the process itself; while it starts the program's ends of the
+/// pipes too, but that is over before the next run starts.
+pub(super) const FILES_MAX: u32 = 5;
+
 /// What is to be run.
 pub(super) struct Program {
     /// Never empty.

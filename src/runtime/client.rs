@@ -191,6 +191,7 @@ mod tests {
             store_id: None,
             holds: Vec::new(),
             waits_for: Vec::new(),
+            unable: Vec::new(),
             commands: Vec::new(),
             trouble: None,
             published: 0,

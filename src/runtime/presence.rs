@@ -17,8 +17,9 @@ use super::port::Publisher;
 use super::stop::Stop;
 use super::supervise::{Ended, Fatal, supervise};
 use super::watch::{Watch, watched};
+use crate::domain::bad_input::quote;
 use crate::wire::address::{ALL_KEY, Address, Exchange, Queue, agent_key, layer_key};
-use crate::wire::content::{Layer, Ping, Presence, RunningCommand};
+use crate::wire::content::{Layer, Ping, Presence, RunningCommand, UnableSkill};
 use crate::wire::{AgentId, AgentStatus, Content, MessageId, ProjectId, Timestamp};
 
 /// Changes are told at once, but not more often than this.
@@ -53,6 +54,8 @@ pub(crate) struct Facts {
     pub(crate) busy: u32,
     pub(crate) holds: Vec<u32>,
     pub(crate) waits_for: Vec<u32>,
+    /// The skills that it offers and can not perform just now.
+    pub(crate) unable: Vec<UnableSkill>,
 }
 
 /// What an agent can say of coordinators that it does not hear of.
@@ -243,7 +246,9 @@ impl Post {
     /// What this agent says of itself now.
     fn presence(&self, commands: Vec<RunningCommand>) -> Presence {
         let facts = self.facts();
-        let trouble = self.watch.outages.describe();
+        let unable = facts.unable.iter().map(|unable| format!("skill {}: {}", quote(&unable.skill), unable.reason));
+        let trouble: Vec<String> = self.watch.outages.describe().into_iter().chain(unable).collect();
+        let trouble = (!trouble.is_empty()).then(|| trouble.join("; "));
         let status = match (&trouble, facts.busy > 0 || self.is_at_work()) {
             (Some(_), _) => AgentStatus::Error,
             (None, false) => AgentStatus::Idle,
@@ -264,6 +269,7 @@ impl Post {
             store_id: self.store_id,
             holds: facts.holds,
             waits_for: facts.waits_for,
+            unable: facts.unable,
             commands,
             trouble,
             published: self.watch.published.load(Ordering::Relaxed),

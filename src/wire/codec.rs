@@ -306,6 +306,7 @@ fn refused_result(name: &str, json: &str, detail: &str) -> Option<Content> {
         kind: FailureKind::Permanent,
         error_message: format!("the answer was not accepted: {}", short(detail)),
         retry_after_ms: None,
+        avoid: false,
         started_at: None,
         finished_at: None,
         log: None,

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-pub use super::presence::{Layer, Ping, Presence, Progress, RunningCommand};
+pub use super::presence::{Layer, Ping, Presence, Progress, RunningCommand, UnableSkill};
 use super::{
     AgentId, Counts, FailureKind, GoalPlan, MessageId, MessageType, ProjectId, Raw, Status, StreamId, SubtaskId,
     Timestamp,
@@ -308,6 +308,10 @@ pub struct SubtaskFailure {
     pub error_message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// With `released`: the executor itself can not do it, and another one is to have it. Charged only where no executor
+    /// is known that can.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub avoid: bool,
     /// Null when it never began.
     #[serde(default)]
     pub started_at: Option<Timestamp>,

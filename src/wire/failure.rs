@@ -51,11 +51,14 @@ pub struct Failure {
     /// The wish of a service that said when to come back, in milliseconds; more than a day counts as a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// The executor that answers is at fault and not the work: another one is to have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub avoid: bool,
 }
 
 impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after_ms: None }
+        Self { kind, message: message.into(), retry_after_ms: None, avoid: false }
     }
 
     pub fn permanent(message: impl Into<String>) -> Self {

@@ -36,6 +36,9 @@ pub struct Presence {
     pub holds: Vec<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<u32>,
+    /// Skills among `skills` that an executor can not perform just now. Its status is ERROR then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unable: Vec<UnableSkill>,
     /// The commands that an executor runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<RunningCommand>,
@@ -55,6 +58,14 @@ pub struct Presence {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// A skill that an executor offers and can not perform just now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnableSkill {
+    pub skill: String,
+    /// The executor's own words, in one line.
+    pub reason: String,
 }
 
 /// A command that an executor runs.

@@ -212,6 +212,7 @@ async fn ghosts(sim: &Sim) {
             store_id: None,
             holds: Vec::new(),
             waits_for: (0..8).collect(),
+            unable: Vec::new(),
             commands: Vec::new(),
             trouble: None,
             published: 0,

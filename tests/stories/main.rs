@@ -22,4 +22,5 @@ mod servers;
 mod status;
 mod takeover;
 mod team;
+mod unable;
 mod watchers;

@@ -139,17 +139,32 @@ impl Place {
         self.worker_at(&self.broker_url, arguments)
     }
 
+    /// The same, started by a shell that does `first`: a limit, a variable.
+    pub fn worker_after(&self, first: &str, arguments: &[&str]) -> Worker {
+        let (file, log) = self.log_of(arguments[0]);
+        let trireme = self.trireme(arguments);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_trireme")]).args(arguments);
+        command.current_dir(&self.home).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        trireme.get_envs().for_each(|(name, value)| _ = command.env(name, value.unwrap_or_default()));
+        Worker { child: command.spawn().expect("a worker"), log }
+    }
+
     /// The same, by another way to the broker.
     pub fn worker_at(&self, broker_url: &str, arguments: &[&str]) -> Worker {
-        let (file, log) = tempfile::Builder::new()
-            .prefix(arguments[0])
-            .suffix(".log")
-            .tempfile_in(self.folder.path())
-            .and_then(|file| file.keep().map_err(|error| error.error))
-            .expect("a file");
+        let (file, log) = self.log_of(arguments[0]);
         let mut command = self.trireme(arguments);
         command.env("TRIREME_BROKER__URL", broker_url).stdout(Stdio::null()).stderr(file);
         Worker { child: command.spawn().expect("a worker"), log }
+    }
+
+    fn log_of(&self, worker: &str) -> (std::fs::File, PathBuf) {
+        tempfile::Builder::new()
+            .prefix(worker)
+            .suffix(".log")
+            .tempfile_in(self.folder.path())
+            .and_then(|file| file.keep().map_err(|error| error.error))
+            .expect("a file")
     }
 
     /// A project file of this text.

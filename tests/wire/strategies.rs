@@ -270,11 +270,11 @@ fn answer() -> impl Strategy<Value = Content> {
         whose(),
         failure_kind(),
         text(),
-        option::of(any::<u64>()),
+        (option::of(any::<u64>()), any::<bool>()),
         (option::of(time()), option::of(time())),
         option::of(text()),
     )
-        .prop_map(|(whose, kind, error_message, retry_after_ms, (started_at, finished_at), log)| {
+        .prop_map(|(whose, kind, error_message, (retry_after_ms, avoid), (started_at, finished_at), log)| {
             let (subtask_id, attempt, in_reply_to) = whose;
             Content::SubtaskFailure(SubtaskFailure {
                 subtask_id,
@@ -283,6 +283,7 @@ fn answer() -> impl Strategy<Value = Content> {
                 kind,
                 error_message,
                 retry_after_ms,
+                avoid,
                 started_at,
                 finished_at,
                 log,
@@ -342,6 +343,10 @@ fn running() -> impl Strategy<Value = RunningCommand> {
     )
 }
 
+fn unable() -> impl Strategy<Value = UnableSkill> {
+    (text(), text()).prop_map(|(skill, reason)| UnableSkill { skill, reason })
+}
+
 fn progress() -> impl Strategy<Value = Progress> {
     let finite = || any::<i32>().prop_map(|number| f64::from(number) / 8.0);
     (finite(), option::of(finite()), text()).prop_map(|(done, of, note)| Progress { done, of, note })
@@ -354,7 +359,13 @@ fn presence() -> impl Strategy<Value = Presence> {
     let alone = (
         (agent(), text(), text(), text()),
         (proptest::sample::select(layers), proptest::sample::select(statuses)),
-        (vec(text(), 0..3), vec(any::<u32>(), 0..3), vec(any::<u32>(), 0..3), vec(running(), 0..3)),
+        (
+            vec(text(), 0..3),
+            vec(any::<u32>(), 0..3),
+            vec(any::<u32>(), 0..3),
+            vec(running(), 0..3),
+            vec(unable(), 0..3),
+        ),
         any::<([u32; 3], u64, bool)>(),
         (time(), option::of(id()), option::of(text())),
     )
@@ -367,7 +378,7 @@ fn presence() -> impl Strategy<Value = Presence> {
                 (last_seen, store_id, trouble),
             )| {
                 let (agent_id, name, version, host) = words;
-                let (skills, holds, waits_for, commands) = lists;
+                let (skills, holds, waits_for, commands, unable) = lists;
                 Presence {
                     agent_id,
                     name,
@@ -383,6 +394,7 @@ fn presence() -> impl Strategy<Value = Presence> {
                     store_id,
                     holds,
                     waits_for,
+                    unable,
                     commands,
                     trouble,
                     published,

@@ -79,6 +79,16 @@ fn asked(view: &ProjectView) -> Vec<String> {
 
 fn lack(executors: &[Presence], skill: &str, count: usize) -> Option<String> {
     let offering = || executors.iter().filter(|executor| executor.skills.iter().any(|offered| offered == skill));
+    let is_able = |executor: &&Presence| !executor.unable.iter().any(|unable| unable.skill == skill);
+    if offering().next().is_some() && !offering().any(|executor| is_able(&executor)) {
+        let unable = offering().flat_map(|executor| executor.unable.iter().map(move |unable| (executor, unable)));
+        let reasons = unable.filter(|(_, unable)| unable.skill == skill).take(NAMED_MAX);
+        let reasons: Vec<String> = reasons
+            .map(|(executor, unable)| format!("`{}`: {}", executor.agent_id, one_line(&unable.reason)))
+            .collect();
+        let waits = subtasks(count);
+        return Some(format!("{waits} for an executor that can perform {}: {}", quote(skill), reasons.join("; ")));
+    }
     let skill = quote(skill);
     if offering().next().is_none() {
         return Some(format!("{} for an executor with skill {skill}: none is there", subtasks(count)));

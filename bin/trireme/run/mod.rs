@@ -24,7 +24,7 @@ use crate::output::Output;
 use crate::progress::{self, Show};
 use crate::team::Team;
 use crate::wanted::Wanted;
-use crate::{files, process, show, wiring};
+use crate::{files, open_files, process, show, wiring};
 use place::Place;
 use wish::Wish;
 
@@ -96,7 +96,8 @@ pub async fn run(
         }
         Some(_) => None,
     };
-    let offered = wiring::offered(settings, None)?;
+    let mut offered = wiring::offered(settings, None)?;
+    open_files::bound_slots(&mut offered);
     if let Some(dir) = &arguments.out {
         files::check(dir, arguments.force)?;
     }

@@ -7,7 +7,7 @@ use super::event::{Budget, agent_name};
 use super::{Answer, AnswerBody, DeadCommand, Event, Outcome};
 use crate::broken;
 use crate::domain::decision::{Decision, cut};
-use crate::wire::{Failure, FailureKind, MessageId, Timestamp};
+use crate::wire::{AgentId, Failure, FailureKind, MessageId, Timestamp};
 
 /// The first and the longest wait of an attempt that is not charged. Without a wait an executor that always
 /// gives back, or whose clock is wrong, would be asked in a tight loop.
@@ -106,12 +106,25 @@ pub(super) fn fail(draft: &mut Draft<'_>, ordinal: u32, failure: &Failure, told:
     let is_bounded = draft.phase.terms(ordinal).queue_wait_ms.is_some();
     let (never_began, is_patient) = (told.started_at.is_none(), subtask.postponed < POSTPONED_MAX);
     let outcome = match failure.kind {
+        FailureKind::Released if failure.avoid && !(is_patient && another_can(draft, ordinal, told.agent)) => {
+            // No other executor can do it: it fails as a skill that the team lacks, after its attempts.
+            let failure = Failure { kind: FailureKind::Unsupported, ..failure.clone() };
+            let outcome = charged(draft, ordinal, &failure, Budget::Failures);
+            return record(draft, ordinal, subtask.attempt, &failure, told, outcome);
+        }
         FailureKind::Released => postponed(draft, ordinal),
         FailureKind::Timeout if never_began && !is_bounded && is_patient => postponed(draft, ordinal),
         FailureKind::Crashed if never_began => charged(draft, ordinal, failure, Budget::Crashes),
         _ => charged(draft, ordinal, failure, Budget::Failures),
     };
     record(draft, ordinal, subtask.attempt, failure, told, outcome);
+}
+
+/// Whether an executor is known that can do it, beside the one that has just said that it can not, and those before it.
+fn another_can(draft: &Draft<'_>, ordinal: u32, agent: Option<&str>) -> bool {
+    let mut others = draft.phase.avoided(ordinal);
+    others.extend(agent.and_then(|agent| AgentId::new(agent).ok()));
+    draft.context.team.is_able(draft.phase.terms(ordinal).skill, &others)
 }
 
 /// Not charged: once more, a little later each time.
@@ -136,6 +149,7 @@ pub(super) fn record(
         agent: told.agent.map(agent_name),
         kind: failure.kind,
         error: cut(&failure.message),
+        avoid: failure.avoid,
         started_at: told.started_at,
         finished_at: told.finished_at,
         outcome,

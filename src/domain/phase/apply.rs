@@ -52,7 +52,7 @@ impl Phase {
                 self.notes.remove(ordinal);
                 self.release_dependants(*ordinal);
             }
-            Event::Failed { at, ordinal, attempt, agent, kind, error, outcome, .. } => {
+            Event::Failed { at, ordinal, attempt, agent, kind, error, avoid, outcome, .. } => {
                 let attempt = FailedAttempt {
                     attempt: *attempt,
                     skill: self.other_skill(*ordinal).map(Into::into),
@@ -60,6 +60,7 @@ impl Phase {
                     agent_id: agent.clone().or_else(|| self.lessees.get(ordinal).cloned()),
                     kind: *kind,
                     error: error[..error.floor_char_boundary(ERROR_BYTES_MAX)].to_owned(),
+                    avoid: *avoid,
                 };
                 self.fail(*ordinal, *at, *outcome, attempt, agent.is_none());
             }

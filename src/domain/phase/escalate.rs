@@ -26,7 +26,8 @@ pub(super) fn charged(draft: &Draft<'_>, ordinal: u32, failure: &Failure, budget
     };
     let fallback = phase.spec(ordinal).fallback.as_deref().filter(|_| !subtask.fell_back);
     // One that says it was told to stop was not told by its owner: it is tried again as if it had failed.
-    let is_worth_it = failure.kind == FailureKind::Cancelled || terms.retry.retries(failure.kind);
+    // What its executor could not do another may, or the same one later.
+    let is_worth_it = failure.kind == FailureKind::Cancelled || failure.avoid || terms.retry.retries(failure.kind);
     let is_used_up = spent >= most || !is_worth_it;
     let after = fallback.and_then(|fallback| fallback.after).unwrap_or(u32::MAX);
     let now = draft.context.now;

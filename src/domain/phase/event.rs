@@ -59,6 +59,9 @@ pub enum Event {
         agent: Option<String>,
         kind: FailureKind,
         error: String,
+        /// The agent was at fault and not the work.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        avoid: bool,
         started_at: Option<Timestamp>,
         finished_at: Option<Timestamp>,
         outcome: Outcome,

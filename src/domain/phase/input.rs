@@ -6,7 +6,7 @@ use super::event::{Answered, Kept};
 use crate::domain::decision::Effect;
 use crate::domain::expand::Spec;
 use crate::wire::content::{Former, PlaybookRef};
-use crate::wire::{Failure, MessageId, ProjectId, Raw, Timestamp};
+use crate::wire::{AgentId, Failure, MessageId, ProjectId, Raw, Timestamp};
 
 /// An input of the phase machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,6 +172,8 @@ pub trait Team {
     /// nothing in flight always dispatches one.
     fn allowance(&self, skill: &str) -> u32;
     fn offer(&self, skill: &str) -> Offer;
+    /// Whether an executor is known that can perform a skill, beside these.
+    fn is_able(&self, skill: &str, beside: &[AgentId]) -> bool;
     /// When an executor last said that it runs this command.
     fn heard_of(&self, command: MessageId) -> Option<Timestamp>;
     /// Since when executors are listened to without a gap.

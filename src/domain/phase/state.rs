@@ -339,7 +339,7 @@ impl Phase {
     pub fn avoided(&self, ordinal: u32) -> Vec<AgentId> {
         let mut avoided: Vec<AgentId> = Vec::new();
         for note in self.notes.get(&ordinal).into_iter().flatten().rev() {
-            let is_theirs = !matches!(note.kind, FailureKind::Released | FailureKind::Cancelled);
+            let is_theirs = note.avoid || !matches!(note.kind, FailureKind::Released | FailureKind::Cancelled);
             let agent = note.agent_id.as_deref().filter(|_| is_theirs).and_then(|agent| AgentId::new(agent).ok());
             if let Some(agent) = agent.filter(|agent| avoided.len() < AVOIDED_MAX && !avoided.contains(agent)) {
                 avoided.push(agent);

@@ -90,6 +90,7 @@ fn failed(ordinal: u32, attempt: u32, outcome: &str) -> phase::Event {
         agent: Some("executor-9".into()),
         kind: FailureKind::Transient,
         error: "away".into(),
+        avoid: false,
         started_at: Some(at(2)),
         finished_at: Some(at(3)),
         outcome: serde_json::from_str::<Outcome>(outcome).expect("an outcome"),

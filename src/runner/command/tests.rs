@@ -141,11 +141,11 @@ async fn it_may_say_how_far_it_is() {
 #[tokio::test]
 async fn what_can_not_be_started_says_so() {
     let missing = failure(run(json!({ "argv": ["no-such-program-anywhere"] })).await);
-    assert_eq!(missing, Failure::permanent("there is no program `no-such-program-anywhere`"));
+    let unable = |reason: &str| Failure { avoid: true, ..Failure::new(FailureKind::Released, reason) };
+    assert_eq!(missing, unable("there is no program `no-such-program-anywhere` on its PATH"));
     let nowhere = failure(run(json!({ "argv": ["true"], "cwd": "/no/such/folder" })).await);
-    assert_eq!(nowhere, Failure::permanent("`true` can not run in `/no/such/folder`: no such folder"));
-    let folder = failure(run(json!({ "argv": ["/"] })).await);
-    assert_eq!(folder.kind, FailureKind::Permanent);
+    assert_eq!(nowhere, unable("`true` can not run in `/no/such/folder`: no such folder"));
+    assert_eq!(failure(run(json!({ "argv": ["/"] })).await), unable("`/` is no file"));
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::options::{BuildError, hint};
+use super::process::FILES_MAX;
 use crate::runtime::port::{Assignment, Report, Runner};
 use crate::wire::content::ExecuteSubtask;
 use crate::wire::{Failure, FailureKind, Raw};
@@ -112,6 +113,10 @@ impl Work {
 
 #[async_trait]
 impl Runner for Template {
+    fn files_per_attempt(&self) -> u32 {
+        FILES_MAX
+    }
+
     async fn run(&self, assignment: &Assignment, stop: CancellationToken) -> Report {
         let (work, command) = (Arc::clone(&self.work), assignment.command.clone());
         let making = tokio::task::spawn_blocking(move || work.make(&command));

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::task::File;
 use crate::runner::process::{End, Ended, Program, log_text};
-use crate::runtime::port::Report;
+use crate::runner::start;
+use crate::runtime::port::{ExecutorFault, Report};
 use crate::wire::{Failure, FailureKind, Raw};
 
 const CHECK: &str = include_str!("../../../templates/code/check.py");
@@ -52,16 +53,17 @@ impl Unproven {
         let folder = match tokio::task::spawn_blocking(move || lay(&files)).await {
             Ok(Ok(folder)) => folder,
             Ok(Err(error)) => {
-                return Report::failed(Failure::new(FailureKind::Transient, format!("no folder to test in: {error}")));
+                let reason = format!("there is no folder to test generated code in: {error}");
+                return Report::unable(ExecutorFault { reason, may_pass: true });
             }
             Err(error) => return Report::failed(Failure::new(FailureKind::Crashed, error.to_string())),
         };
         let ended = match check(python, folder.path(), &module).run(stop, |_| {}).await {
             Ok(ended) => ended,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return unchecked(result, format!("there is no program `{python}`"));
-            }
-            Err(error) => return unchecked(result, format!("`{python}` could not be started: {error}")),
+            Err(error) => match start::fault(&check(python, folder.path(), &module), &error) {
+                fault if fault.may_pass => return Report::unable(fault),
+                fault => return unchecked(result, fault.reason),
+            },
         };
         let log = Some(log_text(&ended.stderr)).filter(|log| !log.is_empty());
         let outcome = match verdict(&ended, log.as_deref().unwrap_or_default()) {
@@ -75,7 +77,7 @@ impl Unproven {
                 Ok(Raw::from(result))
             }
         };
-        Report { outcome, log }
+        Report { outcome, log, fault: None }
     }
 }
 

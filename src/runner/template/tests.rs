@@ -176,7 +176,7 @@ async fn where_there_is_no_python_it_says_so() {
     let options = json!({ "template": "code_generation", "python": "no-such-python" });
     let made = result(attempt_with(options, "code", json!({ "entities": fleet() }), &Map::new()).await);
     assert_eq!(made["checked"], Value::Null);
-    assert_eq!(made["unchecked_because"], "there is no program `no-such-python`");
+    assert_eq!(made["unchecked_because"], "there is no program `no-such-python` on its PATH");
     assert!(text(&made, "repository.py").contains("def add_ship("));
 }
 

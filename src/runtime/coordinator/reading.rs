@@ -54,6 +54,7 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
                     kind: failure.kind,
                     message: failure.error_message.clone(),
                     retry_after_ms: failure.retry_after_ms,
+                    avoid: failure.avoid,
                 }),
             });
             (of_phase(failure.subtask_id.phase), input, None, failure.log.clone())

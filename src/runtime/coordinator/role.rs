@@ -10,6 +10,7 @@ use crate::runtime::options::{SkillOptions, World};
 use crate::runtime::port::{Outgoing, Payload, PayloadKind, Snapshot, StoreError, Summary};
 use crate::runtime::presence::Post;
 use crate::runtime::role::{Message, PACK_MAX, RenderError, Rendered, Role, Unfit};
+use crate::wire::AgentId;
 use crate::wire::address::Address;
 use crate::wire::content::{Alarm, Asking, ProjectStatusUpdate};
 use crate::wire::{Content, MessageId, ProjectId, Raw, Status, StreamId, SubtaskId, Timestamp};
@@ -339,6 +340,10 @@ impl Team for Hearsay<'_> {
             false if is_external() => Offer::External,
             false => Offer::Nobody,
         }
+    }
+
+    fn is_able(&self, skill: &str, beside: &[AgentId]) -> bool {
+        self.role.window.is_able(skill, beside)
     }
 
     fn heard_of(&self, command: MessageId) -> Option<Timestamp> {

@@ -42,6 +42,8 @@ pub(crate) struct Window {
 #[derive(Debug, Default)]
 struct Announced {
     skills: BTreeMap<String, Offered>,
+    /// The executors that can perform a skill, by their own word.
+    able: BTreeMap<String, Vec<AgentId>>,
     /// The commands that they run, by command.
     running: BTreeMap<MessageId, Sighting>,
     /// Of which sighting a command was last found not to be current.
@@ -70,6 +72,7 @@ impl Window {
     pub(crate) fn set(&self, agents: &[Presence], listening_since: Timestamp) {
         let mut announced = self.lock();
         announced.skills.clear();
+        announced.able.clear();
         announced.listening_since = listening_since;
         let oldest = agents.iter().map(|agent| agent.last_seen).max().unwrap_or_default();
         announced.running.retain(|_, seen| oldest.ms_since(seen.at) <= REMEMBERED_MS);
@@ -80,6 +83,9 @@ impl Window {
                 let offered = announced.skills.entry(skill.clone()).or_default();
                 offered.executors += 1;
                 offered.slots += agent.slots;
+                if !agent.unable.iter().any(|unable| unable.skill == *skill) {
+                    announced.able.entry(skill.clone()).or_default().push(agent.agent_id.clone());
+                }
             }
             for of in &agent.commands {
                 let seen = Sighting { agent: agent.agent_id.clone(), of: of.clone(), at: agent.last_seen };
@@ -90,6 +96,11 @@ impl Window {
 
     pub(crate) fn is_offered(&self, skill: &str) -> bool {
         self.lock().skills.contains_key(skill)
+    }
+
+    /// Whether an executor can perform a skill, beside these.
+    pub(crate) fn is_able(&self, skill: &str, beside: &[AgentId]) -> bool {
+        self.lock().able.get(skill).is_some_and(|able| able.iter().any(|agent| !beside.contains(agent)))
     }
 
     pub(crate) fn offered(&self) -> Vec<String> {

@@ -61,7 +61,7 @@ pub(crate) fn answer(
         let body = codec::encode(&pen.envelope(answer, &to, command.project_id, content, times.finished_at))?;
         Ok::<_, EncodeError>(Answer { id: answer, kind, body })
     };
-    let Report { outcome, log } = report;
+    let Report { outcome, log, fault: _ } = report;
     let log = log.filter(|log| !log.is_empty()).map(|log| log.replace('\0', "\u{fffd}"));
     let content = |outcome: Result<_, Failure>, log| match outcome {
         Ok(result) => Content::SubtaskCompletion(SubtaskCompletion {
@@ -81,6 +81,7 @@ pub(crate) fn answer(
             kind: failure.kind,
             error_message: failure.message.replace('\0', "\u{fffd}"),
             retry_after_ms: failure.retry_after_ms,
+            avoid: failure.avoid,
             started_at: times.started_at,
             finished_at: Some(times.finished_at),
             log,

@@ -9,10 +9,11 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Times, acceptance, answer};
-use super::halt::Halt;
+use super::capability::{BEGIN_AGAIN_EVERY, BEGIN_AGAIN_WITHIN};
+use super::halt::{Halt, Reason};
 use super::outbox::{Finished, Next};
 use super::{OfferedSkill, Shop};
-use crate::runtime::port::{Assignment, Outgoing, Report};
+use crate::runtime::port::{Assignment, ExecutorFault, Outgoing, Report};
 use crate::wire::content::{ExecuteSubtask, RunningCommand};
 use crate::wire::{Failure, FailureKind, MessageId, Timestamp};
 
@@ -71,9 +72,40 @@ pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) 
         let failure = too_late(&task);
         return refuse(shop, task, failure).await;
     }
+    // It may have begun to rest while this command waited for room.
+    if let Some(fault) = shop.capability.refusal(&task.assignment.command.skill) {
+        return refuse_unable(shop, task, fault).await;
+    }
     let started_at = Some(clock.now());
-    let report = run(skill, &task).await;
+    let (report, started_at) = match begin(shop, skill, &task).await {
+        report if report.fault.is_none() => {
+            shop.capability.performed(shop, &task.assignment.command.skill);
+            (report, started_at)
+        }
+        // It never began.
+        report => (report, None),
+    };
     finish(shop, task, report, started_at).await;
+}
+
+/// Runs the attempt. What can not begin by a fault of this executor that may pass is begun again, for some time: it is
+/// quicker than another dispatch, and the attempts that have what it lacks end meanwhile.
+async fn begin(shop: &Shop, skill: &OfferedSkill, task: &Task) -> Report {
+    let give_up_at = tokio::time::Instant::now() + BEGIN_AGAIN_WITHIN;
+    loop {
+        let report = run(skill, task).await;
+        let Some(fault) = &report.fault else { return report };
+        shop.capability.rest(shop, &task.assignment.command.skill, fault.clone());
+        if !fault.may_pass || tokio::time::Instant::now() >= give_up_at {
+            return report;
+        }
+        tokio::select! {
+            biased;
+            reason = task.halt.fired() => return Report::failed(reason.failure()),
+            () = shop.stop.draining() => return Report::failed(Reason::Released.failure()),
+            () = tokio::time::sleep(BEGIN_AGAIN_EVERY) => {}
+        }
+    }
 }
 
 fn is_too_late(shop: &Shop, task: &Task) -> bool {
@@ -108,12 +140,17 @@ async fn run(skill: &OfferedSkill, task: &Task) -> Report {
     stop.cancel();
     let last_words = tokio::time::timeout(END_WITHIN, attempt).await;
     let log = last_words.ok().and_then(Result::ok).and_then(|report| report.log);
-    Report { outcome: Err(failure), log }
+    Report { outcome: Err(failure), log, fault: None }
 }
 
 /// Answers without having run anything.
 pub(crate) async fn refuse(shop: &Arc<Shop>, task: Task, failure: Failure) {
     finish(shop, task, Report::failed(failure), None).await;
+}
+
+/// Answers that this executor can not do it.
+pub(crate) async fn refuse_unable(shop: &Arc<Shop>, task: Task, fault: ExecutorFault) {
+    finish(shop, task, Report::unable(fault), None).await;
 }
 
 async fn finish(shop: &Arc<Shop>, task: Task, report: Report, started_at: Option<Timestamp>) {

@@ -12,7 +12,7 @@ use super::running::{Begun, settle};
 use crate::runtime::port::{Confirmed, Publisher};
 use crate::wire::address::Address;
 use crate::wire::content::{ExecuteSubtask, Layer, Ping};
-use crate::wire::{Content, Timestamp};
+use crate::wire::{AgentId, Content, Timestamp};
 
 /// How long the other executors have to say that they are there.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
@@ -36,29 +36,39 @@ impl Peers {
     /// Whether another live executor has the skill and is not to be avoided too. Those who ask meanwhile wait for the
     /// same answers.
     async fn have_another(&self, shop: &Shop, command: &ExecuteSubtask) -> bool {
+        self.find(shop, &command.skill, &command.avoid).await
+    }
+
+    /// Whether another live executor can perform the skill.
+    pub(super) async fn can(&self, shop: &Shop, skill: &str) -> bool {
+        self.find(shop, skill, &[]).await
+    }
+
+    async fn find(&self, shop: &Shop, skill: &str, avoid: &[AgentId]) -> bool {
         let mut last = self.asked.lock().await;
         if let Some(asked) = last.filter(|asked| asked.at.elapsed() < BELIEVED) {
             drop(last);
-            return is_there(shop, command, asked.since);
+            return is_there(shop, skill, avoid, asked.since);
         }
         let asked = Asked { at: Instant::now(), since: shop.ground.clock.now() };
         shop.post.say(Address::layer(Layer::Execution), Content::Ping(Ping::default()));
         let until = asked.at + ANSWERED_WITHIN;
         let mut found = false;
         while !found && timeout_at(until, shop.post.heard()).await.is_ok() {
-            found = is_there(shop, command, asked.since);
+            found = is_there(shop, skill, avoid, asked.since);
         }
         *last = Some(asked);
         found
     }
 }
 
-fn is_there(shop: &Shop, command: &ExecuteSubtask, since: Timestamp) -> bool {
+fn is_there(shop: &Shop, skill: &str, avoid: &[AgentId], since: Timestamp) -> bool {
     shop.post.alive().iter().any(|other| {
         other.layer == Layer::Execution
             && other.last_seen >= since
-            && other.skills.contains(&command.skill)
-            && !command.avoid.contains(&other.agent_id)
+            && other.skills.iter().any(|offered| offered == skill)
+            && !other.unable.iter().any(|unable| unable.skill == skill)
+            && !avoid.contains(&other.agent_id)
     })
 }
 

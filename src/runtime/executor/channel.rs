@@ -8,7 +8,8 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::attempt::{Task, refuse};
+use super::attempt::{Task, refuse, refuse_unable};
+use super::capability::Service;
 use super::intake::part;
 use super::running::{Begun, Receipt, settle};
 use super::{OfferedSkill, Shop};
@@ -33,6 +34,8 @@ pub(super) struct Channel<'a> {
     pub(super) offered: &'a OfferedSkill,
     consumer: Box<dyn Consumer>,
     pub(super) publisher: Arc<dyn Publisher>,
+    /// What is done with what it brings, and until when.
+    service: Service,
     /// Fires when an ack did not go through.
     broken: CancellationToken,
     /// Counts the deliveries that are not acked yet.
@@ -45,20 +48,22 @@ impl<'a> Channel<'a> {
         skill: &'a str,
         offered: &'a OfferedSkill,
         prefetch: u16,
+        service: Service,
     ) -> Result<Self, Ended> {
         let transport = &shop.ground.transport;
         let consumer = transport.consume(&Queue::Skill(skill.to_owned()), prefetch).await?;
         let publisher = Arc::from(transport.publisher().await?);
         shop.post.consumes(&part(skill));
         let (broken, open) = (CancellationToken::new(), TaskTracker::new());
-        Ok(Self { shop, skill, offered, consumer, publisher, broken, open })
+        Ok(Self { shop, skill, offered, consumer, publisher, service, broken, open })
     }
 
-    /// The next deliveries; none when this process is to stop.
+    /// The next deliveries; none when this process is to stop, or the skill is not to be served like this any more.
     pub(super) async fn next(&mut self, most: usize) -> Result<Option<Vec<Delivery>>, Ended> {
         tokio::select! {
             biased;
             () = self.shop.stop.draining() => Ok(None),
+            () = self.service.over(self.shop, self.skill) => Ok(None),
             () = self.broken.cancelled() => Err(Ended::Broken("an ack, or a dead letter, did not go through".into())),
             deliveries = self.consumer.next(most) => Ok(Some(deliveries?)),
         }
@@ -181,6 +186,10 @@ impl<'a> Channel<'a> {
             let message =
                 format!("this executor took `{}` from the queue of `{}`", task.assignment.command.skill, self.skill);
             refuse(self.shop, task, Failure::new(FailureKind::Unsupported, message)).await;
+            return None;
+        }
+        if let Some(fault) = self.shop.capability.refusal(self.skill) {
+            refuse_unable(self.shop, task, fault).await;
             return None;
         }
         Some(task)

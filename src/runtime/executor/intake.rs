@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::attempt::{Task, accept, perform, refuse};
 use super::avoid::pass_on;
+use super::capability::{self, Service};
 use super::channel::Channel;
 use super::place::{self, Place};
 use super::running::settle;
@@ -25,9 +26,10 @@ pub(super) async fn serve(shop: &Arc<Shop>, skill: &str) -> Result<(), Fatal> {
     let Some(offered) = shop.skills.get(skill) else { return Ok(()) };
     let room = place::of_skill(offered);
     supervise(&part(skill), &shop.post, &shop.stop, || async {
+        let Some(service) = capability::service(shop, skill, offered).await else { return Ok(()) };
         match offered.options.defaults.lease_ms {
-            Some(_) => leased::session(shop, skill, offered, &room).await,
-            None => session(shop, skill, offered, &room).await,
+            Some(_) => leased::session(shop, skill, offered, &room, service).await,
+            None => session(shop, skill, offered, &room, service).await,
         }
     })
     .await
@@ -38,8 +40,14 @@ pub(super) fn part(skill: &str) -> String {
     format!("skill {skill}")
 }
 
-async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc<Semaphore>) -> Result<(), Ended> {
-    let mut channel = Channel::open(shop, skill, offered, offered.options.prefetch).await?;
+async fn session(
+    shop: &Arc<Shop>,
+    skill: &str,
+    offered: &OfferedSkill,
+    room: &Arc<Semaphore>,
+    service: Service,
+) -> Result<(), Ended> {
+    let mut channel = Channel::open(shop, skill, offered, offered.options.prefetch, service).await?;
     while let Some(deliveries) = channel.next(BATCH_MAX).await? {
         take(shop, &mut channel, room, &deliveries).await?;
     }
@@ -47,7 +55,12 @@ async fn session(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &A
     while let Some(deliveries) = channel.rest(BATCH_MAX).await {
         take(shop, &mut channel, room, &deliveries).await?;
     }
-    channel.settled().await;
+    let settled = channel.settled();
+    match shop.stop.is_draining() {
+        true => settled.await,
+        // What still runs does not keep the skill from being looked at again.
+        false => _ = shop.attempts.spawn(settled),
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::capability::Service;
 use super::channel::Channel;
 use super::intake::{admit, work};
 use super::{OfferedSkill, Shop};
@@ -22,20 +23,28 @@ pub(super) async fn session(
     skill: &str,
     offered: &OfferedSkill,
     room: &Arc<Semaphore>,
+    service: Service,
 ) -> Result<(), Ended> {
     loop {
         tokio::select! {
             biased;
             () = shop.stop.draining() => return Ok(()),
+            () = service.over(shop, skill) => return Ok(()),
             () = shop.room.until_free(room) => {}
         }
-        while_free(shop, skill, offered, room).await?;
+        while_free(shop, skill, offered, room, service).await?;
     }
 }
 
 /// Takes one command after the other for as long as there is room for the next.
-async fn while_free(shop: &Arc<Shop>, skill: &str, offered: &OfferedSkill, room: &Arc<Semaphore>) -> Result<(), Ended> {
-    let mut channel = Channel::open(shop, skill, offered, 1).await?;
+async fn while_free(
+    shop: &Arc<Shop>,
+    skill: &str,
+    offered: &OfferedSkill,
+    room: &Arc<Semaphore>,
+    service: Service,
+) -> Result<(), Ended> {
+    let mut channel = Channel::open(shop, skill, offered, 1, service).await?;
     let mut is_open = true;
     while is_open {
         let held_up = channel.held_up();

@@ -9,6 +9,7 @@ mod answer;
 mod attempt;
 mod avoid;
 mod cancelled;
+mod capability;
 mod channel;
 mod halt;
 mod inbox;
@@ -32,6 +33,7 @@ use super::stop::Stop;
 use super::supervise::Fatal;
 use avoid::Peers;
 use cancelled::Cancelled;
+use capability::Capability;
 use halt::Reason;
 use outbox::Outbox;
 use place::Room;
@@ -72,6 +74,7 @@ pub(crate) struct Shop {
     pub(crate) outbox: Outbox,
     pub(crate) cancelled: Cancelled,
     pub(crate) peers: Peers,
+    pub(crate) capability: Capability,
     pub(crate) stop: Stop,
 }
 
@@ -90,9 +93,11 @@ pub async fn run(ground: Ground, identity: Identity, options: ExecutorOptions, s
         outbox,
         cancelled: Cancelled::default(),
         peers: Peers::default(),
+        capability: Capability::default(),
         stop: stop.clone(),
         ground,
     });
+    capability::look_at_all(&shop);
     let work = async {
         let intakes = async {
             let done = try_join_all(shop.skills.keys().map(|skill| intake::serve(&shop, skill))).await;

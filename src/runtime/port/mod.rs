@@ -11,7 +11,7 @@ mod transport;
 pub use clock::{Clock, SystemClock};
 pub(crate) use planner::guarded;
 pub use planner::{PlanError, PlannedGoals, Planner};
-pub use runner::{Assignment, Report, Runner};
+pub use runner::{Assignment, ExecutorFault, Report, Runner};
 pub use store::{
     Append, CHUNK_BYTES_MAX, EventChunk, KEYS_MAX, Page, Payload, PayloadKind, Removal, Snapshot, Store, StoreError,
     StoreIdentity, Stored, Summary, SummaryQuery,

@@ -107,6 +107,7 @@ fn pong(to: &str) -> Outgoing {
         store_id: None,
         holds: Vec::new(),
         waits_for: Vec::new(),
+        unable: Vec::new(),
         commands: Vec::new(),
         trouble: None,
         published: 0,

@@ -203,3 +203,30 @@ fn strangers_words_are_cut() {
     let Event::Failed { agent: Some(agent), error, .. } = &step.events()[0] else { panic!("{step:?}") };
     assert!(agent.len() < 5_000 && error.len() < 5_000, "{} {}", agent.len(), error.len());
 }
+
+#[test]
+fn what_an_executor_can_not_do_itself_is_charged_only_when_no_other_can() {
+    let mut bench = Bench::open("a");
+    let (bad, good) = (AgentId::new("bad").expect("an id"), AgentId::new("good").expect("an id"));
+    bench.able = vec![bad.clone(), good.clone()];
+    let unable = Failure { avoid: true, ..Failure::new(FailureKind::Released, "there is no program `mytool`") };
+    let answered = |bench: &mut Bench, agent: &AgentId| {
+        let Input::Answer(answer) = bench.answer(0, AnswerBody::Failed(unable.clone())) else { panic!("an answer") };
+        let step = bench.give(Input::Answer(Answer { agent: agent.to_string(), started_at: None, ..answer }));
+        let Event::Failed { kind, outcome, avoid: true, .. } = step.events()[0] else { panic!("{step:?}") };
+        (kind, outcome)
+    };
+    let (kind, outcome) = answered(&mut bench, &bad);
+    let Outcome::Wait { until } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(kind, FailureKind::Released, "another can do it, and will");
+    assert_eq!(bench.phase.avoided(0), std::slice::from_ref(&bad), "its next command names the one that can not");
+    bench.sleep_until(until);
+
+    // The other one can not either: from here on attempts are used up, whatever kinds of failure are tried again.
+    for attempt in 1..=3 {
+        let (kind, outcome) = answered(&mut bench, &good);
+        assert_eq!(kind, FailureKind::Unsupported, "no executor can do it");
+        assert_eq!(matches!(outcome, Outcome::Exhausted { .. }), attempt == 3, "{outcome:?}");
+    }
+    assert_eq!(bench.ended_status(), Some(Status::Error));
+}

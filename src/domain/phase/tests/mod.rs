@@ -40,6 +40,8 @@ struct Bench {
     allowance: u32,
     /// What is known of the executors.
     offer: Offer,
+    /// The executors that can perform every skill.
+    able: Vec<AgentId>,
     heard: BTreeMap<MessageId, Timestamp>,
     listening_since: Timestamp,
     causes: u128,
@@ -54,6 +56,10 @@ impl Team for Bench {
 
     fn offer(&self, _: &str) -> Offer {
         self.offer
+    }
+
+    fn is_able(&self, _: &str, beside: &[AgentId]) -> bool {
+        self.able.iter().any(|agent| !beside.contains(agent))
     }
 
     fn heard_of(&self, command: MessageId) -> Option<Timestamp> {
@@ -81,6 +87,7 @@ impl Bench {
             now: NOON,
             allowance: 1_000,
             offer: Offer::Announced,
+            able: Vec::new(),
             heard: BTreeMap::new(),
             listening_since: NOON,
             causes: 0,
