@@ -7,7 +7,7 @@ use serde::Serialize;
 use trireme::config::Settings;
 use trireme::domain::bad_input::one_line;
 use trireme::runtime::client::Answers;
-use trireme::runtime::port::{SummaryQuery, Transport};
+use trireme::runtime::port::{StoreError, SummaryQuery, Transport};
 use trireme::wire::address::{Address, Queue};
 use trireme::wire::content::{Layer, Presence};
 use trireme::wire::{AgentId, AgentStatus};
@@ -118,7 +118,15 @@ async fn broker(settings: &Settings) -> Result<String, Failure> {
 async fn store(settings: &Settings) -> Result<String, Failure> {
     let store = reading::open(settings).await?;
     let open = store.summaries(&SummaryQuery { open: true, limit: Some(1), ..SummaryQuery::default() }).await?;
-    Ok(format!("it answers; {}", if open.is_empty() { "no project is open" } else { "projects are open" }))
+    let open = if open.is_empty() { "no project is open" } else { "projects are open" };
+    // A store that answers may still take no writes. The reader has seen that it is there and up to date: this makes nothing.
+    let writer = trireme::store::open(&settings.store.url).await?;
+    match writer.probe_write().await {
+        Ok(()) => Ok(format!("it takes writes; {open}")),
+        // The rights of whoever asks are not those of the workers.
+        Err(StoreError::Unusable(why)) if why.contains("(42501)") => Ok(format!("it answers; {open}")),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What is known of those that are meant.

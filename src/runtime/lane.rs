@@ -243,10 +243,7 @@ impl<R: Role> Lane<R> {
     async fn finish(&mut self) -> Result<(), LaneError> {
         let Some((mut writing, end)) = self.writing.take() else { return Ok(()) };
         let verdicts = match writing.outcome() {
-            Ok(()) => {
-                self.desk.works();
-                writing.verdicts
-            }
+            Ok(()) => writing.verdicts,
             Err(error) => {
                 self.desk.take_back(&mut self.next);
                 let mut verdicts = Box::pin(self.desk.commit(&writing.work, Some(error))).await?;

@@ -118,6 +118,10 @@ impl Store for MemoryStore {
         Ok(projects.into_iter().collect())
     }
 
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
         let mut state = self.state();
         let own = state.summaries.get(&(project, 0));

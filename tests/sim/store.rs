@@ -103,6 +103,11 @@ impl Store for FaultyStore {
         self.inner.payload_keys(phase, kind, after).await
     }
 
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        self.read().await?;
+        self.inner.probe_write().await
+    }
+
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
         self.inner.remove(project, removal).await
     }

@@ -9,6 +9,7 @@ mod dead_processes;
 mod deleted;
 mod drain;
 mod executors;
+mod failover;
 mod fair_share;
 mod forgotten;
 mod frugal;

@@ -22,12 +22,37 @@ impl Server {
         Self::start("postgres")
     }
 
+    /// A PostgreSQL that follows `primary`, and can take its place.
+    pub fn replica_of(primary: &Self) -> Self {
+        let mut replica = Self::new("postgres");
+        replica.follow(primary);
+        replica
+    }
+
     fn start(kind: &'static str) -> Self {
-        // Not where a closed directory would keep the server's own user out.
-        let folder = tempfile::Builder::new().prefix("trireme_test_").tempdir().expect("a folder");
-        let mut server = Self { kind, folder, port: free_port(), url: String::new() };
+        let mut server = Self::new(kind);
         server.again();
         server
+    }
+
+    fn new(kind: &'static str) -> Self {
+        // Not where a closed directory would keep the server's own user out.
+        let folder = tempfile::Builder::new().prefix("trireme_test_").tempdir().expect("a folder");
+        Self { kind, folder, port: free_port(), url: String::new() }
+    }
+
+    /// Throws away what it has, copies a PostgreSQL and follows it.
+    pub fn follow(&mut self, primary: &Self) {
+        self.url = self.run("replica", &[&primary.port.to_string()]).trim().to_owned();
+    }
+
+    /// Makes a replica a primary.
+    pub fn promote(&self) {
+        self.run("promote", &[]);
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// An orderly stop.

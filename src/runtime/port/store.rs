@@ -48,6 +48,13 @@ pub trait Store: Send + Sync + 'static {
     /// A project that is not to be removed as it is now is a conflict too.
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError>;
 
+    /// Writes what changes nothing, and commits it: a store that answers may still take no writes (a replica, a disk that
+    /// is full or read-only).
+    ///
+    /// # Errors
+    /// As of [`append`](Self::append), but never a conflict.
+    async fn probe_write(&self) -> Result<(), StoreError>;
+
     /// Summary rows, newest submission first, a project's own row before its phases' (in their order).
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError>;
 
@@ -72,6 +79,11 @@ pub struct Append {
 }
 
 impl Append {
+    /// Whether there is anything in it but an assertion of the version.
+    pub fn changes_something(&self) -> bool {
+        !self.events.is_empty() || !self.payloads.is_empty() || self.summary.is_some() || self.snapshot.is_some()
+    }
+
     /// Asserts that `stream` still is at this version.
     pub fn assertion(stream: StreamId, expected: u64) -> Self {
         Self { stream, expected, events: Vec::new(), payloads: Vec::new(), summary: None, snapshot: None }

@@ -16,6 +16,9 @@ pub const ASSERT: &str = "
     where coalesce(s.version, 0) <> part.expected
     limit 1";
 
+/// Writes a row as it is.
+pub const PROBE: &str = "update store set partitions = partitions";
+
 pub const IDENTITY: &str = "insert into store (id, partitions) values ($1, $2) on conflict do nothing";
 
 /// The columns, grouped as in the function: parts, events, payloads, summaries, pieces of snapshots.

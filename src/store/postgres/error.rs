@@ -22,13 +22,21 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The connection is closed, or will be in a moment.
+    /// The connection is closed, or will be in a moment, or is of no use: its session can not write (25006), which is
+    /// so until it ends where the server is a replica now.
     pub fn is_cut(&self) -> bool {
         match self {
-            Self::Prepare(error) | Self::Answer(error) => match error.code() {
-                None => true,
-                Some(code) => code.code().starts_with("57P") || code.code().starts_with("08"),
-            },
+            Self::Prepare(error) | Self::Answer(error) => {
+                error.code().is_none_or(|code| is_of_session(code.code()) || code.code().starts_with("08"))
+            }
+            Self::NoConnection(_) | Self::Silence => false,
+        }
+    }
+
+    /// What it says holds for every session of that server: it stops, it starts, it is a replica, or takes no writes.
+    pub fn is_of_server(&self) -> bool {
+        match self {
+            Self::Prepare(error) | Self::Answer(error) => error.code().is_some_and(|code| is_of_session(code.code())),
             Self::NoConnection(_) | Self::Silence => false,
         }
     }
@@ -37,6 +45,12 @@ impl Failure {
     pub fn is_broken(&self) -> bool {
         self.is_cut() || matches!(self, Self::Silence)
     }
+}
+
+/// The SQLSTATEs with which a session is over or of no use: read-only; ended by an administrator, a crash, a start, the end
+/// of its database or for being idle; no more sessions.
+fn is_of_session(code: &str) -> bool {
+    matches!(code, "25006" | "53300") || code.starts_with("57P")
 }
 
 /// The SQLSTATE of our own for a stream that is not as it was expected to be.
@@ -58,7 +72,7 @@ fn meaning(error: &Error) -> Meaning {
     match code.code() {
         STALE | "40001" | "40P01" | "23505" => Meaning::Conflict,
         // Stopped by the statement's timeout, or by an operator: a commit that waits for a replica is done all the same.
-        "57014" | "57P01" | "57P02" | "57P05" => Meaning::Lost,
+        "57014" | "57P01" | "57P02" | "57P04" | "57P05" => Meaning::Lost,
         // A lock that somebody else kept; a server that starts, or that is a replica now.
         "55P03" | "57P03" | "25006" => Meaning::Later,
         // By class: the connection, and errors inside the server; resources, and the system below.

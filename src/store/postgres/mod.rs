@@ -58,8 +58,14 @@ impl PostgresStore {
             client.query(&statement, parameters).await.map_err(Failure::Answer)
         });
         let answer = answer.await.unwrap_or(Err(Failure::Silence));
-        if answer.as_ref().is_err_and(Failure::is_broken) {
+        if let Err(failure) = &answer
+            && failure.is_broken()
+        {
             drop(Object::take(client));
+            if failure.is_of_server() {
+                // The other sessions are at the same server: they have no more use than this one.
+                self.pool.retain(|_, _| false);
+            }
         }
         answer
     }
@@ -148,6 +154,11 @@ impl Store for PostgresStore {
             Ok(Err(failure)) => Err(error::of_write(Failure::Answer(failure))),
             Err(_) => Err(error::of_write(Failure::Silence)),
         }
+    }
+
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        self.check_access()?;
+        self.call(append::PROBE, &[]).await.map(drop).map_err(error::of_write)
     }
 
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Config, NoTls};
 
 use super::error::{Failure, describe, no_connection, of_read};
@@ -15,6 +15,8 @@ use crate::store::{Access, unusable};
 pub const CONNECTIONS_MAX: usize = 4;
 /// How long a call waits for a connection, free or new: as long as for a statement.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long each of several hosts has to take a connection: the one behind it may be the primary.
+const HOST_TIMEOUT: Duration = Duration::from_secs(2);
 /// A peer that is gone is noticed within 10 s + 3 * 5 s, and within 10 s when something was sent.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -79,35 +81,56 @@ fn configure(url: &str, access: Access) -> Result<(Config, Tls), StoreError> {
     let read_only = if access == Access::Read { "-c default_transaction_read_only=on" } else { "" };
     let own = config.get_options().unwrap_or_default();
     let options = format!("{SESSION} {PLANS} {read_only} {own}");
+    let connect_timeout = if has_several(&config) { HOST_TIMEOUT } else { CONNECT_TIMEOUT };
     config
         .options(options)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(connect_timeout)
         .keepalives(true)
         .keepalives_idle(KEEPALIVE_IDLE)
         .keepalives_interval(KEEPALIVE_INTERVAL)
         .keepalives_retries(KEEPALIVE_RETRIES)
         .tcp_user_timeout(SEND_TIMEOUT);
+    if access == Access::Write {
+        // After a failover the server that was the primary may be a replica: each new session is asked.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    if has_several(&config) {
+        // In an order that changes: a host that takes connections and says nothing must not hide the others for ever.
+        config.load_balance_hosts(LoadBalanceHosts::Random);
+    }
     if config.get_application_name().is_none() {
         config.application_name("trireme");
     }
     Ok((config, tls))
 }
 
-/// Host, port and database, for errors.
+fn has_several(config: &Config) -> bool {
+    config.get_hosts().len().max(config.get_hostaddrs().len()) > 1
+}
+
+/// Hosts, ports and database, for errors.
 fn target(config: &Config) -> String {
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => host.clone(),
+    let name = |host: &Host| match host {
+        Host::Tcp(host) => host.clone(),
         #[cfg(unix)]
-        Some(Host::Unix(path)) => path.display().to_string(),
-        None => config.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
+        Host::Unix(path) => path.display().to_string(),
     };
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    format!("`{host}:{port}/{}`", config.get_dbname().unwrap_or_default())
+    let mut hosts: Vec<String> = config.get_hosts().iter().map(name).collect();
+    if hosts.is_empty() {
+        hosts = config.get_hostaddrs().iter().map(ToString::to_string).collect();
+    }
+    // One port is every host's.
+    let ports = config.get_ports();
+    let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+    let hosts: Vec<String> = (0..).zip(&hosts).map(|(at, host)| format!("{host}:{}", port(at))).collect();
+    format!("`{}/{}`", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
 fn pool(config: Config, tls: Tls) -> Result<Pool, StoreError> {
     // A closed connection is seen without asking the server, which would be a round trip a call.
     let how = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let hosts = u32::try_from(config.get_hosts().len().max(config.get_hostaddrs().len())).unwrap_or(u32::MAX);
+    let create_timeout = CONNECT_TIMEOUT.max(HOST_TIMEOUT.saturating_mul(hosts));
     let manager = match tls {
         Tls::Off => Manager::from_config(config, NoTls, how),
         Tls::Demanded => encrypted(config, how)?,
@@ -115,7 +138,7 @@ fn pool(config: Config, tls: Tls) -> Result<Pool, StoreError> {
     Pool::builder(manager)
         .max_size(CONNECTIONS_MAX)
         .wait_timeout(Some(CONNECT_TIMEOUT))
-        .create_timeout(Some(CONNECT_TIMEOUT))
+        .create_timeout(Some(create_timeout))
         .recycle_timeout(Some(CONNECT_TIMEOUT))
         .runtime(Runtime::Tokio1)
         .build()
@@ -214,6 +237,10 @@ mod tests {
         let options = config.get_options().expect("options");
         assert!(options.contains("default_transaction_read_only=on") && options.ends_with("-c lock_timeout=1s"));
         assert_eq!((target(&config).as_str(), tls), ("`db.example:6000/work`", Tls::Off));
+        let several = "postgres://me:s3cret@one,two:6001,three/work";
+        let (config, _) = configure(several, Access::Write).expect("a URL");
+        assert_eq!(target(&config), "`one:5432,two:6001,three:5432/work`");
+        assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
         for bad in ["postgres://me:s3cret@db:port/x", "postgres://me:s3cret@db/x?s3cret", "postgres://me:s3cret@/x"] {
             let error = configure(bad, Access::Write).expect_err(bad).to_string();
             assert!(!error.contains("s3cret") && error.contains("hint: "), "{error}");

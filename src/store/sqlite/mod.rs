@@ -127,6 +127,10 @@ impl Store for SqliteStore {
         self.write(move |connection| remove::remove(connection, project, removal)).await
     }
 
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        self.write(write::probe).await
+    }
+
     async fn summaries(&self, query: &SummaryQuery) -> Result<Vec<Summary>, StoreError> {
         let query = query.clone();
         self.reader.call(move |connection| read::summaries(connection, &query)).await

@@ -17,6 +17,8 @@ pub async fn what_was_appended_is_loaded(bed: &dyn Bed) {
     assert_eq!(store.load_from_start(project(1)).await, Ok(stored));
     assert_eq!(store.load_from_start(project(2)).await, Ok(Stored::default()));
     assert_eq!(store.append(vec![]).await, Ok(()));
+    assert_eq!(store.probe_write().await, Ok(()));
+    assert_eq!(load(&*store, project(1)).await.version, 4, "a probe changes nothing");
 }
 
 pub async fn answers_come_in_the_order_of_the_questions(bed: &dyn Bed) {

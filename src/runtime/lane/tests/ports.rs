@@ -201,6 +201,10 @@ impl Store for OneStream {
         Ok(Vec::new())
     }
 
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn remove(&self, _: ProjectId, _: Removal) -> Result<u64, StoreError> {
         Err(StoreError::Unusable("nobody asks".into()))
     }
