@@ -44,6 +44,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
 use output::Output;
 use trireme::config::{Given, Settings};
+use trireme::runner::guard;
 use trireme::telemetry;
 use trireme::wire::content::Layer;
 
@@ -164,6 +165,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // A guard is started for every program that runs: nothing comes before it.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == guard::WORD) {
+        return guard::main(words);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => match usage::failure(&error) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use trireme::config::{Given, Mode, Settings};
 use trireme::planner::duration;
+use trireme::runner::guard;
 use trireme::runtime::port::Transport;
 use trireme::runtime::{Identity, Stop, coordinator, executor, manager};
 use trireme::wire::AgentId;
@@ -84,6 +85,7 @@ pub async fn run(layer: Layer, arguments: Arguments, settings: &Settings) -> Res
 pub async fn run_executor(arguments: ExecutorArguments, settings: &Settings) -> Result<Status, Failure> {
     let mut offered = wiring::offered(settings, arguments.skills.as_deref())?;
     open_files::bound_slots(&mut offered);
+    guard::enable();
     for skill in offered.skills.keys() {
         warn_if_too_long(settings, skill);
     }

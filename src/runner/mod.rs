@@ -5,9 +5,12 @@
 //! client submits: what runs on a machine is decided by whoever set the machine up.
 
 mod command;
+pub mod guard;
 mod noop;
 mod options;
+mod orphans;
 mod process;
+pub mod scratch;
 mod sleep;
 mod start;
 mod template;

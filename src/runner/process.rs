@@ -1,12 +1,14 @@
-//! A program and everything that it starts, as one process group that never outlives its run.
+//! A program and everything that it starts, which never outlives its run.
 //!
-//! A run ends when the program itself has ended; what it left running in its group is killed then. Nothing that
-//! a descendant does can hold the run up: pipes that are still open are read for [`DRAIN`] and no longer. A run
-//! that is stopped gets SIGTERM and [`GRACE`], then SIGKILL; a run whose future is dropped gets SIGKILL.
+//! A run ends when the program itself has ended; what it left running is killed then. Nothing that a descendant does can
+//! hold the run up: pipes that are still open are read for [`DRAIN`] and no longer. A run that is stopped gets SIGTERM and
+//! [`GRACE`], then SIGKILL; a run whose future is dropped gets SIGKILL. All of that is done by a [guard](super::guard),
+//! or, where there is none, to the program's process group by this process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -16,14 +18,18 @@ use std::time::Duration;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop, ProcessGroup};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::guard;
+use super::orphans::OwnChild;
+
 /// How long a stopped program has to put its things away. Short, because somebody waits for the slot, and an
 /// executor that drains has a grace period of its own around this one.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// How often it is looked whether a group that was sent a signal is empty.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long open pipes are read after the program ended. What it wrote itself is in them already; only
 /// somebody who left the group can still hold them.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -34,8 +40,8 @@ const LINE_BYTES_MAX: usize = 4 * 1024;
 /// How much is read from a pipe at once: what a pipe holds on Linux.
 const CHUNK: usize = 64 * 1024;
 
-/// The files that a run keeps open here: three pipes, and the process itself; while it starts the program's ends of the
-/// pipes too, but that is over before the next run starts.
+/// The files that a run keeps open here: two pipes, a pipe or socket, and the process itself; while it starts the
+/// program's ends of the pipes too, but that is over before the next run starts.
 pub(super) const FILES_MAX: u32 = 5;
 
 /// What is to be run.
@@ -68,10 +74,18 @@ pub(super) enum End {
 }
 
 impl Program {
+    /// Its place and environment, and its pipes.
+    fn prepare(&self, command: &mut tokio::process::Command, stdin: Stdio) {
+        command.env_clear().envs(&self.env).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+    }
+
     /// Runs it to its end, or until `stop` fires. An error means that it never began. `heard` gets what it writes to
     /// standard error as it comes, line by line.
     pub(super) async fn run(self, stop: &CancellationToken, heard: impl Fn(&[u8])) -> io::Result<Ended> {
-        let mut group = Group::spawn(&self)?;
+        let mut group = Group::spawn(&self).await?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let child = &mut group.child;
         let (input, output, errors) = (child.stdin().take(), child.stdout().take(), child.stderr().take());
@@ -96,13 +110,13 @@ impl Program {
                             break End::TooMuchOutput;
                         }
                     },
-                    status = group.leader_ended() => break End::from(status?),
+                    end = group.leader_ended() => break end?,
                 }
             };
             if end == End::Stopped {
                 group.ask_to_end().await;
             }
-            let killed = group.kill();
+            let killed = group.kill().await;
             // An elapsed drain is no error: what came is what there is.
             let overflowed = open && matches!(timeout(DRAIN, &mut pipes).await, Ok(Err(TooMuch)));
             (if overflowed && end != End::Stopped { End::TooMuchOutput } else { end }, killed)
@@ -123,34 +137,82 @@ impl From<ExitStatus> for End {
     }
 }
 
-/// A process group with our child as its leader; dropping it kills all of it.
+/// A program with all that it starts; dropping it kills all of it.
 struct Group {
+    /// The program, or its guard.
     child: Box<dyn ChildWrapper>,
+    /// The program's process group.
     id: Option<Pid>,
+    /// The guard's socket. Its end is the order to kill.
+    control: Option<UnixStream>,
+    _own: Option<OwnChild>,
 }
 
 impl Group {
-    fn spawn(program: &Program) -> io::Result<Self> {
+    async fn spawn(program: &Program) -> io::Result<Self> {
+        match guard::is_enabled() {
+            true => Self::guarded(program).await,
+            false => Self::alone(program),
+        }
+    }
+
+    fn alone(program: &Program) -> io::Result<Self> {
         let (name, arguments) = program.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = CommandWrap::with_new(name, |command| {
-            command.args(arguments).env_clear().envs(&program.env);
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            if let Some(cwd) = &program.cwd {
-                command.current_dir(cwd);
-            }
+            command.args(arguments);
+            program.prepare(command, Stdio::piped());
         });
         let child = command.wrap(ProcessGroup::leader()).wrap(KillOnDrop).spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Self { child, id })
+        let own = OwnChild::of(child.id());
+        Ok(Self { child, id, control: None, _own: own })
     }
 
-    /// Waits for the leader alone: the group's own wait would wait for everybody that the leader left behind.
-    async fn leader_ended(&mut self) -> io::Result<ExitStatus> {
-        self.child.inner_mut().wait().await
+    /// Starts a guard, which starts the program.
+    async fn guarded(program: &Program) -> io::Result<Self> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut control = UnixStream::from_std(ours)?;
+        let mut command = CommandWrap::with_new("/proc/self/exe", |command| {
+            command.arg0(guard::WORD).arg(guard::WORD).args(&program.argv);
+            program.prepare(command, OwnedFd::from(theirs).into());
+        });
+        let child = command.wrap(ProcessGroup::leader()).spawn()?;
+        let own = OwnChild::of(child.id());
+        // The guard's own end is closed here with the command: what is read ends when the guard does.
+        drop(command);
+        control.write_all(&(program.stdin.len() as u64).to_be_bytes()).await?;
+        control.write_all(&program.stdin).await?;
+        match report(&mut control).await? {
+            guard::Report::NotStarted(number) => Err(io::Error::from_raw_os_error(number)),
+            guard::Report::Begun(pid) => Ok(Self { child, id: Pid::from_raw(pid), control: Some(control), _own: own }),
+            other => Err(io::Error::other(format!("its guard answers {other:?}"))),
+        }
+    }
+
+    /// Waits for the program alone: the group's own wait would wait for everybody that the leader left behind.
+    async fn leader_ended(&mut self) -> io::Result<End> {
+        let Some(control) = &mut self.control else {
+            return self.child.inner_mut().wait().await.map(End::from);
+        };
+        match report(control).await {
+            Ok(guard::Report::Exited(code)) => Ok(End::Exited(code)),
+            Ok(guard::Report::Signalled(signal)) => Ok(End::Signalled(signal)),
+            // The guard was killed, and is of no use any more; so is the program, and whom the guard had.
+            Ok(_) | Err(_) => Ok(End::Signalled(Signal::KILL.as_raw())),
+        }
     }
 
     /// SIGTERM, and time to obey.
     async fn ask_to_end(&mut self) {
+        if let Some(control) = &mut self.control {
+            let asked = control.write_all(&[guard::TERMINATE]).await;
+            // The guard itself waits as long for what the program leaves behind.
+            if asked.is_ok() {
+                let _ = timeout(GRACE, self.leader_ended()).await;
+            }
+            return;
+        }
         let Some(id) = self.id else { return };
         if kill_process_group(id, Signal::TERM).is_err() {
             return;
@@ -165,14 +227,21 @@ impl Group {
 
     /// SIGKILL to whoever is left. The number can not have become somebody else's: it is used right after the
     /// leader was waited for, and never again.
-    fn kill(&mut self) -> Option<Pid> {
+    async fn kill(&mut self) -> Option<Pid> {
+        if let Some(mut control) = self.control.take() {
+            let _ = control.write_all(&[guard::KILL]).await;
+        }
+        self.kill_group()
+    }
+
+    fn kill_group(&mut self) -> Option<Pid> {
         let id = self.id.take()?;
         let _ = kill_process_group(id, Signal::KILL);
         Some(id)
     }
 
-    /// Waits until the killed are dead, and takes them off the table: the leader, and orphans where this process
-    /// is the one that inherits them. Bounded, because some waits of a kernel can not be killed.
+    /// Waits until the killed are dead, and takes them off the table: the leader or its guard, and orphans where this
+    /// process is the one that inherits them. Bounded, because some waits of a kernel can not be killed.
     async fn reap(&mut self, killed: Option<Pid>) {
         let dead = async {
             let _ = self.child.wait().await;
@@ -184,6 +253,13 @@ impl Group {
     }
 }
 
+/// The next report of a guard.
+async fn report(control: &mut UnixStream) -> io::Result<guard::Report> {
+    let mut bytes = [0; guard::REPORT_BYTES];
+    control.read_exact(&mut bytes).await?;
+    guard::Report::from_bytes(bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
 /// Waits until a group is empty: nobody tells, so it is looked.
 async fn gone(group: Pid) {
     while test_kill_process_group(group).is_ok() {
@@ -193,7 +269,8 @@ async fn gone(group: Pid) {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.kill();
+        // A guard hears that its socket ends, and kills all of it.
+        self.kill_group();
     }
 }
 

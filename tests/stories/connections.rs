@@ -98,7 +98,7 @@ async fn a_locked_sqlite_file_is_waited_for() {
         });
         let health = place.trireme(&["health", "--layer", "coordination"]).output().expect("a command");
         let told = String::from_utf8_lossy(&health.stdout);
-        assert!(told.contains("broker well") && told.contains("store  well"), "{told}");
+        assert!(told.contains("broker well") && told.contains("store  not well: the store is not reachable"), "{told}");
         other.execute_batch("rollback").expect("the lock is given back");
         ends_whole(&place, &id);
         whole_again(&place, &mut workers, 2);

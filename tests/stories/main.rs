@@ -15,6 +15,7 @@ mod forgotten;
 mod frugal;
 mod kills;
 mod outages;
+mod outlived;
 mod place;
 mod processes;
 mod programs;

@@ -141,10 +141,15 @@ impl Place {
 
     /// The same, started by a shell that does `first`: a limit, a variable.
     pub fn worker_after(&self, first: &str, arguments: &[&str]) -> Worker {
+        self.worker_in(&["sh", "-c", &format!("{first}; exec \"$0\" \"$@\"")], arguments)
+    }
+
+    /// The same, started by another program.
+    pub fn worker_in(&self, starter: &[&str], arguments: &[&str]) -> Worker {
         let (file, log) = self.log_of(arguments[0]);
         let trireme = self.trireme(arguments);
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_trireme")]).args(arguments);
+        let mut command = Command::new(starter[0]);
+        command.args(&starter[1..]).arg(env!("CARGO_BIN_EXE_trireme")).args(arguments);
         command.current_dir(&self.home).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         trireme.get_envs().for_each(|(name, value)| _ = command.env(name, value.unwrap_or_default()));
         Worker { child: command.spawn().expect("a worker"), log }
@@ -257,6 +262,10 @@ pub struct Worker {
 }
 
 impl Worker {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }

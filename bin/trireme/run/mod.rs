@@ -98,6 +98,7 @@ pub async fn run(
     };
     let mut offered = wiring::offered(settings, None)?;
     open_files::bound_slots(&mut offered);
+    trireme::runner::guard::enable();
     if let Some(dir) = &arguments.out {
         files::check(dir, arguments.force)?;
     }

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use tempfile::TempDir;
 use trireme::config::{Settings, masked};
 use trireme::domain::bad_input::quote;
+use trireme::runner::scratch::{self, Scratch};
 use trireme::runtime::port::Store;
 use trireme::store::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use trireme::wire::ProjectId;
@@ -18,12 +18,14 @@ use crate::output::Output;
 /// The private store, in a folder of its own.
 const PRIVATE: &str = "run.db";
 
+static RUNS: scratch::Kind = scratch::Kind::new("trireme-run-");
+
 pub struct Place {
     pub store: Arc<dyn Store>,
     /// The URL of a store that stays.
     kept: Option<String>,
     /// Removed with what is in it when this is dropped.
-    private: Option<TempDir>,
+    private: Option<Scratch>,
 }
 
 impl Place {
@@ -42,8 +44,7 @@ impl Place {
     }
 
     async fn private() -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("trireme-run-").tempdir();
-        let folder = folder.map_err(|error| {
+        let folder = RUNS.make().map_err(|error| {
             Failure::unreachable(format!("there is no place for a store: {error}")).hint("TMPDIR names another folder")
         })?;
         let options = SqliteOptions { synchronous: Synchronous::Normal, ..SqliteOptions::default() };

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::task::File;
 use crate::runner::process::{End, Ended, Program, log_text};
+use crate::runner::scratch::{self, Scratch};
 use crate::runner::start;
 use crate::runtime::port::{ExecutorFault, Report};
 use crate::wire::{Failure, FailureKind, Raw};
@@ -22,6 +22,8 @@ const CHECK: &str = include_str!("../../../templates/code/check.py");
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// How many failed tests an error message names.
 const FAILED_NAMED_MAX: usize = 5;
+
+static CHECKS: scratch::Kind = scratch::Kind::new("trireme-check-");
 
 /// A result that holds when the tests of its files do.
 pub(super) struct Unproven {
@@ -88,8 +90,8 @@ fn unchecked(mut result: Value, reason: String) -> Report {
 }
 
 /// Writes the files side by side, and the program that tests them apart from them.
-fn lay(files: &[File]) -> io::Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("trireme-check-").tempdir()?;
+fn lay(files: &[File]) -> io::Result<Scratch> {
+    let folder = CHECKS.make()?;
     std::fs::write(folder.path().join("check.py"), CHECK)?;
     for file in files {
         let path = folder.path().join("code").join(&file.path);
