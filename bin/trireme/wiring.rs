@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use trireme::config::{Performer, Settings, Skill};
+use trireme::config::{Declare, Performer, Settings, Skill};
 use trireme::domain::BadInput;
 use trireme::domain::nearest;
 use trireme::planner;
@@ -17,8 +17,17 @@ use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
 
 use crate::failure::{Failure, Status};
 
-/// RabbitMQ, as the settings say where.
+/// RabbitMQ, as the settings say where, and whether what is missing is made there.
 pub fn rabbit(settings: &Settings, connection_name: &str) -> Result<RabbitTransport, Failure> {
+    let transport = administrator(settings, connection_name)?;
+    Ok(match settings.broker.declare {
+        Declare::Always => transport,
+        Declare::Check => transport.that_only_looks(),
+    })
+}
+
+/// RabbitMQ for who declares the topology in any case.
+pub fn administrator(settings: &Settings, connection_name: &str) -> Result<RabbitTransport, Failure> {
     let transport = RabbitTransport::new(RabbitOptions {
         url: settings.broker.url.clone(),
         namespace: settings.broker.namespace.clone(),

@@ -68,6 +68,17 @@ pub struct Broker {
     pub consumer_timeout: Duration,
     /// How the broker keeps the queues; fixed when they are declared.
     pub queues: QueueKind,
+    /// Whether processes make what is missing there.
+    pub declare: Declare,
+}
+
+/// What a process does about exchanges and queues that have to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declare {
+    /// It makes what is missing, when it starts and when it finds out.
+    Always,
+    /// It looks and says what is missing: it needs no right to configure anything but its own queue.
+    Check,
 }
 
 /// `[store]`: where projects are remembered.
@@ -159,6 +170,11 @@ impl Settings {
                 "quorum" => Ok(QueueKind::Quorum),
                 "classic" => Ok(QueueKind::Classic),
                 _ => Err("it is neither `quorum` nor `classic`".into()),
+            })?,
+            declare: layers.parsed("broker.declare", |text| match text.as_str() {
+                "always" => Ok(Declare::Always),
+                "check" => Ok(Declare::Check),
+                _ => Err("it is neither `always` nor `check`".into()),
             })?,
         };
         let store = Store {

@@ -20,6 +20,7 @@ mod place;
 mod processes;
 mod programs;
 mod relay;
+mod rights;
 mod servers;
 mod status;
 mod takeover;

@@ -157,8 +157,14 @@ impl Place {
 
     /// The same, by another way to the broker.
     pub fn worker_at(&self, broker_url: &str, arguments: &[&str]) -> Worker {
+        self.worker_with(broker_url, &[], arguments)
+    }
+
+    /// The same with more settings, as `NAME=VALUE`.
+    pub fn worker_with(&self, broker_url: &str, settings: &[&str], arguments: &[&str]) -> Worker {
         let (file, log) = self.log_of(arguments[0]);
         let mut command = self.trireme(arguments);
+        command.envs(settings.iter().filter_map(|setting| setting.split_once('=')));
         command.env("TRIREME_BROKER__URL", broker_url).stdout(Stdio::null()).stderr(file);
         Worker { child: command.spawn().expect("a worker"), log }
     }

@@ -37,7 +37,7 @@ pub enum Command {
 
 pub async fn run(command: Command, settings: &Settings, output: &Output) -> Result<Status, Failure> {
     let shape = topology(&settings.topology());
-    let transport = wiring::rabbit(settings, "topology")?;
+    let transport = wiring::administrator(settings, "topology")?;
     let done = match command {
         Command::Show => show(&shape, &transport, output).await,
         Command::Declare => declare(&shape, &transport, output).await,

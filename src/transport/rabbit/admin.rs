@@ -13,6 +13,7 @@ use lapin::{Channel, ExchangeKind as Kind};
 use tokio::time::timeout;
 
 use super::connection::ANSWER_TIMEOUT;
+use super::error::Right;
 use super::{arguments, error};
 use crate::runtime::port::{Binding, ExchangeKind, QueueDepth, QueueSpec, Topology, TransportError};
 use crate::wire::address::{Exchange, Namespace};
@@ -33,9 +34,29 @@ impl Admin {
     pub async fn declare(&self, topology: &Topology) -> Result<(), TransportError> {
         let namespace = &topology.namespace;
         within(TOPOLOGY_TIMEOUT, "declaring the topology", async {
-            try_join_all(topology.exchanges.iter().map(|(name, kind)| self.exchange(*name, *kind, namespace))).await?;
+            try_join_all(topology.exchanges.iter().map(|(name, kind)| self.exchange(*name, *kind, namespace, false)))
+                .await?;
             try_join_all(topology.queues.iter().map(|spec| self.queue(spec, namespace))).await?;
             try_join_all(topology.bindings.iter().map(|binding| self.bind(binding, namespace))).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Looks whether all exchanges and queues are there. Their arguments and bindings can not be seen. The first that is
+    /// missing closes the channel, so each is asked for alone.
+    pub async fn look(&self, topology: &Topology) -> Result<(), TransportError> {
+        let namespace = &topology.namespace;
+        within(TOPOLOGY_TIMEOUT, "looking at the topology", async {
+            for (exchange, kind) in &topology.exchanges {
+                self.exchange(*exchange, *kind, namespace, true).await?;
+            }
+            for spec in &topology.queues {
+                let name = spec.queue.name(namespace);
+                let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+                let asked = self.channel.queue_declare(short(&name)?, options, FieldTable::default());
+                asked.await.map_err(|error| error::of_asking(Right::Configure, &format!("queue `{name}`"), &error))?;
+            }
             Ok(())
         })
         .await
@@ -57,7 +78,7 @@ impl Admin {
         match timeout(ANSWER_TIMEOUT, asked).await {
             Ok(Ok(queue)) => Ok(Some(depth_of(&queue))),
             Ok(Err(error)) if error::is_not_found(&error) => Ok(None),
-            Ok(Err(error)) => Err(error::of_asking(&format!("queue `{queue}`"), &error)),
+            Ok(Err(error)) => Err(error::of_asking(Right::Configure, &format!("queue `{queue}`"), &error)),
             Err(_) => Err(no_answer(&format!("queue `{queue}`"))),
         }
     }
@@ -67,15 +88,16 @@ impl Admin {
         exchange: Exchange,
         kind: ExchangeKind,
         namespace: &Namespace,
+        passive: bool,
     ) -> Result<(), TransportError> {
         let name = exchange.name(namespace);
         let kind = match kind {
             ExchangeKind::Direct => Kind::Direct,
             ExchangeKind::Topic => Kind::Topic,
         };
-        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let options = ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
         let asked = self.channel.exchange_declare(short(&name)?, kind, options, FieldTable::default());
-        asked.await.map_err(|error| error::of_asking(&format!("exchange `{name}`"), &error))
+        asked.await.map_err(|error| error::of_asking(Right::Configure, &format!("exchange `{name}`"), &error))
     }
 
     /// Makes a queue, or finds it as it should be, and tells how full it is.
@@ -83,7 +105,8 @@ impl Admin {
         let name = spec.queue.name(namespace);
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         let asked = self.channel.queue_declare(short(&name)?, options, arguments::of_topology(spec, namespace));
-        let queue = asked.await.map_err(|error| error::of_asking(&format!("queue `{name}`"), &error))?;
+        let queue =
+            asked.await.map_err(|error| error::of_asking(Right::Configure, &format!("queue `{name}`"), &error))?;
         Ok(depth_of(&queue))
     }
 
@@ -93,18 +116,18 @@ impl Admin {
 
     pub async fn delete_queue(&self, name: String) -> Result<(), TransportError> {
         let asked = self.channel.queue_delete(short(&name)?, QueueDeleteOptions::default());
-        asked.await.map(drop).map_err(|error| error::of_asking(&format!("queue `{name}`"), &error))
+        asked.await.map(drop).map_err(|error| error::of_asking(Right::Configure, &format!("queue `{name}`"), &error))
     }
 
     pub async fn delete_exchange(&self, exchange: Exchange, namespace: &Namespace) -> Result<(), TransportError> {
         let name = exchange.name(namespace);
         let asked = self.channel.exchange_delete(short(&name)?, ExchangeDeleteOptions::default());
-        asked.await.map_err(|error| error::of_asking(&format!("exchange `{name}`"), &error))
+        asked.await.map_err(|error| error::of_asking(Right::Configure, &format!("exchange `{name}`"), &error))
     }
 
     pub async fn purge(&self, name: &str) -> Result<(), TransportError> {
         let asked = self.channel.queue_purge(short(name)?, QueuePurgeOptions::default());
-        asked.await.map(drop).map_err(|error| error::of_asking(&format!("queue `{name}`"), &error))
+        asked.await.map(drop).map_err(|error| error::of_asking(Right::Configure, &format!("queue `{name}`"), &error))
     }
 
     /// Makes a queue that goes with this connection. Closed when it belongs to another one.
@@ -112,15 +135,19 @@ impl Admin {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let asked = self.channel.queue_declare(short(name)?, options, arguments::subscription());
         let what = format!("queue `{name}`");
-        within(ANSWER_TIMEOUT, &what, async { asked.await.map(drop).map_err(|error| error::of_asking(&what, &error)) })
-            .await
+        within(ANSWER_TIMEOUT, &what, async {
+            asked.await.map(drop).map_err(|error| error::of_asking(Right::Configure, &what, &error))
+        })
+        .await
     }
 }
 
 pub(super) async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), TransportError> {
     let (options, none) = (QueueBindOptions::default(), FieldTable::default());
     let asked = channel.queue_bind(short(queue)?, short(exchange)?, short(key)?, options, none);
-    asked.await.map_err(|error| error::of_asking(&format!("binding `{queue}` to `{exchange}` by `{key}`"), &error))
+    asked.await.map_err(|error| {
+        error::of_asking(Right::Bind, &format!("binding `{queue}` to `{exchange}` by `{key}`"), &error)
+    })
 }
 
 /// Bounds what `what` may take.

@@ -47,7 +47,10 @@ impl RabbitBrowser {
         let (what, queue) = (format!("queue `{queue}`"), short(queue)?);
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let asked = channel.queue_declare(queue.clone(), options, FieldTable::default());
-        within(ANSWER_TIMEOUT, &what, async { asked.await.map_err(|error| error::of_asking(&what, &error)) }).await?;
+        within(ANSWER_TIMEOUT, &what, async {
+            asked.await.map_err(|error| error::of_asking(error::Right::Configure, &what, &error))
+        })
+        .await?;
         let channel = Arc::new(channel);
         Ok(Self {
             unacked: Unacked::new(channel.clone()),

@@ -84,7 +84,9 @@ impl Connections {
             return Err(TransportError::Unreachable(BLOCKED.into()));
         }
         match timeout(ANSWER_TIMEOUT, connection.create_channel()).await {
-            Ok(answer) => answer.map_err(|error| error::of_asking("opening a channel", &error)),
+            Ok(answer) => {
+                answer.map_err(|error| error::of_asking(error::Right::Configure, "opening a channel", &error))
+            }
             Err(_) => {
                 // It may be half open: nobody is to wait for it a second time.
                 let mut slot = self.slot(purpose).lock().await;

@@ -56,7 +56,7 @@ impl RabbitConsumer {
         within(ANSWER_TIMEOUT, &what, async {
             let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
             let asked = channel.queue_declare(short(queue)?, options, arguments::subscription());
-            asked.await.map_err(|error| error::of_asking(&what, &error))?;
+            asked.await.map_err(|error| error::of_asking(error::Right::Configure, &what, &error))?;
             for (exchange, key) in bindings {
                 bind(&channel, queue, exchange, key).await?;
             }
@@ -66,7 +66,8 @@ impl RabbitConsumer {
     }
 
     async fn start(channel: Channel, queue: &str, prefetch: u16, subscription: bool) -> Result<Self, TransportError> {
-        let failed = |error: lapin::Error| error::of_asking(&format!("consuming `{queue}`"), &error);
+        let failed =
+            |error: lapin::Error| error::of_asking(error::Right::Read, &format!("consuming `{queue}`"), &error);
         // 0 would be no bound at all.
         channel.basic_qos(prefetch.max(1), BasicQosOptions::default()).await.map_err(failed)?;
         let (options, tag) = (BasicConsumeOptions::default(), "".into());

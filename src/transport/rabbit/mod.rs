@@ -52,6 +52,7 @@ pub struct RabbitTransport {
     connections: Arc<Connections>,
     publishers: Publishers,
     namespace: Namespace,
+    only_looks: bool,
 }
 
 impl RabbitTransport {
@@ -59,7 +60,13 @@ impl RabbitTransport {
     pub fn new(options: RabbitOptions) -> Result<Self, TransportError> {
         let connections = Arc::new(Connections::new(&options.url, options.connection_name)?);
         let publishers = publisher::publishers(connections.clone())?;
-        Ok(Self { connections, publishers, namespace: options.namespace })
+        Ok(Self { connections, publishers, namespace: options.namespace, only_looks: false })
+    }
+
+    /// The same transport, which makes no exchange and no queue but a subscription's own: declaring a topology is to look
+    /// whether all of it is there.
+    pub fn that_only_looks(self) -> Self {
+        Self { only_looks: true, ..self }
     }
 
     /// Closes the connections, and with them every consumer and publisher, behind what was written so far.
@@ -75,7 +82,11 @@ impl RabbitTransport {
 #[async_trait]
 impl Transport for RabbitTransport {
     async fn declare(&self, topology: &Topology) -> Result<(), TransportError> {
-        self.admin().await?.declare(topology).await
+        let admin = self.admin().await?;
+        match self.only_looks {
+            true => admin.look(topology).await,
+            false => admin.declare(topology).await,
+        }
     }
 
     async fn delete(&self, topology: &Topology) -> Result<(), TransportError> {

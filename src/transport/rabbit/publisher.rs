@@ -91,7 +91,7 @@ impl managed::Manager for ChannelManager {
         let what = "asking for confirms";
         within(ANSWER_TIMEOUT, what, async {
             let asked = channel.confirm_select(ConfirmSelectOptions::default()).await;
-            asked.map_err(|error| error::of_asking(what, &error))
+            asked.map_err(|error| error::of_asking(error::Right::Configure, what, &error))
         })
         .await?;
         let status = channel.status().clone();
