@@ -67,6 +67,9 @@ struct Agent {
     /// Skills that an executor offers and can not perform just now, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unable: Vec<UnableSkill>,
+    /// How far its machine's clock is ahead of the store's, where that is more than a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_ahead_ms: Option<i64>,
     /// What an executor runs, and how far that is, where its runner says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     commands: Vec<RunningCommand>,
@@ -101,6 +104,7 @@ impl Agent {
             holds: said.holds,
             waits_for: said.waits_for,
             unable: said.unable,
+            clock_ahead_ms: said.clock_ahead_ms,
             commands: said.commands,
             trouble: said.trouble,
         }
@@ -166,6 +170,10 @@ fn print(mut agents: Vec<Agent>, output: &Output) -> Result<(), Failure> {
     }
     let troubles: Vec<String> =
         agents.iter().filter_map(|agent| Some(format!("{}: {}", agent.agent_id, agent.trouble.as_ref()?))).collect();
+    let clocks: Vec<String> = agents
+        .iter()
+        .filter_map(|agent| Some(format!("{}: {}", agent.agent_id, show::clock_ahead(agent.clock_ahead_ms?))))
+        .collect();
     let on_the_way: Vec<String> = agents.iter().flat_map(on_the_way).collect();
     let mut table = show::table();
     table.set_header(["LAYER", "AGENT", "NAME", "STATUS", "BUSY", "SKILLS", "VERSION", "HOST", "PID", "LAST SEEN"]);
@@ -189,7 +197,7 @@ fn print(mut agents: Vec<Agent>, output: &Output) -> Result<(), Failure> {
         ]);
     }
     output.line(&table.trim_fmt());
-    troubles.iter().chain(&on_the_way).for_each(|text| output.note(&one_line(text)));
+    troubles.iter().chain(&clocks).chain(&on_the_way).for_each(|text| output.note(&one_line(text)));
     Ok(())
 }
 

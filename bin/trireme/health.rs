@@ -180,6 +180,8 @@ fn judge(arguments: &Arguments, answers: &Answers) -> Result<String, Failure> {
     said.extend(named(ill.iter().map(trouble)));
     let silent = |agent: &Presence| format!("{} was heard of in the last minute and does not answer", agent.agent_id);
     said.extend(named(answers.silent().map(silent)));
+    let clock = |agent: &Presence| Some(format!("{}: {}", agent.agent_id, show::clock_ahead(agent.clock_ahead_ms?)));
+    said.extend(named(answers.answered.values().filter_map(clock)));
     let detail = said.join("; ");
     match (is_well, lacking.as_slice()) {
         (true, _) => Ok(detail),
@@ -240,6 +242,7 @@ mod tests {
             holds: Vec::new(),
             waits_for: Vec::new(),
             unable: Vec::new(),
+            clock_ahead_ms: None,
             commands: Vec::new(),
             trouble: trouble.map(str::to_owned),
             published: 0,

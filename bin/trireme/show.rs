@@ -189,6 +189,18 @@ pub fn time(at: Option<Timestamp>) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
 }
 
+/// As in `its machine's clock is 11m 0s ahead of the store's: synchronise it (NTP)`.
+pub fn clock_ahead(ahead_ms: i64) -> String {
+    let seconds = ahead_ms.unsigned_abs() / 1_000;
+    let by = match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
+    };
+    let way = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    format!("its machine's clock is {by} {way} the store's: synchronise it (NTP)")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,9 +45,10 @@ impl Team {
     ) -> Result<Self, Failure> {
         let store_identity = store.identity(settings.broker.partitions).await?;
         let broker = MemoryBroker::new(settings.broker.namespace.clone());
+        let clock = wiring::clock(Some(store.clone())).await?;
         let world = |name: &str| {
             let transport = Arc::new(broker.connect(name));
-            wiring::world(settings, planners.clone(), transport, store.clone(), store_identity)
+            wiring::world(settings, planners.clone(), transport, store.clone(), store_identity, clock.clone())
         };
         let any: World = world("topology");
         any.transport.declare(&topology(&any.topology)).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use trireme::config::{Declare, Performer, Settings, Skill};
 use trireme::domain::BadInput;
@@ -9,11 +10,14 @@ use trireme::domain::nearest;
 use trireme::planner;
 use trireme::runner;
 use trireme::runtime::executor::{ExecutorOptions, OfferedSkill};
-use trireme::runtime::port::{Planner, Store, StoreIdentity, SystemClock, Transport};
+use trireme::runtime::port::{
+    Clock, FOLLOW_EVERY, Planner, SteadyClock, Store, StoreError, StoreIdentity, SystemClock, Transport,
+};
 use trireme::runtime::topology::{TopologyOptions, topology};
 use trireme::runtime::{Ground, SkillOptions, Timing, World};
 use trireme::store;
 use trireme::transport::rabbit::{RabbitOptions, RabbitTransport};
+use trireme::wire::Timestamp;
 
 use crate::failure::{Failure, Status};
 
@@ -53,7 +57,8 @@ pub async fn owner(settings: &Settings, transport: Arc<dyn Transport>) -> Result
         return Err(Failure::usage(message).hint(hint));
     }
     let planners = planner::planners(settings.playbooks.folder.as_deref())?;
-    let world = world(settings, planners, transport, store, identity);
+    let clock = clock(Some(store.clone())).await?;
+    let world = world(settings, planners, transport, store, identity, clock);
     world.transport.declare(&topology(&world.topology)).await?;
     Ok(world)
 }
@@ -63,7 +68,37 @@ pub async fn owner(settings: &Settings, transport: Arc<dyn Transport>) -> Result
 pub async fn executor(settings: &Settings, transport: Arc<dyn Transport>) -> Result<Ground, Failure> {
     let options = Arc::new(TopologyOptions { partitions: 0, ..settings.topology() });
     transport.declare(&topology(&options)).await?;
-    Ok(Ground { transport, clock: Arc::new(SystemClock), topology: options, timing: timing(settings) })
+    Ok(Ground { transport, clock: clock(None).await?, topology: options, timing: timing(settings) })
+}
+
+/// The clock of an owner of streams, which follows its store's; an executor's follows this machine's.
+pub async fn clock(store: Option<Arc<dyn Store>>) -> Result<Arc<dyn Clock>, Failure> {
+    let clock = Arc::new(SteadyClock::at(reference(store.as_deref()).await?));
+    let followed = Arc::downgrade(&clock);
+    tokio::spawn(async move {
+        let mut was_set = false;
+        loop {
+            tokio::time::sleep(FOLLOW_EVERY).await;
+            // A store that does not answer is asked again.
+            let now = reference(store.as_deref()).await;
+            let Some(clock) = followed.upgrade() else { return };
+            let Ok(now) = now else { continue };
+            let is_set = clock.follow(now);
+            if is_set && !was_set {
+                tracing::warn!("a clock was set; it is followed slowly, so that no wait is cut short");
+            }
+            was_set = is_set;
+        }
+    });
+    Ok(clock)
+}
+
+/// The time of a store, half of the way there and back later; without one this machine's.
+async fn reference(store: Option<&dyn Store>) -> Result<Timestamp, StoreError> {
+    let Some(store) = store else { return Ok(SystemClock.now()) };
+    let began = Instant::now();
+    let time = store.now().await?;
+    Ok(time.plus(began.elapsed() / 2))
 }
 
 /// The world of an agent on this transport and store; what the store's projects are dealt into counts.
@@ -73,12 +108,13 @@ pub fn world(
     transport: Arc<dyn Transport>,
     store: Arc<dyn Store>,
     StoreIdentity { id, partitions }: StoreIdentity,
+    clock: Arc<dyn Clock>,
 ) -> World {
     World {
         transport,
         store,
         store_id: id,
-        clock: Arc::new(SystemClock),
+        clock,
         planners: planners.into(),
         skills: Arc::new(skills(settings)),
         topology: Arc::new(TopologyOptions { partitions, ..settings.topology() }),

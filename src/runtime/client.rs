@@ -12,7 +12,7 @@ use super::presence::REMEMBERED_MS;
 use crate::wire::address::{Address, Exchange, Queue, agent_key};
 use crate::wire::codec::EncodeError;
 use crate::wire::content::{Control, NewProject, Ping, Presence, ProjectCompletion};
-use crate::wire::{AgentId, Content, MessageId, ProjectId};
+use crate::wire::{AgentId, Content, MessageId, ProjectId, Timestamp};
 
 /// Why a client's wish was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,7 +127,7 @@ impl Client {
             for delivery in deliveries? {
                 for letter in letter::open(&delivery).letters {
                     if let Content::Pong(pong) = letter.envelope.content {
-                        answers.take(pong);
+                        answers.take(pong, self.clock.now());
                     }
                 }
             }
@@ -149,17 +149,21 @@ pub struct Answers {
 }
 
 impl Answers {
-    fn take(&mut self, mut pong: Presence) {
-        for peer in std::mem::take(&mut pong.peers) {
+    /// Takes an answer in, at a moment of this client's clock: by that one all times are from here on.
+    fn take(&mut self, mut pong: Presence, now: Timestamp) {
+        for mut peer in std::mem::take(&mut pong.peers) {
             // By the clock of the one that answered, which says when it heard of the other.
-            if pong.last_seen.ms_since(peer.last_seen) > REMEMBERED_MS {
+            let age_ms = pong.last_seen.ms_since(peer.last_seen);
+            if age_ms > REMEMBERED_MS {
                 continue;
             }
+            peer.last_seen = Timestamp(now.0.saturating_sub_unsigned(age_ms));
             let newer = self.heard_of.get(&peer.agent_id).is_none_or(|known| known.last_seen < peer.last_seen);
             if newer {
                 self.heard_of.insert(peer.agent_id.clone(), peer);
             }
         }
+        pong.last_seen = now;
         self.answered.insert(pong.agent_id.clone(), pong);
     }
 
@@ -192,6 +196,7 @@ mod tests {
             holds: Vec::new(),
             waits_for: Vec::new(),
             unable: Vec::new(),
+            clock_ahead_ms: None,
             commands: Vec::new(),
             trouble: None,
             published: 0,
@@ -205,7 +210,7 @@ mod tests {
         let now = Timestamp(100_000);
         let peers = vec![presence("a", Timestamp(40_000), vec![]), presence("b", Timestamp(39_999), vec![])];
         let mut answers = Answers::default();
-        answers.take(presence("c", now, peers));
+        answers.take(presence("c", now, peers), Timestamp(7_000));
         let silent: Vec<&str> = answers.silent().map(|peer| peer.agent_id.as_str()).collect();
         assert_eq!(silent, ["a"]);
     }

@@ -46,6 +46,15 @@ const BROKER: &str = "the broker";
 /// So many of them are told of in a pong.
 const TOLD_MAX: usize = 1_000;
 
+/// A clock that differs by more than this from the owners' is told of.
+const CLOCK_DIFFERENCE_MS: i64 = 1_000;
+/// An answer to a ping that took longer says nothing of clocks.
+const ROUND_TRIP_MAX: Duration = Duration::from_secs(5);
+/// Interval between two questions of an executor to the owners, whose heartbeats it does not get.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+/// The same when it has met an owner whose clock it does not know.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
 /// The changing facts of an agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
@@ -65,6 +74,17 @@ pub(crate) struct Listening {
     pub(crate) coordinator_heard: Option<Timestamp>,
 }
 
+/// The clocks of owners of streams, as far as they were compared with this agent's.
+#[derive(Debug, Default)]
+struct Clocks {
+    /// When the others were last asked.
+    asked: Option<tokio::time::Instant>,
+    /// By owner: by how much this agent's clock is ahead, in milliseconds.
+    ahead_ms: BTreeMap<AgentId, i64>,
+    /// The difference that was told last.
+    told_ms: Option<i64>,
+}
+
 /// One agent's place among the others.
 pub(crate) struct Post {
     identity: Identity,
@@ -80,6 +100,9 @@ pub(crate) struct Post {
     unbound: Notify,
     /// What other parts of this agent have to say.
     said: Mutex<VecDeque<Reply>>,
+    clocks: Mutex<Clocks>,
+    /// An owner was met whose clock is not known.
+    unknown_clock: Notify,
     saying: Notify,
     others: Mutex<BTreeMap<AgentId, Presence>>,
     /// Somebody came, left or said something new.
@@ -119,6 +142,8 @@ impl Post {
             changed: Notify::new(),
             unbound: Notify::new(),
             said: Mutex::default(),
+            clocks: Mutex::default(),
+            unknown_clock: Notify::new(),
             saying: Notify::new(),
             others: Mutex::default(),
             heard: Notify::new(),
@@ -220,6 +245,57 @@ impl Post {
         Listening { since: self.listening_since(), coordinator_heard: *lock(&self.coordinator_heard) }
     }
 
+    /// The time by the clock of an owner of streams: of this one, else of any, which all go by their store's. None before
+    /// an owner has answered.
+    pub(crate) fn owners_now(&self, owner: &str) -> Option<Timestamp> {
+        let clocks = lock(&self.clocks);
+        let own = AgentId::new(owner).ok().and_then(|owner| clocks.ahead_ms.get(&owner));
+        if own.is_none() {
+            self.unknown_clock.notify_one();
+        }
+        let ahead_ms = own.or_else(|| clocks.ahead_ms.values().next())?;
+        Some(Timestamp(self.ground.clock.now().0 - ahead_ms))
+    }
+
+    /// An owner has answered a ping: its clock is compared with this agent's, half of the way there and back apart.
+    fn compare_clocks(&self, owner: &Presence, now: Timestamp) {
+        let mut clocks = lock(&self.clocks);
+        let Some(round_trip) = clocks.asked.map(|asked| asked.elapsed()).filter(|took| *took < ROUND_TRIP_MAX) else {
+            return;
+        };
+        let half_ms = i64::try_from(round_trip.as_millis() / 2).unwrap_or_default();
+        let ahead_ms = now.0 - owner.last_seen.0 - half_ms;
+        clocks.ahead_ms.insert(owner.agent_id.clone(), ahead_ms);
+        if clocks.ahead_ms.len() > REMEMBERED_MAX {
+            clocks.ahead_ms.pop_first();
+        }
+    }
+
+    /// How far this agent's machine is ahead of the owners' clock, where that is worth a word; in the log it is said once.
+    fn clock_ahead_ms(&self) -> Option<i64> {
+        let mut clocks = lock(&self.clocks);
+        let of_machine = self.ground.clock.machine_ahead_ms().unwrap_or_default();
+        // Owners go by their store's clock themselves; others have heard of it from them.
+        let of_owners = match self.identity.layer {
+            Layer::Execution => clocks.ahead_ms.values().copied().min_by_key(|ahead| ahead.abs()).unwrap_or_default(),
+            _ => 0,
+        };
+        let ahead_ms = Some(of_machine + of_owners).filter(|ahead| ahead.abs() > CLOCK_DIFFERENCE_MS);
+        let is_told = |ahead: i64| clocks.told_ms.is_some_and(|told| (told - ahead).abs() <= CLOCK_DIFFERENCE_MS);
+        match ahead_ms {
+            Some(ahead_ms) if !is_told(ahead_ms) => {
+                tracing::warn!(
+                    ahead_ms,
+                    "this machine's clock differs from the store's; nothing is judged by it; hint: synchronise it (NTP)"
+                );
+                clocks.told_ms = Some(ahead_ms);
+            }
+            Some(_) => {}
+            None => clocks.told_ms = None,
+        }
+        ahead_ms
+    }
+
     /// Sends a message that may get lost, soon.
     pub(crate) fn say(&self, to: Address, content: Content) {
         let mut said = lock(&self.said);
@@ -272,6 +348,7 @@ impl Post {
             unable: facts.unable,
             commands,
             trouble,
+            clock_ahead_ms: self.clock_ahead_ms(),
             published: self.watch.published.load(Ordering::Relaxed),
             leaving: self.stop.is_draining(),
             peers: Vec::new(),
@@ -351,7 +428,7 @@ impl Post {
         self.consumes(INBOX);
         *lock(&self.listening_since) = self.ground.clock.now();
         // Who is there already? The answers fill the roster before the first heartbeats come.
-        self.send(&*publisher, Address::everybody(), Content::Ping(Ping::default())).await?;
+        self.ask(&*publisher, Address::everybody()).await?;
         let (mut next, mut told_leaving) = (tokio::time::Instant::now(), false);
         loop {
             tokio::select! {
@@ -384,11 +461,28 @@ impl Post {
                 }
                 () = tokio::time::sleep_until(next) => {
                     self.tell(&*publisher, layer).await?;
+                    let is_unknown = lock(&self.clocks).ahead_ms.is_empty();
+                    self.ask_owners(&*publisher, if is_unknown { ASK_AGAIN } else { ASK_EVERY }).await?;
                     next = tokio::time::Instant::now() + self.ground.timing.heartbeat;
                     self.heard.notify_one();
                 }
+                () = self.unknown_clock.notified() => self.ask_owners(&*publisher, ASK_AGAIN).await?,
                 () = self.changed.notified() => next = next.min(tokio::time::Instant::now() + TELL_PAUSE),
             }
+        }
+    }
+
+    async fn ask(&self, publisher: &dyn Publisher, to: Address) -> Result<(), Ended> {
+        lock(&self.clocks).asked = Some(tokio::time::Instant::now());
+        self.send(publisher, to, Content::Ping(Ping::default())).await
+    }
+
+    /// An executor asks the coordinators for the time, unless it has done so within `pause`.
+    async fn ask_owners(&self, publisher: &dyn Publisher, pause: Duration) -> Result<(), Ended> {
+        let is_due = lock(&self.clocks).asked.is_none_or(|asked| asked.elapsed() >= pause);
+        match self.identity.layer == Layer::Execution && is_due {
+            true => self.ask(publisher, Address::layer(Layer::Coordination)).await,
+            false => Ok(()),
         }
     }
 
@@ -419,6 +513,10 @@ impl Post {
         match &letter.envelope.content {
             Content::Ping(_) => {
                 if let Ok(sender) = AgentId::new(&*letter.envelope.sender_id) {
+                    // It may be the first owner: one asks who is there when it starts.
+                    if lock(&self.clocks).ahead_ms.is_empty() {
+                        self.ask_owners(publisher, ASK_AGAIN).await?;
+                    }
                     let peers = self.remembered();
                     let pong = Presence { peers, ..self.presence(layer.commands()) };
                     self.send(publisher, Address::agent(&sender), Content::Pong(pong)).await?;
@@ -428,6 +526,9 @@ impl Post {
                 if presence.layer != Layer::Client {
                     if matches!(content, Content::Pong(_)) {
                         self.check_store(presence)?;
+                        if matches!(presence.layer, Layer::Coordination | Layer::Management) {
+                            self.compare_clocks(presence, self.ground.clock.now());
+                        }
                     }
                     self.hear(presence.clone(), self.ground.clock.now());
                 }

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::batch::{checked, phase_of};
 use super::rows::sorted;
 use crate::runtime::port::{
-    Append, EventChunk, KEYS_MAX, Page, Payload, PayloadKind, Removal, Snapshot, Store, StoreError, StoreIdentity,
-    Stored, Summary, SummaryQuery,
+    Append, Clock, EventChunk, KEYS_MAX, Page, Payload, PayloadKind, Removal, Snapshot, Store, StoreError,
+    StoreIdentity, Stored, Summary, SummaryQuery, SystemClock,
 };
-use crate::wire::{ProjectId, Raw, StreamId};
+use crate::wire::{ProjectId, Raw, StreamId, Timestamp};
 
 pub struct MemoryStore {
     id: Uuid,
@@ -116,6 +116,11 @@ impl Store for MemoryStore {
     async fn projects(&self) -> Result<Vec<ProjectId>, StoreError> {
         let projects: BTreeSet<ProjectId> = self.state().streams.keys().map(StreamId::project).collect();
         Ok(projects.into_iter().collect())
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        // Whoever has it is on this machine.
+        Ok(SystemClock.now())
     }
 
     async fn probe_write(&self) -> Result<(), StoreError> {

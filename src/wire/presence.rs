@@ -45,6 +45,10 @@ pub struct Presence {
     /// What does not work there right now, in one line: its status is ERROR then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// How far its machine's clock is ahead of the store's, in milliseconds, where that is more than a second. Nothing is
+    /// judged by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<i64>,
     /// How many messages it has published since its start; several in one body count as one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub published: u64,

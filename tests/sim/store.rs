@@ -103,6 +103,10 @@ impl Store for FaultyStore {
         self.inner.payload_keys(phase, kind, after).await
     }
 
+    async fn now(&self) -> Result<trireme::wire::Timestamp, StoreError> {
+        self.inner.now().await
+    }
+
     async fn probe_write(&self) -> Result<(), StoreError> {
         self.read().await?;
         self.inner.probe_write().await

@@ -3,6 +3,7 @@
 mod bad_letters;
 mod bad_peers;
 mod busy;
+mod clocks;
 mod connections;
 mod dead_letters;
 mod dead_processes;

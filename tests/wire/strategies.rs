@@ -367,7 +367,7 @@ fn presence() -> impl Strategy<Value = Presence> {
             vec(unable(), 0..3),
         ),
         any::<([u32; 3], u64, bool)>(),
-        (time(), option::of(id()), option::of(text())),
+        (time(), option::of(id()), option::of(text()), option::of(any::<i64>())),
     )
         .prop_map(
             |(
@@ -375,7 +375,7 @@ fn presence() -> impl Strategy<Value = Presence> {
                 (layer, status),
                 lists,
                 ([slots, busy, pid], published, leaving),
-                (last_seen, store_id, trouble),
+                (last_seen, store_id, trouble, clock_ahead_ms),
             )| {
                 let (agent_id, name, version, host) = words;
                 let (skills, holds, waits_for, commands, unable) = lists;
@@ -397,6 +397,7 @@ fn presence() -> impl Strategy<Value = Presence> {
                     unable,
                     commands,
                     trouble,
+                    clock_ahead_ms,
                     published,
                     leaving,
                     peers: Vec::new(),

@@ -24,6 +24,9 @@ pub(crate) const END_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Task {
     pub(crate) id: MessageId,
     pub(crate) reply_to: String,
+    /// Who has sent it, and when by that agent's clock.
+    pub(crate) owner: String,
+    pub(crate) sent_at: Timestamp,
     pub(crate) assignment: Assignment,
     pub(crate) halt: Halt,
     /// How often it came back from executors that did not answer it, where the broker counts.
@@ -108,8 +111,11 @@ async fn begin(shop: &Shop, skill: &OfferedSkill, task: &Task) -> Report {
     }
 }
 
+/// Judged by its owner's clock, however this machine's is set. Where that is not known yet it begins: a command that is
+/// run once too often changes nothing, and one that is never run ends nothing.
 fn is_too_late(shop: &Shop, task: &Task) -> bool {
-    shop.ground.clock.now() > task.assignment.command.not_after
+    let not_after = task.assignment.command.not_after;
+    task.sent_at > not_after || shop.post.owners_now(&task.owner).is_some_and(|now| now > not_after)
 }
 
 /// The answer to a command that can not begin in time. One that others had before may be what they died of.

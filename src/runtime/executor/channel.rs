@@ -138,6 +138,7 @@ impl<'a> Channel<'a> {
             Ok(reply_to) => reply_to.to_owned(),
             Err(reason) => return Err((reason, letter.body())),
         };
+        let (owner, sent_at) = (letter.envelope.sender_id.clone(), letter.envelope.timestamp);
         let (id, elsewhere) = (letter.envelope.message_id, self.elsewhere(&letter, delivery).map(Box::new));
         let Content::ExecuteSubtask(command) = letter.envelope.content else {
             return Err((NOT_A_COMMAND.into(), letter.body()));
@@ -150,7 +151,7 @@ impl<'a> Channel<'a> {
         let halt = if let Begun::New(halt) = &begun { halt.clone() } else { Default::default() };
         let shop = Arc::clone(self.shop);
         let assignment = Assignment::new(command, move |progress| shop.running.progress(id, progress));
-        Ok((begun, Task { id, reply_to, assignment, halt, returns: delivery.returns, elsewhere }))
+        Ok((begun, Task { id, reply_to, owner, sent_at, assignment, halt, returns: delivery.returns, elsewhere }))
     }
 
     /// The command anew, when it is for another executor.

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::attempt::{Task, too_late};
 use super::halt::Reason;
 use super::{OfferedSkill, Shop};
-use crate::wire::{Failure, Timestamp};
+use crate::wire::Failure;
 
 /// What bounds the attempts of one executor.
 pub(crate) struct Room {
@@ -20,6 +20,9 @@ pub(crate) struct Room {
 
 /// Every heartbeat lists all leased commands, and has to fit a message: each takes some 150 bytes.
 const LEASES_MAX: usize = 4_096;
+
+/// How soon it is looked again whether an owner's clock is known.
+const LOOK_AGAIN_MS: u64 = 1_000;
 
 /// Room for one attempt, as long as this is kept.
 pub(crate) struct Place {
@@ -78,18 +81,21 @@ pub(crate) async fn wait(
         // Answered, not returned: what comes back from a closed channel counts as if its executor had died of it.
         () = shop.stop.draining() => Err(released()),
         place = shop.room.take(skill, task.assignment.command.lease_ms.is_some()) => place.ok_or_else(released),
-        () = until(shop, task.assignment.command.not_after) => Err(too_late(task)),
+        () = until_too_late(shop, task) => Err(too_late(task)),
         () = async { tokio::time::sleep(patience.unwrap_or_default()).await }, if patience.is_some() => Err(released()),
     }
 }
 
-/// Until this moment has passed by the clock, which need not go as fast as what sleeps.
-async fn until(shop: &Shop, moment: Timestamp) {
+/// Until the command may not begin any more by its owner's clock, which need not go as fast as what sleeps; for ever while
+/// that is not known.
+async fn until_too_late(shop: &Shop, task: &Task) {
+    let not_after = task.assignment.command.not_after;
     loop {
-        let now = shop.ground.clock.now();
-        if now > moment {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(moment.ms_since(now) + 1)).await;
+        let left_ms = match shop.post.owners_now(&task.owner) {
+            Some(now) if now > not_after => return,
+            Some(now) => not_after.ms_since(now) + 1,
+            None => LOOK_AGAIN_MS,
+        };
+        tokio::time::sleep(Duration::from_millis(left_ms)).await;
     }
 }

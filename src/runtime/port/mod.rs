@@ -8,7 +8,7 @@ mod runner;
 mod store;
 mod transport;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, FOLLOW_EVERY, SteadyClock, SystemClock};
 pub(crate) use planner::guarded;
 pub use planner::{PlanError, PlannedGoals, Planner};
 pub use runner::{Assignment, ExecutorFault, Report, Runner};

@@ -48,6 +48,9 @@ pub trait Store: Send + Sync + 'static {
     /// A project that is not to be removed as it is now is a conflict too.
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError>;
 
+    /// The time of the store's machine: all who work on it can be asked for that one.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
+
     /// Writes what changes nothing, and commits it: a store that answers may still take no writes (a replica, a disk that
     /// is full or read-only).
     ///

@@ -21,7 +21,7 @@ use crate::runtime::port::{
 };
 use crate::store::batch::{PAGE_BYTES, phase_of};
 use crate::store::rows::{sorted, summaries_sql};
-use crate::wire::{ProjectId, StreamId};
+use crate::wire::{ProjectId, StreamId, Timestamp};
 use append::Columns;
 use error::Failure;
 pub use throwaway::Throwaway;
@@ -154,6 +154,11 @@ impl Store for PostgresStore {
             Ok(Err(failure)) => Err(error::of_write(Failure::Answer(failure))),
             Err(_) => Err(error::of_write(Failure::Silence)),
         }
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        let rows = self.read(read::NOW, &[]).await?;
+        rows.first().map(|row| Timestamp(row.get(0))).ok_or_else(|| StoreError::Unusable("it knows no time".into()))
     }
 
     async fn probe_write(&self) -> Result<(), StoreError> {

@@ -10,6 +10,9 @@ use crate::wire::StreamId;
 /// The streams asked for (`$1`), each by its place in the question: its own row (kind 0), the pieces of its
 /// snapshot (1, when `$2` wants them) and the chunks of the events after it (2). In kind 0 `a` is the version, in
 /// kind 1 `a` is the snapshot's version and `b` its format, in kind 2 they are the first and the last version.
+/// Milliseconds since 1970.
+pub const NOW: &str = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint";
+
 pub const STREAMS: &str = "
     with asked as (
         select place, s.name, s.version,

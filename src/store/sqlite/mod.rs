@@ -16,9 +16,10 @@ use super::batch::{checked, cut};
 use super::rows::sorted;
 use super::{Access, only_read};
 use crate::runtime::port::{
-    Append, Page, Payload, PayloadKind, Removal, Store, StoreError, StoreIdentity, Stored, Summary, SummaryQuery,
+    Append, Clock, Page, Payload, PayloadKind, Removal, Store, StoreError, StoreIdentity, Stored, Summary,
+    SummaryQuery, SystemClock,
 };
-use crate::wire::{ProjectId, StreamId};
+use crate::wire::{ProjectId, StreamId, Timestamp};
 use worker::Worker;
 
 mod check;
@@ -125,6 +126,11 @@ impl Store for SqliteStore {
 
     async fn remove(&self, project: ProjectId, removal: Removal) -> Result<u64, StoreError> {
         self.write(move |connection| remove::remove(connection, project, removal)).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        // Whoever has it is on this machine.
+        Ok(SystemClock.now())
     }
 
     async fn probe_write(&self) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ name=$(sed 's/.*"task_name":"\([^"]*\)".*/\1/')
 echo "$TRIREME_ATTEMPT" >> "$name"
 sleep 0.2
 # Whoever began beside it is through by then, and who comes later is not.
-[ "$name" != poison ] || { sleep 0.4; kill -9 "$PPID"; }
+[ "$name" != poison ] || { sleep 0.4; kill -9 $(ps -o ppid= -p $PPID); }
 "#;
 const POISONED: &str = r#"
 name = "Poisoned"

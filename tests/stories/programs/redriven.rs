@@ -15,7 +15,7 @@ const DELIVERIES: usize = 6;
 const WORK: &str = r#"
 echo "$TRIREME_SUBTASK_ID" >> ran
 [ "$TRIREME_SUBTASK_ID" != 1.1 ] && exit 0
-[ -e poison ] && kill -9 "$PPID"
+[ -e poison ] && kill -9 $(ps -o ppid= -p $PPID)
 exit 0
 "#;
 const POISONED: &str = r#"
@@ -96,7 +96,7 @@ subtasks = [
 "#;
 const DEADLY: &str = r#"
 echo "$TRIREME_SUBTASK_ID" >> ran
-case "$TRIREME_SUBTASK_ID" in *.1|*.2) [ -e poison ] && kill -9 "$PPID" ;; esac
+case "$TRIREME_SUBTASK_ID" in *.1|*.2) [ -e poison ] && kill -9 $(ps -o ppid= -p $PPID) ;; esac
 exit 0
 "#;
 

@@ -201,6 +201,10 @@ impl Store for OneStream {
         Ok(Vec::new())
     }
 
+    async fn now(&self) -> Result<crate::wire::Timestamp, StoreError> {
+        unreachable!("a lane has a clock")
+    }
+
     async fn probe_write(&self) -> Result<(), StoreError> {
         Ok(())
     }
