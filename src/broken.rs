@@ -35,10 +35,12 @@ pub enum Broken {
     FencedByNumber,
     /// What a person answers counts for whatever is asked.
     AnswersUnnamed,
+    /// An executor holds the time of a command's owner against its own machine's clock.
+    ClocksTrusted,
 }
 
 impl Broken {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AcksBeforeConfirms,
         Self::PublishesBeforeCommits,
         Self::NoVersionCheck,
@@ -51,6 +53,7 @@ impl Broken {
         Self::AlarmsForgotten,
         Self::FencedByNumber,
         Self::AnswersUnnamed,
+        Self::ClocksTrusted,
     ];
 
     /// What `TRIREME_BROKEN` calls it.
@@ -68,6 +71,7 @@ impl Broken {
             Self::AlarmsForgotten => "alarms_forgotten",
             Self::FencedByNumber => "fenced_by_number",
             Self::AnswersUnnamed => "answers_unnamed",
+            Self::ClocksTrusted => "clocks_trusted",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a project made, as files: `DIR/<goal>/<subtask>/<path>`, and `DIR/report.json` with the whole view.
 //!
-//! Results are other people's words. Nothing outside of DIR is ever written, no link below it is followed or
-//! written through, and everything is checked before the first file is made.
+//! Results are other people's words. Nothing outside of DIR is ever written, no link below it is followed or written
+//! through. A file whose path can not be taken is left out and named; what is there already is looked for before the first
+//! file is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -35,18 +36,20 @@ const PATH_BYTES_MAX: usize = 1024;
 pub struct Written {
     /// How many were written, with the report.
     pub files: usize,
-    /// Why those of a subtask were left out: they are not in the form of files.
+    /// Why those of a subtask were left out: they are not in the form of files. A program may mean something else by
+    /// `files`, so this is no failure.
     pub left_out: Vec<BadInput>,
+    /// Why single files were left out: they are in the form of files, and can not be written below the folder.
+    pub refused: Vec<BadInput>,
 }
 
 /// Writes the files of every result, and the report. `view` has its results. What is there already is left alone, and
 /// nothing is written, unless `force`.
 pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<Written, Failure> {
     check(dir, force)?;
-    let (mut files, left_out) = collect(view)?;
+    let Collected { mut files, left_out, refused } = collect(view);
     let report = serde_json::to_vec_pretty(view).map_err(|error| Failure::bug(format!("no report: {error}")))?;
     files.insert(vec![REPORT.to_owned()], report);
-    check_folders(&files)?;
     for path in files.keys() {
         check_place(dir, path, force)?;
     }
@@ -54,7 +57,7 @@ pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<Written, Fai
     for (path, bytes) in &files {
         make(dir, path, bytes, force).map_err(|error| failed(dir, path, &error))?;
     }
-    Ok(Written { files: files.len(), left_out })
+    Ok(Written { files: files.len(), left_out, refused })
 }
 
 /// Whether there is room for a project's files, as far as that can be said before it has any.
@@ -106,31 +109,59 @@ struct Output {
     base64: Option<String>,
 }
 
-fn collect(view: &ProjectView) -> Result<(Files, Vec<BadInput>), Failure> {
-    let (mut files, mut left_out) = (Files::new(), Vec::new());
+#[derive(Default)]
+struct Collected {
+    files: Files,
+    left_out: Vec<BadInput>,
+    refused: Vec<BadInput>,
+}
+
+/// Every file that can be written; what is wrong with one keeps no other from it.
+fn collect(view: &ProjectView) -> Collected {
+    let mut collected = Collected::default();
     // The report has its name before any goal can take it.
     let mut goals_taken = BTreeSet::from([REPORT.to_owned()]);
     for goal in view.phases.iter().flat_map(|phase| &phase.goals) {
         let goal_folder = folder(&goal.name, &mut goals_taken);
         let mut subtasks_taken = BTreeSet::new();
         for subtask in &goal.subtasks {
-            let subtask_folder = folder(&subtask.name, &mut subtasks_taken);
-            let outputs = outputs(subtask).unwrap_or_else(|bad| {
-                left_out.push(bad.at(place(subtask)));
-                Vec::new()
-            });
-            for (name, bytes) in outputs {
-                let refuse = |bad: BadInput| Failure::from(bad.at(place(subtask)));
-                let mut path = vec![goal_folder.clone(), subtask_folder.clone()];
-                path.extend(parts(&name).map_err(refuse)?);
-                if files.insert(path, bytes).is_some() {
-                    let message = format!("it has two files with the path {}", quote(&name));
-                    return Err(refuse(BadInput::new(message)));
-                }
+            let place_of = [goal_folder.clone(), folder(&subtask.name, &mut subtasks_taken)];
+            match outputs(subtask) {
+                Ok(outputs) => collected.add(subtask, &place_of, outputs),
+                Err(bad) => collected.left_out.push(bad.at(place(subtask))),
             }
         }
     }
-    Ok((files, left_out))
+    collected
+}
+
+impl Collected {
+    fn add(&mut self, subtask: &SubtaskView, folder: &[String], outputs: Vec<(String, Vec<u8>)>) {
+        for (name, bytes) in outputs {
+            let added = parts(&name).and_then(|parts| {
+                let path: Vec<String> = folder.iter().cloned().chain(parts).collect();
+                self.check(&name, &path)?;
+                self.files.insert(path, bytes);
+                Ok(())
+            });
+            self.refused.extend(added.err().map(|bad| bad.at(place(subtask))));
+        }
+    }
+
+    /// A path is one file's, and no file is another's folder.
+    fn check(&self, name: &str, path: &[String]) -> Result<(), BadInput> {
+        let refuse = |why: &str| Err(BadInput::new(format!("the path {} {why}", quote(name))));
+        if self.files.contains_key(path) {
+            return refuse("is there twice");
+        }
+        if (1..path.len()).any(|end| self.files.contains_key(&path[..end])) {
+            return refuse("has a file as a folder");
+        }
+        match self.files.range(path.to_vec()..).next().is_some_and(|(other, _)| other.starts_with(path)) {
+            true => refuse("is a file, and the folder of another"),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The files of a result by their paths. Any program may have made it, and may mean something else by `files`.
@@ -202,21 +233,6 @@ fn folder(name: &str, taken: &mut BTreeSet<String>) -> String {
         unique = format!("{folder}-{number}");
     }
     unique
-}
-
-/// No file is another's folder.
-fn check_folders(files: &Files) -> Result<(), Failure> {
-    for path in files.keys() {
-        if let Some(folder) = (1..path.len()).find(|&end| files.contains_key(&path[..end])) {
-            let (folder, path) = (path[..folder].join("/"), path.join("/"));
-            return Err(Failure::usage(format!(
-                "{} is both a file and the folder of {}",
-                quote(&folder),
-                quote(&path)
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Whether a file could be written there: looks, and makes nothing.

@@ -32,15 +32,16 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
     let store = reading::open(settings).await?;
     let view = arguments.project.view(&*store, true).await?;
-    if let Some(dir) = &arguments.out {
-        show::files(&view, dir, arguments.force, output)?;
-    }
+    let files = match &arguments.out {
+        Some(dir) => show::files(&view, dir, arguments.force, output)?,
+        None => Status::Done,
+    };
     match (output.is_json(), &arguments.out) {
         (true, _) => output.json(&Results::of(&view))?,
         (false, Some(_)) => {}
         (false, None) => print(&view, output),
     }
-    Ok(Status::Done)
+    Ok(files)
 }
 
 /// The shape of `result --json`.

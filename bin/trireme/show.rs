@@ -38,20 +38,28 @@ pub async fn ending(
     let view = reader::project(store, id, has_results).await?.ok_or_else(|| reading::unknown(&id.to_string()))?;
     // First what is to be read, so that it is there even when the files can not be written.
     project(&view, &[], output)?;
-    if let Some(dir) = out {
-        files(&view, dir, force, output)?;
-    }
-    Ok(progress::verdict(view.status))
+    let files = match out {
+        Some(dir) => files(&view, dir, force, output)?,
+        None => Status::Done,
+    };
+    Ok(match progress::verdict(view.status) {
+        Status::Done => files,
+        verdict => verdict,
+    })
 }
 
-/// Writes the files of a project's results, and says how many, and what was left out.
-pub fn files(view: &ProjectView, dir: &Path, force: bool, output: &Output) -> Result<(), Failure> {
+/// Writes the files of a project's results, and says how many, and what was left out. The answer is no when a file could
+/// not be written because of its path.
+pub fn files(view: &ProjectView, dir: &Path, force: bool, output: &Output) -> Result<Status, Failure> {
     let written = files::write(dir, view, force)?;
     output.note(&format!("{} in {}", count(written.files, "file"), dir.display()));
     for bad in written.left_out {
         output.note(&format!("no files: {bad}"));
     }
-    Ok(())
+    for bad in &written.refused {
+        output.note(&format!("not written: {}", bad.in_one_line()));
+    }
+    Ok(if written.refused.is_empty() { Status::Done } else { Status::Negative })
 }
 
 /// A project, with what it waits for.

@@ -6,12 +6,11 @@ use clap::ValueHint;
 use trireme::domain::BadInput;
 use trireme::domain::bad_input::quote;
 use trireme::planner::ProjectFile;
-use trireme::planner::document::Format;
 
 /// Either of the two is given, and not both: whoever takes these says so with a group.
 #[derive(Clone, clap::Args)]
 pub struct Wanted {
-    /// The project file, TOML or (when its name ends in .json) JSON; - reads TOML from standard input
+    /// The project file, in TOML or JSON; - reads it from standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// A project without a file: its name
@@ -27,7 +26,7 @@ impl Wanted {
     pub fn read(&self) -> Result<ProjectFile, BadInput> {
         match (&self.file, &self.name) {
             (Some(path), _) if path == Path::new("-") => {
-                ProjectFile::read_from(std::io::stdin().lock(), "standard input", Format::Toml)
+                ProjectFile::read_from(std::io::stdin().lock(), "standard input")
             }
             (Some(path), _) => ProjectFile::read(path),
             (None, _) if self.description.as_deref().is_some_and(|text| text.trim().is_empty()) => {

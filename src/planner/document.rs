@@ -1,4 +1,4 @@
-//! A file that a person wrote, as one tree of JSON values: TOML, or JSON when its name ends in `.json`.
+//! A file that a person wrote, as one tree of JSON values: TOML, or JSON, which is found by looking.
 //!
 //! Nothing in a file can make this fail as a whole: size, depth and characters are bounded before anybody
 //! looks at what it says.
@@ -24,9 +24,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// By the end of the file's name.
-    pub fn of(path: &Path) -> Self {
-        match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+    /// By its text: only JSON begins with a brace. A name that ends in `.json` says so too, for a text that is neither.
+    pub fn of(name: &str, text: &str) -> Self {
+        let begins = text.trim_start_matches('\u{feff}').trim_start();
+        match begins.starts_with('{') || name.to_ascii_lowercase().ends_with(".json") {
             true => Self::Json,
             false => Self::Toml,
         }

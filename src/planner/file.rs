@@ -70,14 +70,24 @@ pub struct Known {
 impl ProjectFile {
     /// Reads a file; every complaint names it.
     pub fn read(path: &Path) -> Result<Self, BadInput> {
-        let text = document::read(path)?;
-        Self::parse(&text, Format::of(path)).map_err(|bad| bad.at(quote(&path.display().to_string())))
+        let (text, name) = (document::read(path)?, path.display().to_string());
+        Self::parse_text(&text, &name).map_err(|bad| bad.at(quote(&name)))
+    }
+
+    /// Reads a text in whichever form it is. A complaint about TOML that was not named so says that it was taken for it.
+    fn parse_text(text: &str, name: &str) -> Result<Self, BadInput> {
+        let format = Format::of(name, text);
+        let is_guess = format == Format::Toml && !name.to_ascii_lowercase().ends_with(".toml");
+        Self::parse(text, format).map_err(|bad| match is_guess && bad.hint().is_none() {
+            true => bad.or_else("it was read as TOML; a project in JSON begins with `{`"),
+            false => bad,
+        })
     }
 
     /// Reads what is open already; every complaint calls it `name`.
-    pub fn read_from(source: impl Read, name: &str, format: Format) -> Result<Self, BadInput> {
+    pub fn read_from(source: impl Read, name: &str) -> Result<Self, BadInput> {
         let text = document::read_from(source, name)?;
-        Self::parse(&text, format).map_err(|bad| bad.at(name))
+        Self::parse_text(&text, name).map_err(|bad| bad.at(name))
     }
 
     pub fn parse(text: &str, format: Format) -> Result<Self, BadInput> {

@@ -3,10 +3,12 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat};
+use rustix::process::geteuid;
 use tempfile::TempDir;
 
 const LOCK: &str = ".in-use";
@@ -62,7 +64,7 @@ fn remove_leftovers(place: &Path, prefix: &str) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let is_meant = entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
         // One without the file is just being made, or was kept.
-        let Some(lock) = is_meant.then(|| File::open(entry.path().join(LOCK)).ok()).flatten() else { continue };
+        let Some(lock) = is_meant.then(|| own_lock(&entry.path())).flatten() else { continue };
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
         }
@@ -73,8 +75,22 @@ fn remove_leftovers(place: &Path, prefix: &str) {
     }
 }
 
+/// The file in a folder of this user's own. Anybody may make what has such a name where temporary files are: a pipe would
+/// keep who opens it waiting, and a link would lead elsewhere.
+fn own_lock(folder: &Path) -> Option<OwnedFd> {
+    let own = geteuid().as_raw();
+    let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let folder = openat(CWD, folder, flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
+    let lock = openat(&folder, LOCK, flags, Mode::empty()).ok()?;
+    let (of_folder, of_lock) = (fstat(&folder).ok()?, fstat(&lock).ok()?);
+    let is_file = FileType::from_raw_mode(of_lock.st_mode) == FileType::RegularFile;
+    (is_file && of_folder.st_uid == own && of_lock.st_uid == own).then_some(lock)
+}
+
 #[cfg(test)]
 mod tests {
+    use rustix::fs::mkfifoat;
+
     use super::*;
 
     #[test]
@@ -89,11 +105,17 @@ mod tests {
         flock(&alive, FlockOperation::NonBlockingLockExclusive).expect("locked");
         drop((make("trireme-x-dead"), make("other-dead")));
         fs::create_dir(place.path().join("trireme-x-kept")).expect("a folder");
+        // Neither is waited for, or followed.
+        let pipe = place.path().join("trireme-x-pipe");
+        fs::create_dir(&pipe).expect("a folder");
+        mkfifoat(CWD, pipe.join(LOCK), Mode::from_raw_mode(0o600)).expect("a pipe");
+        std::os::unix::fs::symlink(place.path().join("trireme-x-dead"), place.path().join("trireme-x-link"))
+            .expect("linked");
         remove_leftovers(place.path(), "trireme-x-");
         let mut left: Vec<_> =
             fs::read_dir(place.path()).expect("read").flatten().map(|entry| entry.file_name()).collect();
         left.sort();
-        assert_eq!(left, ["other-dead", "trireme-x-alive", "trireme-x-kept"]);
+        assert_eq!(left, ["other-dead", "trireme-x-alive", "trireme-x-kept", "trireme-x-link", "trireme-x-pipe"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod stop;
 pub mod supervise;
 pub mod topology;
 
+mod clocks;
 mod commit;
 mod herald;
 mod inbox;

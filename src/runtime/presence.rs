@@ -1,6 +1,8 @@
 //! Who is there: what an agent says of itself, what it hears of others, and its inbox for directed and broadcast
 //! messages. All of it may get lost: nothing that must happen depends on it.
 
+mod session;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,18 +11,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::clocks::Clocks;
 use super::inbox::{Inbox, NoInbox, Reply};
-use super::letter::{self, Letter, Pen};
+use super::letter::Pen;
 use super::options::{Ground, Identity, World};
 use super::outage::Outages;
-use super::port::Publisher;
 use super::stop::Stop;
 use super::supervise::{Ended, Fatal, supervise};
 use super::watch::{Watch, watched};
 use crate::domain::bad_input::quote;
-use crate::wire::address::{ALL_KEY, Address, Exchange, Queue, agent_key, layer_key};
-use crate::wire::content::{Layer, Ping, Presence, RunningCommand, UnableSkill};
-use crate::wire::{AgentId, AgentStatus, Content, MessageId, ProjectId, Timestamp};
+use crate::wire::address::Address;
+use crate::wire::content::{Layer, Presence, RunningCommand, UnableSkill};
+use crate::wire::{AgentId, AgentStatus, Content, Timestamp};
 
 /// Changes are told at once, but not more often than this.
 const TELL_PAUSE: Duration = Duration::from_millis(200);
@@ -46,15 +48,6 @@ const BROKER: &str = "the broker";
 /// So many of them are told of in a pong.
 const TOLD_MAX: usize = 1_000;
 
-/// A clock that differs by more than this from the owners' is told of.
-const CLOCK_DIFFERENCE_MS: i64 = 1_000;
-/// An answer to a ping that took longer says nothing of clocks.
-const ROUND_TRIP_MAX: Duration = Duration::from_secs(5);
-/// Interval between two questions of an executor to the owners, whose heartbeats it does not get.
-const ASK_EVERY: Duration = Duration::from_secs(60);
-/// The same when it has met an owner whose clock it does not know.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
-
 /// The changing facts of an agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
@@ -72,17 +65,6 @@ pub(crate) struct Facts {
 pub(crate) struct Listening {
     pub(crate) since: Timestamp,
     pub(crate) coordinator_heard: Option<Timestamp>,
-}
-
-/// The clocks of owners of streams, as far as they were compared with this agent's.
-#[derive(Debug, Default)]
-struct Clocks {
-    /// When the others were last asked.
-    asked: Option<tokio::time::Instant>,
-    /// By owner: by how much this agent's clock is ahead, in milliseconds.
-    ahead_ms: BTreeMap<AgentId, i64>,
-    /// The difference that was told last.
-    told_ms: Option<i64>,
 }
 
 /// One agent's place among the others.
@@ -249,51 +231,12 @@ impl Post {
     /// an owner has answered.
     pub(crate) fn owners_now(&self, owner: &str) -> Option<Timestamp> {
         let clocks = lock(&self.clocks);
-        let own = AgentId::new(owner).ok().and_then(|owner| clocks.ahead_ms.get(&owner));
+        let own = clocks.ahead_of(owner);
         if own.is_none() {
             self.unknown_clock.notify_one();
         }
-        let ahead_ms = own.or_else(|| clocks.ahead_ms.values().next())?;
+        let ahead_ms = own.or_else(|| clocks.ahead_of_any())?;
         Some(Timestamp(self.ground.clock.now().0 - ahead_ms))
-    }
-
-    /// An owner has answered a ping: its clock is compared with this agent's, half of the way there and back apart.
-    fn compare_clocks(&self, owner: &Presence, now: Timestamp) {
-        let mut clocks = lock(&self.clocks);
-        let Some(round_trip) = clocks.asked.map(|asked| asked.elapsed()).filter(|took| *took < ROUND_TRIP_MAX) else {
-            return;
-        };
-        let half_ms = i64::try_from(round_trip.as_millis() / 2).unwrap_or_default();
-        let ahead_ms = now.0 - owner.last_seen.0 - half_ms;
-        clocks.ahead_ms.insert(owner.agent_id.clone(), ahead_ms);
-        if clocks.ahead_ms.len() > REMEMBERED_MAX {
-            clocks.ahead_ms.pop_first();
-        }
-    }
-
-    /// How far this agent's machine is ahead of the owners' clock, where that is worth a word; in the log it is said once.
-    fn clock_ahead_ms(&self) -> Option<i64> {
-        let mut clocks = lock(&self.clocks);
-        let of_machine = self.ground.clock.machine_ahead_ms().unwrap_or_default();
-        // Owners go by their store's clock themselves; others have heard of it from them.
-        let of_owners = match self.identity.layer {
-            Layer::Execution => clocks.ahead_ms.values().copied().min_by_key(|ahead| ahead.abs()).unwrap_or_default(),
-            _ => 0,
-        };
-        let ahead_ms = Some(of_machine + of_owners).filter(|ahead| ahead.abs() > CLOCK_DIFFERENCE_MS);
-        let is_told = |ahead: i64| clocks.told_ms.is_some_and(|told| (told - ahead).abs() <= CLOCK_DIFFERENCE_MS);
-        match ahead_ms {
-            Some(ahead_ms) if !is_told(ahead_ms) => {
-                tracing::warn!(
-                    ahead_ms,
-                    "this machine's clock differs from the store's; nothing is judged by it; hint: synchronise it (NTP)"
-                );
-                clocks.told_ms = Some(ahead_ms);
-            }
-            Some(_) => {}
-            None => clocks.told_ms = None,
-        }
-        ahead_ms
     }
 
     /// Sends a message that may get lost, soon.
@@ -348,7 +291,7 @@ impl Post {
             unable: facts.unable,
             commands,
             trouble,
-            clock_ahead_ms: self.clock_ahead_ms(),
+            clock_ahead_ms: lock(&self.clocks).difference_ms(self.identity.layer, self.ground.clock.machine_ahead_ms()),
             published: self.watch.published.load(Ordering::Relaxed),
             leaving: self.stop.is_draining(),
             peers: Vec::new(),
@@ -417,150 +360,6 @@ impl Post {
             ended
         };
         tokio::try_join!(work, inbox).map(|_| ())
-    }
-
-    async fn session(&self, layer: &dyn Inbox, done: &Stop) -> Result<(), Ended> {
-        let id = &self.identity.agent_id;
-        let bindings = [agent_key(id), layer_key(self.identity.layer), ALL_KEY.to_owned()];
-        let bindings = bindings.map(|key| (Exchange::Agents, key));
-        let mut inbox = self.ground.transport.subscribe(&Queue::Agent(id.clone()), &bindings).await?;
-        let publisher = self.ground.transport.publisher().await?;
-        self.consumes(INBOX);
-        *lock(&self.listening_since) = self.ground.clock.now();
-        // Who is there already? The answers fill the roster before the first heartbeats come.
-        self.ask(&*publisher, Address::everybody()).await?;
-        let (mut next, mut told_leaving) = (tokio::time::Instant::now(), false);
-        loop {
-            tokio::select! {
-                biased;
-                () = done.draining() => {
-                    // Its work may have been over before the drain was told.
-                    if self.stop.is_draining() && !told_leaving {
-                        self.tell(&*publisher, layer).await?;
-                    }
-                    return Ok(());
-                }
-                () = self.unbound.notified() => return Ok(()),
-                // Nothing more is to be expected of this agent, but it is there until its work is finished.
-                () = self.stop.draining(), if !told_leaving => {
-                    self.tell(&*publisher, layer).await?;
-                    told_leaving = true;
-                }
-                letters = inbox.next(64) => {
-                    for delivery in letters? {
-                        for letter in letter::open(&delivery).letters {
-                            self.on_letter(&*publisher, layer, letter).await?;
-                        }
-                    }
-                }
-                () = self.saying.notified() => {
-                    let said = std::mem::take(&mut *lock(&self.said));
-                    for (to, content) in said {
-                        self.send(&*publisher, to, content).await?;
-                    }
-                }
-                () = tokio::time::sleep_until(next) => {
-                    self.tell(&*publisher, layer).await?;
-                    let is_unknown = lock(&self.clocks).ahead_ms.is_empty();
-                    self.ask_owners(&*publisher, if is_unknown { ASK_AGAIN } else { ASK_EVERY }).await?;
-                    next = tokio::time::Instant::now() + self.ground.timing.heartbeat;
-                    self.heard.notify_one();
-                }
-                () = self.unknown_clock.notified() => self.ask_owners(&*publisher, ASK_AGAIN).await?,
-                () = self.changed.notified() => next = next.min(tokio::time::Instant::now() + TELL_PAUSE),
-            }
-        }
-    }
-
-    async fn ask(&self, publisher: &dyn Publisher, to: Address) -> Result<(), Ended> {
-        lock(&self.clocks).asked = Some(tokio::time::Instant::now());
-        self.send(publisher, to, Content::Ping(Ping::default())).await
-    }
-
-    /// An executor asks the coordinators for the time, unless it has done so within `pause`.
-    async fn ask_owners(&self, publisher: &dyn Publisher, pause: Duration) -> Result<(), Ended> {
-        let is_due = lock(&self.clocks).asked.is_none_or(|asked| asked.elapsed() >= pause);
-        match self.identity.layer == Layer::Execution && is_due {
-            true => self.ask(publisher, Address::layer(Layer::Coordination)).await,
-            false => Ok(()),
-        }
-    }
-
-    async fn on_letter(&self, publisher: &dyn Publisher, layer: &dyn Inbox, letter: Letter) -> Result<(), Ended> {
-        let sender = letter.envelope.sender_id.as_str();
-        if sender == self.identity.agent_id.as_str() {
-            // Nobody gets its own broadcast.
-            return Ok(());
-        }
-        let is_known = self.hear_letter(publisher, layer, &letter).await?;
-        match layer.on_letter(&letter) {
-            Some(replies) => {
-                for (to, content) in replies {
-                    self.send(publisher, to, content).await?;
-                }
-            }
-            None if is_known => {}
-            None => {
-                let kind = letter.envelope.content.name();
-                tracing::debug!(sender, kind, "a message for this agent has no meaning here");
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a letter says or asks who is there.
-    async fn hear_letter(&self, publisher: &dyn Publisher, layer: &dyn Inbox, letter: &Letter) -> Result<bool, Ended> {
-        match &letter.envelope.content {
-            Content::Ping(_) => {
-                if let Ok(sender) = AgentId::new(&*letter.envelope.sender_id) {
-                    // It may be the first owner: one asks who is there when it starts.
-                    if lock(&self.clocks).ahead_ms.is_empty() {
-                        self.ask_owners(publisher, ASK_AGAIN).await?;
-                    }
-                    let peers = self.remembered();
-                    let pong = Presence { peers, ..self.presence(layer.commands()) };
-                    self.send(publisher, Address::agent(&sender), Content::Pong(pong)).await?;
-                }
-            }
-            content @ (Content::Heartbeat(presence) | Content::Pong(presence)) => {
-                if presence.layer != Layer::Client {
-                    if matches!(content, Content::Pong(_)) {
-                        self.check_store(presence)?;
-                        if matches!(presence.layer, Layer::Coordination | Layer::Management) {
-                            self.compare_clocks(presence, self.ground.clock.now());
-                        }
-                    }
-                    self.hear(presence.clone(), self.ground.clock.now());
-                }
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// A heartbeat, to those who need to know. What an agent runs is the coordinators' matter.
-    async fn tell(&self, publisher: &dyn Publisher, layer: &dyn Inbox) -> Result<(), Ended> {
-        // Nobody hears of it before it is over: heartbeats wait too. But the log says why.
-        match self.ground.transport.hindrance() {
-            Some(why) => _ = self.watch.outages.broke(BROKER, &why),
-            None => self.watch.outages.works(BROKER),
-        }
-        let own = self.facts().holds;
-        self.watch.set_held(self.alive().into_iter().flat_map(|other| other.holds).chain(own).collect());
-        let [brief, whole] = [Vec::new(), layer.commands()].map(|commands| self.presence(commands));
-        for (layer, presence) in [(Layer::Coordination, whole), (Layer::Management, brief)] {
-            self.send(publisher, Address::layer(layer), Content::Heartbeat(presence)).await?;
-        }
-        Ok(())
-    }
-
-    async fn send(&self, publisher: &dyn Publisher, to: Address, content: Content) -> Result<(), Ended> {
-        let id = MessageId(self.ground.clock.fresh_id());
-        let nobody = ProjectId(Uuid::nil());
-        if let Some(outgoing) = self.pen().best_effort(id, to, nobody, content, self.ground.clock.now()) {
-            drop(publisher.publish(outgoing).await?);
-        }
-        Ok(())
     }
 }
 

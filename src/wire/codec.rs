@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::content::SubtaskFailure;
-use super::{Content, Envelope, FailureKind, MessageId, MessageType, ProjectId, SubtaskId, Timestamp};
+use super::{Content, Envelope, FailureKind, MessageId, MessageType, ProjectId, Raw, SubtaskId, Timestamp};
 
 /// The longest envelope, in bytes, when sending and when receiving.
 pub const ENVELOPE_BYTES_MAX: usize = 1024 * 1024;
@@ -351,6 +351,21 @@ fn fault(json: &[u8]) -> Option<EncodeError> {
         at += 1;
     }
     None
+}
+
+/// The deepest result that is accepted: it is handed on as one of a list among the dependencies of a command, which takes
+/// four levels around it (envelope, content, dependencies, list).
+pub const RESULT_DEPTH_MAX: usize = DEPTH_MAX - 4;
+
+/// Whether a result is not nested deeper than it can be handed on.
+pub fn is_too_deep_to_hand_on(result: &Raw) -> bool {
+    let json = result.get().as_bytes();
+    let openings = json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if openings <= RESULT_DEPTH_MAX {
+        return false;
+    }
+    let wrapped: Vec<u8> = [b'['; DEPTH_MAX - RESULT_DEPTH_MAX].iter().chain(json).copied().collect();
+    matches!(fault(&wrapped), Some(EncodeError::TooDeep))
 }
 
 /// The length of the escape that `json` begins with. A database takes no NUL as text, and no reader half of a

@@ -1,10 +1,11 @@
 //! Time that follows tokio's paused clock, and ids that are drawn from the seed.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 use trireme::runtime::port::Clock;
 use trireme::wire::Timestamp;
+use trireme::wire::content::Layer;
 use uuid::Uuid;
 
 use crate::random::Random;
@@ -35,5 +36,34 @@ impl Clock for SimClock {
     fn fresh_id(&self) -> Uuid {
         let mut ids = self.ids.lock().expect("nobody panics while it is held");
         Uuid::from_u64_pair(ids.next(), ids.next())
+    }
+}
+
+/// One agent's clock, which differs from the others'.
+pub struct Skewed {
+    pub clock: Arc<SimClock>,
+    pub ahead_ms: i64,
+}
+
+impl Skewed {
+    /// Owners go by their store's clock, as well as its answers come: they differ by less than a second. An executor may
+    /// differ by hours.
+    pub fn of(clock: &Arc<SimClock>, layer: Layer, random: &mut Random) -> Self {
+        let ahead_ms = match (layer, random.percent(60)) {
+            (_, true) => 0,
+            (Layer::Execution, false) => random.pick(&[-7_200_000, -660_000, -1_500, 1_500, 660_000, 7_200_000]),
+            (_, false) => random.pick(&[-400, -50, 50, 400]),
+        };
+        Self { clock: clock.clone(), ahead_ms }
+    }
+}
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now().0 + self.ahead_ms)
+    }
+
+    fn fresh_id(&self) -> Uuid {
+        self.clock.fresh_id()
     }
 }

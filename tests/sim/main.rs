@@ -214,3 +214,8 @@ fn it_bites_a_fence_of_numbers() {
 fn it_bites_an_answer_to_another_question() {
     bites(Broken::AnswersUnnamed, &["an_open_question_is_asked"]);
 }
+
+#[test]
+fn it_bites_clocks_of_two_machines_that_are_compared() {
+    bites(Broken::ClocksTrusted, &["every_project_ends"]);
+}

@@ -17,6 +17,7 @@ use trireme::wire::address::Namespace;
 use trireme::wire::content::Layer;
 
 use crate::agent::Agent;
+use crate::clock::Skewed;
 use crate::planning::Sabotage;
 use crate::projects::{FRAIL, INSTANT, LEASED, LEASED_TIMEOUT_MS, MAX_ATTEMPTS, SLOW, TIMEOUT_MS};
 use crate::sim::Sim;
@@ -106,7 +107,8 @@ impl Terms {
     async fn run(&self, agent: &Arc<Agent>, place: &Place) -> Result<(), Fatal> {
         let transport = FaultyTransport { agent: agent.clone(), inner: self.sim.broker.connect(&agent.name) };
         let store = FaultyStore { agent: agent.clone(), inner: self.sim.store.clone() };
-        let world = self.world(Arc::new(transport), Arc::new(store));
+        let clock = self.sim.draw(|random| Skewed::of(&self.sim.clock, agent.layer, random));
+        let world = World { clock: Arc::new(clock), ..self.world(Arc::new(transport), Arc::new(store)) };
         let identity = Identity {
             agent_id: AgentId::new(&*agent.name).expect("a word"),
             name: agent.name.clone(),

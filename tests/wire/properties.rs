@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use trireme::wire::codec;
+use trireme::wire::{Content, Raw, codec};
 
 use super::records::single;
 use super::strategies::envelope;
@@ -31,6 +31,22 @@ proptest! {
         let joined = codec::join(&bodies);
         let taken: Result<Vec<_>, _> = codec::decode(&joined).into_iter().collect();
         prop_assert_eq!(taken, Ok(envelopes));
+    }
+
+    /// What is accepted as a result can be handed on, alone and in a list, whatever is in it.
+    #[test]
+    fn a_result_that_is_accepted_can_be_handed_on(depth in 0usize..70, opening in "[\\[{]", text in "[\\[\\]{}\\\\\"a]{0,80}") {
+        let text = serde_json::to_string(&text).expect("a text");
+        let (open, close) = if opening == "[" { ("[", "]") } else { ("{\"a\":", "}") };
+        let result = Raw::parse(format!("{}{text}{}", open.repeat(depth), close.repeat(depth))).expect("JSON");
+        prop_assert_eq!(codec::is_too_deep_to_hand_on(&result), depth > codec::RESULT_DEPTH_MAX);
+        if !codec::is_too_deep_to_hand_on(&result) {
+            let (_, record) = single().into_iter().find(|(name, _)| name == "ExecuteSubtask").expect("a record");
+            let mut message = codec::decode(&Bytes::from(record)).remove(0).expect("it can be read");
+            let Content::ExecuteSubtask(command) = &mut message.content else { unreachable!("it is one") };
+            command.deps = Raw::parse(format!("{{\"a\": [{}]}}", result.get())).expect("JSON");
+            prop_assert!(codec::encode(&message).is_ok(), "{depth}");
+        }
     }
 
     #[test]

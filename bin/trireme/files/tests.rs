@@ -84,7 +84,6 @@ fn entries(dir: &Path) -> BTreeSet<PathBuf> {
 
 #[test]
 fn a_path_never_leads_out_of_its_folder() {
-    let dir = tempdir().expect("a folder");
     let long = "x".repeat(256);
     for (path, expected) in [
         ("/etc/passwd", "is absolute"),
@@ -100,25 +99,34 @@ fn a_path_never_leads_out_of_its_folder() {
         (&long, "has a part of over 255 bytes"),
         (&"x/".repeat(600), "is longer than 1024 bytes"),
     ] {
-        // A good file before it is not written either.
-        let message = refused(&dir, &view(&[("g", "good", file("ok")), ("h", "bad", file(path))]), true);
-        assert!(message.contains(expected), "{path:?}: {message}");
+        // A good file beside it is written all the same.
+        let dir = tempdir().expect("a folder");
+        let project = view(&[("g", "good", file("ok")), ("h", "bad", file(path))]);
+        let written = write(dir.path(), &project, true).expect("written");
+        let [message] = &written.refused[..] else { panic!("{written:?}") };
+        let message = message.to_string();
+        assert!(message.contains(expected) && message.contains("(bad)"), "{path:?}: {message}");
+        let expected = ["g", "g/good", "g/good/ok", "report.json"].map(|path| dir.path().join(path));
+        assert_eq!(entries(dir.path()), BTreeSet::from(expected), "{path:?}");
     }
 }
 
 #[test]
 fn what_a_result_says_of_its_files_is_judged() {
     let dir = tempdir().expect("a folder");
-    for (result, expected) in [
-        (json!({ "files": [{ "path": "a", "text": "" }, { "path": "a", "text": "" }] }), "two files with the path `a`"),
-        (
-            json!({ "files": [{ "path": "a", "text": "" }, { "path": "a/b", "text": "" }] }),
-            "is both a file and the folder",
-        ),
+    for (paths, expected) in [
+        (["a", "a"], "the path `a` is there twice"),
+        (["a", "a/b"], "the path `a/b` has a file as a folder"),
+        (["a/b", "a"], "the path `a` is a file, and the folder of another"),
     ] {
-        let message = refused(&dir, &view(&[("g", "s", result)]), true);
-        assert!(message.contains(expected), "{expected}: {message}");
+        let files = paths.map(|path| json!({ "path": path, "text": "" }));
+        let written = write(dir.path(), &view(&[("g", "s", json!({ "files": files }))]), true).expect("written");
+        let [message] = &written.refused[..] else { panic!("{written:?}") };
+        assert!(message.to_string().contains(expected), "{expected}: {message}");
+        assert_eq!(written.files, 2, "the first of them, and the report");
+        std::fs::remove_dir_all(dir.path().join("g")).expect("removed");
     }
+    std::fs::remove_file(dir.path().join("report.json")).expect("removed");
     let none = view(&[("g", "s", json!("\"files\"")), ("h", "s", json!({ "other": 1 }))]);
     let written = write(dir.path(), &none, false).expect("written");
     assert_eq!((written.files, written.left_out.len()), (1, 0), "only the report");

@@ -6,6 +6,7 @@ use crate::broken;
 use crate::domain::phase::{Accepted, Answer, AnswerBody, Answered, DeadCommand, Input, Word};
 use crate::runtime::letter::Letter;
 use crate::runtime::role::{Message, Unfit};
+use crate::wire::codec::{RESULT_DEPTH_MAX, is_too_deep_to_hand_on};
 use crate::wire::content::Control;
 use crate::wire::{Content, MessageId, StreamId};
 
@@ -31,6 +32,8 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
             (of_phase(start.phase), Input::Start(Box::new(start)), None, None)
         }
         Content::SubtaskCompletion(completion) => {
+            // Refused where it was made: its dependants could never be sent it.
+            let is_too_deep = is_too_deep_to_hand_on(&completion.result);
             let bytes = u32::try_from(completion.result.bytes()).unwrap_or(u32::MAX);
             let input = Input::Answer(Answer {
                 ordinal: completion.subtask_id.ordinal,
@@ -38,9 +41,14 @@ pub(super) fn read(role: &mut CoordinatorRole, letter: &Letter) -> Result<Messag
                 agent: envelope.sender_id.clone(),
                 started_at: Some(completion.started_at),
                 finished_at: Some(completion.finished_at),
-                body: AnswerBody::Completed { bytes, usage: completion.usage.clone() },
+                body: match is_too_deep {
+                    false => AnswerBody::Completed { bytes, usage: completion.usage.clone() },
+                    true => AnswerBody::Failed(crate::wire::Failure::permanent(format!(
+                        "its result is nested deeper than {RESULT_DEPTH_MAX}, the most that can be handed on"
+                    ))),
+                },
             });
-            let result = Some(completion.result.clone());
+            let result = (!is_too_deep).then(|| completion.result.clone());
             (of_phase(completion.subtask_id.phase), input, result, completion.log.clone())
         }
         Content::SubtaskFailure(failure) => {

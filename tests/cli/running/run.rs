@@ -337,3 +337,100 @@ async fn a_pipe_that_says_nothing_can_be_waited_for_and_left() {
     let done = within("a run", command.stdin(read).output()).await.expect("it starts");
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
 }
+
+const DEEP: &str = r#"
+[skills.Deep]
+runner = "command"
+[skills.Deep.command]
+argv = ["sh", "-c", "printf '%0*d' 61 0 | tr 0 '['; printf '%0*d' 61 0 | tr 0 ']'"]
+
+[skills.Echo]
+runner = "command"
+[skills.Echo.command]
+argv = ["python3", "-c", "import json, sys; print(sys.stdin.read().split('\"input\":', 1)[1].split(',\"deps\"', 1)[0])"]
+
+[skills.Good]
+runner = "command"
+[skills.Good.command]
+argv = ["printf", "{\"files\":[{\"path\":\"a.txt\",\"text\":\"1\"}]}"]
+[skills.Bad]
+runner = "command"
+[skills.Bad.command]
+argv = ["printf", "{\"files\":[{\"path\":\"/e.txt\",\"text\":\"2\"}]}"]
+"#;
+
+/// Before, it was accepted, and its dependant was never sent: `message nested deeper than 64`, which named neither.
+#[tokio::test]
+async fn a_result_that_could_not_be_handed_on_is_refused_where_it_was_made() {
+    let home = Home::new();
+    home.write("queues.toml", DEEP);
+    home.write(
+        "p.json",
+        r#"{"name": "p", "goals": [{"name": "g", "subtasks": [
+            {"name": "deep", "skill": "Deep"}, {"name": "after", "skill": "noop", "dependencies": ["deep"]}]}]}"#,
+    );
+    let done = home.run(&["run", "p.json", "--json"]).await;
+    assert_eq!(done.status, Some(1), "{}", done.stderr);
+    let view = done.json();
+    let error = subtasks(&view)[0]["error"].as_str().expect("an error").to_owned();
+    assert!(error.contains("its result is nested deeper than 60, the most that can be handed on"), "{error}");
+}
+
+/// Before, no file of any subtask was written.
+#[tokio::test]
+async fn a_path_that_is_not_taken_keeps_no_other_file_from_being_written() {
+    let home = Home::new();
+    home.write("queues.toml", DEEP);
+    home.write(
+        "p.json",
+        r#"{"name": "p", "goals": [{"name": "g", "subtasks": [
+            {"name": "good", "skill": "Good"}, {"name": "bad", "skill": "Bad"}]}]}"#,
+    );
+    for words in [&["run", "p.json", "--out", "made"][..], &["run", "p.json", "--out", "made", "--json", "--force"]] {
+        let done = home.run(words).await;
+        assert_eq!(done.status, Some(1), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("not written: subtask 1.1 (bad): the path `/e.txt` is absolute"),
+            "{}",
+            done.stderr
+        );
+        assert!(exists(&home.path("made/g/good/a.txt")) && exists(&home.path("made/report.json")));
+    }
+}
+
+/// Before, JSON without a name that ends in `.json` was read as TOML, and nothing said so.
+#[tokio::test]
+async fn the_form_of_a_project_is_found_by_looking() {
+    let home = Home::new();
+    let json = r#" {"name": "p", "goals": [{"name": "g", "subtasks": [{"name": "s", "skill": "noop"}]}]}"#;
+    home.write("plan", json);
+    home.write("plan.json", json);
+    home.write("toml.txt", QUICK);
+    for file in ["plan", "plan.json", "toml.txt"] {
+        let done = home.run(&["run", file, "--json"]).await;
+        assert_eq!(done.status, Some(0), "{file}: {}", done.stderr);
+    }
+    home.write("neither", "name = \n");
+    let refused = home.run(&["run", "neither"]).await;
+    assert_eq!(refused.status, Some(2), "{}", refused.stderr);
+    assert!(
+        refused.stderr.ends_with("hint: it was read as TOML; a project in JSON begins with `{`\n"),
+        "{}",
+        refused.stderr
+    );
+}
+
+/// A double comes back as it was: one in five changed in its last digit in the binary that ships.
+#[tokio::test]
+async fn a_number_keeps_its_last_digit() {
+    let home = Home::new();
+    home.write("queues.toml", DEEP);
+    home.write(
+        "p.json",
+        r#"{"name": "p", "goals": [{"name": "g", "subtasks": [
+            {"name": "s", "skill": "Echo", "input": {"n": 31.245270191439438}}]}]}"#,
+    );
+    let done = home.run(&["run", "p.json", "--json"]).await;
+    assert_eq!(done.status, Some(0), "{}", done.stderr);
+    assert!(done.stdout.contains("31.245270191439438"), "{}", done.stdout);
+}
