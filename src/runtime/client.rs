@@ -196,6 +196,7 @@ mod tests {
             holds: Vec::new(),
             waits_for: Vec::new(),
             unable: Vec::new(),
+            queues_lost: Vec::new(),
             clock_ahead_ms: None,
             commands: Vec::new(),
             trouble: None,

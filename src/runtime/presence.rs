@@ -21,7 +21,7 @@ use super::supervise::{Ended, Fatal, supervise};
 use super::watch::{Watch, watched};
 use crate::domain::bad_input::quote;
 use crate::wire::address::Address;
-use crate::wire::content::{Layer, Presence, RunningCommand, UnableSkill};
+use crate::wire::content::{Layer, LostQueue, Presence, RunningCommand, UnableSkill};
 use crate::wire::{AgentId, AgentStatus, Content, Timestamp};
 
 /// Changes are told at once, but not more often than this.
@@ -58,6 +58,19 @@ pub(crate) struct Facts {
     pub(crate) waits_for: Vec<u32>,
     /// The skills that it offers and can not perform just now.
     pub(crate) unable: Vec<UnableSkill>,
+    /// By skill: how often its queue was deleted under this agent, and when it noticed last.
+    pub(crate) queues_lost: BTreeMap<String, (u32, tokio::time::Instant)>,
+}
+
+impl Facts {
+    /// The queues that were lost within the last minute.
+    fn queues_lost(&self) -> Vec<LostQueue> {
+        let ago_ms = |at: &tokio::time::Instant| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let lost = self.queues_lost.iter();
+        lost.map(|(skill, (times, at))| LostQueue { skill: skill.clone(), times: *times, ago_ms: ago_ms(at) })
+            .filter(|lost| lost.ago_ms <= REMEMBERED_MS)
+            .collect()
+    }
 }
 
 /// What an agent can say of coordinators that it does not hear of.
@@ -278,6 +291,7 @@ impl Post {
             name: self.identity.name.clone(),
             layer: self.identity.layer,
             status,
+            queues_lost: facts.queues_lost(),
             skills: facts.skills,
             slots: facts.slots,
             busy: facts.busy,

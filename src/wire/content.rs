@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-pub use super::presence::{Layer, Ping, Presence, Progress, RunningCommand, UnableSkill};
+pub use super::presence::{Layer, LostQueue, Ping, Presence, Progress, RunningCommand, UnableSkill};
 use super::{
     AgentId, Counts, FailureKind, GoalPlan, MessageId, MessageType, ProjectId, Raw, Status, StreamId, SubtaskId,
     Timestamp,

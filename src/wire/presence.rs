@@ -39,6 +39,9 @@ pub struct Presence {
     /// Skills among `skills` that an executor can not perform just now. Its status is ERROR then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unable: Vec<UnableSkill>,
+    /// Queues of its skills that were deleted within the last minute: what waited in them is lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues_lost: Vec<LostQueue>,
     /// The commands that an executor runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<RunningCommand>,
@@ -62,6 +65,16 @@ pub struct Presence {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// A skill's queue that was deleted under an executor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostQueue {
+    pub skill: String,
+    /// How often since the executor's start.
+    pub times: u32,
+    /// How long ago it noticed, the last time.
+    pub ago_ms: u64,
 }
 
 /// A skill that an executor offers and can not perform just now.

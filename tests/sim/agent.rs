@@ -213,6 +213,7 @@ async fn ghosts(sim: &Sim) {
             holds: Vec::new(),
             waits_for: (0..8).collect(),
             unable: Vec::new(),
+            queues_lost: Vec::new(),
             clock_ahead_ms: None,
             commands: Vec::new(),
             trouble: None,

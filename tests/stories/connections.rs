@@ -146,3 +146,38 @@ async fn a_queue_that_is_deleted_under_its_consumer_is_made_again() {
     })
     .await;
 }
+
+/// What waited in a skill's queue that somebody deletes is sent again within seconds. Before, it was missed after
+/// `attempts.start_within`, the timeout and `attempts.answer_within`: after 15 minutes and a half.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_in_a_queue_that_is_deleted_is_sent_again_within_seconds() {
+    on_every_broker(async |broker_url| {
+        let place = Place::new(broker_url, Shared::SqliteFile, "lost_queue").await;
+        let workers = [place.worker(&["manager"]), place.worker(&["coordinator"]), place.worker(&["executor"])];
+        let sixty = LONG.replace("repeat = 300", "repeat = 60").replace("ms = 100", "ms = 400");
+        let id = place.submit(&sixty);
+        place.wait(&id, |status| completed(status) >= 8);
+        let spec = QueueSpec {
+            queue: Queue::Skill("sleep".into()),
+            kind: QueueKind::Quorum,
+            delivery_limit: 1,
+            max_length: None,
+            ttl: None,
+            dead_letters: None,
+            single_active: false,
+        };
+        let doomed =
+            Topology { namespace: place.namespace(), exchanges: Vec::new(), queues: vec![spec], bindings: Vec::new() };
+        place.transport().delete(&doomed).await.expect("deleted");
+        let since = std::time::Instant::now();
+        let status = place.wait(&id, crate::status::has_ended);
+        assert_eq!((&status["status"], completed(&status)), (&"COMPLETED".into(), 61), "{status}");
+        // Thirteen rounds of four at 400 ms are left, and a refused publish is tried again after 5 s.
+        let took = since.elapsed();
+        println!("without its queue for a moment: done after {} ms", took.as_millis());
+        assert!(took.as_secs() < 60, "{took:?}");
+        drop(workers);
+        place.leave().await;
+    })
+    .await;
+}

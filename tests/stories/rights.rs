@@ -21,7 +21,7 @@ const RIGHTS: [(&str, &str, &str, &str); 4] = [
     (
         "coordinator",
         r"^trireme\.agent\..*",
-        r"^trireme\.(agent\..*|skills|reports|later|agents|events|dead)$",
+        r"^trireme\.(agent\..*|phases|skills|reports|later|agents|events|dead)$",
         r"^trireme\.(agent\..*|agents|coordination\..*)$",
     ),
     (

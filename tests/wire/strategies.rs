@@ -343,6 +343,10 @@ fn running() -> impl Strategy<Value = RunningCommand> {
     )
 }
 
+fn lost() -> impl Strategy<Value = LostQueue> {
+    (text(), any::<u32>(), any::<u64>()).prop_map(|(skill, times, ago_ms)| LostQueue { skill, times, ago_ms })
+}
+
 fn unable() -> impl Strategy<Value = UnableSkill> {
     (text(), text()).prop_map(|(skill, reason)| UnableSkill { skill, reason })
 }
@@ -365,6 +369,7 @@ fn presence() -> impl Strategy<Value = Presence> {
             vec(any::<u32>(), 0..3),
             vec(running(), 0..3),
             vec(unable(), 0..3),
+            vec(lost(), 0..3),
         ),
         any::<([u32; 3], u64, bool)>(),
         (time(), option::of(id()), option::of(text()), option::of(any::<i64>())),
@@ -378,7 +383,7 @@ fn presence() -> impl Strategy<Value = Presence> {
                 (last_seen, store_id, trouble, clock_ahead_ms),
             )| {
                 let (agent_id, name, version, host) = words;
-                let (skills, holds, waits_for, commands, unable) = lists;
+                let (skills, holds, waits_for, commands, unable, queues_lost) = lists;
                 Presence {
                     agent_id,
                     name,
@@ -395,6 +400,7 @@ fn presence() -> impl Strategy<Value = Presence> {
                     holds,
                     waits_for,
                     unable,
+                    queues_lost,
                     commands,
                     trouble,
                     clock_ahead_ms,

@@ -176,6 +176,8 @@ pub trait Team {
     fn is_able(&self, skill: &str, beside: &[AgentId]) -> bool;
     /// When an executor last said that it runs this command.
     fn heard_of(&self, command: MessageId) -> Option<Timestamp>;
+    /// When the queue of a skill was deleted, with whatever waited in it, where that has just come out.
+    fn queue_lost_at(&self, skill: &str) -> Option<Timestamp>;
     /// Since when executors are listened to without a gap.
     fn listening_since(&self) -> Timestamp;
 }

@@ -6,7 +6,7 @@ use super::dispatch::{REFUSED_WAIT_MS, set_alarm, settle};
 use super::draft::Draft;
 use super::escalate::charged;
 use super::event::Budget;
-use super::{Event, Offer, Refusal, Start, lease};
+use super::{Event, Flight, Offer, Refusal, Start, lease};
 use crate::domain::decision::{Decision, Effect};
 use crate::wire::{Failure, FailureKind};
 
@@ -44,9 +44,28 @@ pub(super) fn on_alarm(draft: &mut Draft<'_>, number: u64) -> Result<(), Decisio
     if !leases.is_empty() {
         draft.record(Event::LeasesRenewed { at, leases });
     }
+    withdraw_lost(draft);
     repeat_cancels(draft);
     settle(draft, true);
     Ok(())
+}
+
+/// What waited in a queue that was deleted is sent anew: what had been dispatched before, and no executor says it runs.
+fn withdraw_lost(draft: &mut Draft<'_>) {
+    let (phase, team, at) = (&*draft.phase, draft.context.team, draft.context.now);
+    let is_lost = |(&ordinal, flight): (&u32, &Flight)| {
+        let terms = phase.terms(ordinal);
+        let waits_ms = terms.queue_wait_ms.unwrap_or(draft.context.start_within_ms);
+        let dispatched_at = flight.not_after.minus_ms(waits_ms);
+        let is_running = || phase.command_id(ordinal).is_some_and(|command| team.heard_of(command).is_some());
+        let is_before = team.queue_lost_at(terms.skill).is_some_and(|lost_at| dispatched_at <= lost_at);
+        is_before && flight.lease.is_none() && !is_running()
+    };
+    let lost: Vec<u32> = phase.flights.iter().filter(|flight| is_lost(*flight)).map(|(&ordinal, _)| ordinal).collect();
+    // Each goes to the head of its queue: the last one first, so that they keep their order.
+    for ordinal in lost.into_iter().rev() {
+        draft.record(Event::Withdrawn { at, ordinal });
+    }
 }
 
 /// Nobody answered in time. It is charged where somebody should have: an executor that had it hung or lied. Where

@@ -42,6 +42,7 @@ impl Partition {
             let turn = self.stop.child();
             *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn.clone();
             let ended = self.stand_in_line(&turn).await;
+            self.window.left(self.number);
             self.note(|facts, number| {
                 facts.holds.retain(|&other| other != number);
                 facts.waits_for.retain(|&other| other != number);

@@ -87,7 +87,7 @@ impl Role for CoordinatorRole {
         is_one_of_many: bool,
         now: Timestamp,
     ) -> Decision<Event> {
-        self.share.see(stream, state);
+        self.share.see(&self.window, stream, state);
         let hearsay = Hearsay { role: self, now };
         let context = Context { is_one_of_many, ..hearsay.context() };
         let decision = phase::decide(state, message.cause, &message.input, &context);
@@ -99,15 +99,15 @@ impl Role for CoordinatorRole {
                 }
             }
         }
-        self.share.see(stream, state);
+        self.share.see(&self.window, stream, state);
         decision
     }
 
     fn settle(&mut self, stream: StreamId, state: &mut Phase, cause: MessageId, now: Timestamp) -> Vec<Event> {
-        self.share.see(stream, state);
+        self.share.see(&self.window, stream, state);
         let hearsay = Hearsay { role: self, now };
         let events = phase::settle(state, cause, &hearsay.context());
-        self.share.see(stream, state);
+        self.share.see(&self.window, stream, state);
         events
     }
 
@@ -237,7 +237,7 @@ impl Role for CoordinatorRole {
 
     fn forget(&mut self, stream: StreamId) {
         self.results.forget(stream);
-        self.share.forget(stream);
+        self.share.forget(&self.window, stream);
     }
 }
 
@@ -348,6 +348,10 @@ impl Team for Hearsay<'_> {
 
     fn heard_of(&self, command: MessageId) -> Option<Timestamp> {
         self.role.window.heard_of(command)
+    }
+
+    fn queue_lost_at(&self, skill: &str) -> Option<Timestamp> {
+        self.role.window.queue_lost_at(skill)
     }
 
     fn listening_since(&self) -> Timestamp {

@@ -14,8 +14,8 @@ use crate::runtime::port::Publisher;
 use crate::runtime::presence::Post;
 use crate::runtime::stop::Stop;
 use crate::runtime::supervise::{Ended, Fatal, jittered, supervise};
-use crate::wire::address::Address;
-use crate::wire::content::{Layer, Ping};
+use crate::wire::address::{Address, Tier};
+use crate::wire::content::{Alarm, Layer, Ping};
 use crate::wire::{AgentId, Content, MessageId, ProjectId};
 
 /// What it is called when it does not work.
@@ -47,7 +47,8 @@ async fn session(
     let mut may_yield = tokio::time::Instant::now() + YIELD_PAUSE;
     loop {
         let others: Vec<_> = post.alive();
-        window.set(&others, post.listening_since());
+        window.set(&others, post.listening_since(), world.clock.now());
+        wake(world, post, &*publisher, window).await?;
         let coordinators: Vec<_> = others.iter().filter(|other| other.layer == Layer::Coordination).collect();
         let ids: Vec<AgentId> = coordinators.iter().map(|other| other.agent_id.clone()).collect();
         if ids != known || may_yield.elapsed() > world.timing.heartbeat {
@@ -82,6 +83,24 @@ async fn session(
             () = tokio::time::sleep_until(next) => {}
         }
     }
+}
+
+/// A number that no stream's alarm has: a newer one than is known is never stale.
+const ANY_ALARM: u64 = u64::MAX >> 1;
+
+/// Has the phases look at once whether their commands are still out whose queue was deleted. Best effort: the alarm that
+/// each of them has finds it too, when the commands are past their time.
+async fn wake(world: &World, post: &Post, publisher: &dyn Publisher, window: &Window) -> Result<(), Ended> {
+    let now = world.clock.now();
+    for (stream, partition) in window.to_wake(now) {
+        let to = Address { told: None, ..Address::phase_alarm(Tier::Ms250, partition) };
+        let id = MessageId(world.clock.fresh_id());
+        let alarm = Alarm { stream, number: ANY_ALARM, not_before: now, store_id: Some(world.store_id) };
+        if let Some(outgoing) = post.pen().best_effort(id, to, stream.project(), Content::Alarm(alarm), now) {
+            drop(publisher.publish(outgoing).await?);
+        }
+    }
+    Ok(())
 }
 
 async fn ping(world: &World, post: &Post, publisher: &dyn Publisher, partitions: &[Partition]) -> Result<(), Ended> {

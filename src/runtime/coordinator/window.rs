@@ -15,6 +15,11 @@ use crate::wire::{AgentId, MessageId, StreamId, Timestamp};
 /// work: 60,000 commands a second that are packed.
 const WINDOW_MIN: u32 = 16;
 const WINDOW_MAX: u32 = 8_192;
+/// Executors have this long to say what they run, after the queue of a skill was deleted.
+const LOSS_SETTLES_MS: u64 = 1_000;
+/// What several executors tell within this time is the same loss.
+const LOSS_SAME_MS: u64 = 5_000;
+const LOSS_REMEMBERED_MS: u64 = 60_000;
 /// What completed in this time is added, so that work that is quicker than its messages is not starved. It is also how
 /// long whatever comes later waits behind it.
 const PACE_MS: u64 = 50;
@@ -44,12 +49,26 @@ struct Announced {
     skills: BTreeMap<String, Offered>,
     /// The executors that can perform a skill, by their own word.
     able: BTreeMap<String, Vec<AgentId>>,
+    /// By skill: when its queue was deleted, as far as that is news.
+    lost: BTreeMap<String, Loss>,
+    /// By agent and skill: of how many losses it has told.
+    told_lost: BTreeMap<(AgentId, String), u32>,
+    /// The open phases of the partitions that this process holds, with their skills.
+    open: BTreeMap<StreamId, (u32, Vec<String>)>,
     /// The commands that they run, by command.
     running: BTreeMap<MessageId, Sighting>,
     /// Of which sighting a command was last found not to be current.
     strays: BTreeMap<MessageId, Timestamp>,
     /// Since when they are listened to without a gap.
     listening_since: Timestamp,
+}
+
+/// That a skill's queue was deleted.
+#[derive(Debug, Clone, Copy)]
+struct Loss {
+    at: Timestamp,
+    /// The phases that it concerns were woken.
+    is_told: bool,
 }
 
 /// What the executors of a skill have together.
@@ -69,8 +88,9 @@ pub(crate) struct Sighting {
 
 impl Window {
     /// What the live executors announce now.
-    pub(crate) fn set(&self, agents: &[Presence], listening_since: Timestamp) {
+    pub(crate) fn set(&self, agents: &[Presence], listening_since: Timestamp, now: Timestamp) {
         let mut announced = self.lock();
+        announced.note_losses(agents, now);
         announced.skills.clear();
         announced.able.clear();
         announced.listening_since = listening_since;
@@ -96,6 +116,38 @@ impl Window {
 
     pub(crate) fn is_offered(&self, skill: &str) -> bool {
         self.lock().skills.contains_key(skill)
+    }
+
+    /// When the queue of a skill was deleted, once every executor has had the time to say what it runs.
+    pub(crate) fn queue_lost_at(&self, skill: &str) -> Option<Timestamp> {
+        self.lock().lost.get(skill).filter(|loss| loss.is_told).map(|loss| loss.at)
+    }
+
+    /// The open phases, and their partitions, that are to be woken because a queue of theirs was deleted: each once.
+    pub(super) fn to_wake(&self, now: Timestamp) -> Vec<(StreamId, u32)> {
+        let mut announced = self.lock();
+        let Announced { lost, open, .. } = &mut *announced;
+        let is_due = |loss: &Loss| !loss.is_told && now.ms_since(loss.at) >= LOSS_SETTLES_MS;
+        let due: Vec<String> = lost.iter().filter(|(_, loss)| is_due(loss)).map(|(skill, _)| skill.clone()).collect();
+        due.iter().for_each(|skill| _ = lost.get_mut(skill).map(|loss| loss.is_told = true));
+        let uses = |skills: &[String]| skills.iter().any(|skill| due.contains(skill));
+        open.iter()
+            .filter(|(_, (_, skills))| uses(skills))
+            .map(|(stream, (partition, _))| (*stream, *partition))
+            .collect()
+    }
+
+    fn opened(&self, stream: StreamId, partition: u32, skills: &[String]) {
+        self.lock().open.insert(stream, (partition, skills.to_vec()));
+    }
+
+    /// This process does not hold a partition any more.
+    pub(super) fn left(&self, partition: u32) {
+        self.lock().open.retain(|_, (of, _)| *of != partition);
+    }
+
+    fn closed(&self, stream: StreamId) {
+        self.lock().open.remove(&stream);
     }
 
     /// Whether an executor can perform a skill, beside these.
@@ -145,6 +197,28 @@ impl Window {
     }
 }
 
+impl Announced {
+    /// Takes in which queues executors have lost. Several notice the same loss.
+    fn note_losses(&mut self, agents: &[Presence], now: Timestamp) {
+        self.lost.retain(|_, loss| now.ms_since(loss.at) <= LOSS_REMEMBERED_MS);
+        self.told_lost.retain(|(agent, _), _| agents.iter().any(|other| other.agent_id == *agent));
+        for agent in agents {
+            for lost in &agent.queues_lost {
+                let key = (agent.agent_id.clone(), lost.skill.clone());
+                if self.told_lost.insert(key, lost.times) == Some(lost.times) {
+                    continue;
+                }
+                let at = agent.last_seen.minus_ms(lost.ago_ms);
+                let is_news = self.lost.get(&lost.skill).is_none_or(|known| at.ms_since(known.at) > LOSS_SAME_MS);
+                if is_news && now.ms_since(at) <= LOSS_REMEMBERED_MS {
+                    tracing::warn!(skill = lost.skill, "its queue was deleted; what waited in it is sent again");
+                    self.lost.insert(lost.skill.clone(), Loss { at, is_told: false });
+                }
+            }
+        }
+    }
+}
+
 /// One partition's share of its window: evenly between the open phases that use a skill.
 #[derive(Debug, Default)]
 pub(crate) struct Share {
@@ -169,7 +243,7 @@ struct Pace {
 
 impl Share {
     /// A phase was looked at: it may have opened or ended.
-    pub(crate) fn see(&mut self, stream: StreamId, phase: &Phase) {
+    pub(crate) fn see(&mut self, window: &Window, stream: StreamId, phase: &Phase) {
         let is_open = phase.opened().is_some() && phase.ended().is_none();
         match (is_open, self.open.contains_key(&stream)) {
             (true, false) => {
@@ -177,13 +251,16 @@ impl Share {
                     *self.phases.entry(skill.clone()).or_insert(0) += 1;
                 }
                 self.open.insert(stream, phase.skills().to_vec());
+                let partition = phase.opened().map_or(0, |opened| opened.partition);
+                window.opened(stream, partition, phase.skills());
             }
-            (false, true) => self.forget(stream),
+            (false, true) => self.forget(window, stream),
             _ => {}
         }
     }
 
-    pub(crate) fn forget(&mut self, stream: StreamId) {
+    pub(crate) fn forget(&mut self, window: &Window, stream: StreamId) {
+        window.closed(stream);
         for skill in self.open.remove(&stream).into_iter().flatten() {
             if let Some(phases) = self.phases.get_mut(&skill) {
                 *phases = phases.saturating_sub(1);
@@ -332,7 +409,7 @@ mod tests {
                 progress: None,
             };
             let executor = executor(Timestamp(at), runs.iter().copied().map(of).collect());
-            window.set(std::slice::from_ref(&executor), Timestamp(0));
+            window.set(std::slice::from_ref(&executor), Timestamp(0), Timestamp(0));
             let other = window.strays(StreamId::Phase(project, 2), |_| false);
             let found = window.strays(stream, |of| current.iter().any(|command| id(*command) == of.command));
             let told: Vec<MessageId> = told.iter().copied().map(id).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::attempt::{Task, accept, perform, refuse};
 use super::avoid::pass_on;
@@ -27,10 +28,18 @@ pub(super) async fn serve(shop: &Arc<Shop>, skill: &str) -> Result<(), Fatal> {
     let room = place::of_skill(offered);
     supervise(&part(skill), &shop.post, &shop.stop, || async {
         let Some(service) = capability::service(shop, skill, offered).await else { return Ok(()) };
-        match offered.options.defaults.lease_ms {
+        let ended = match offered.options.defaults.lease_ms {
             Some(_) => leased::session(shop, skill, offered, &room, service).await,
             None => session(shop, skill, offered, &room, service).await,
+        };
+        if matches!(ended, Err(Ended::Missing(_))) {
+            // Owners hear of it, and have what waited there sent again.
+            shop.post.update(|facts| {
+                let times = facts.queues_lost.get(skill).map_or(0, |(times, _)| *times);
+                facts.queues_lost.insert(skill.to_owned(), (times + 1, Instant::now()));
+            });
         }
+        ended
     })
     .await
 }

@@ -119,9 +119,8 @@ impl Consumer for RabbitConsumer {
                 Some(Ok(delivery)) if !self.subscription && delivery.acker.poisoned() => {}
                 Some(Ok(delivery)) => taken.push(self.take(delivery)),
                 Some(Err(error)) => self.end = Some(error::of_channel(&error)),
-                None => {
-                    self.end = Some(TransportError::Closed("the consumer was cancelled, or its queue deleted".into()))
-                }
+                // The broker itself has cancelled it: its queue was deleted, and what lay in it is gone.
+                None => self.end = Some(TransportError::Missing("the consumer's queue was deleted".into())),
             }
         }
         if let (true, Some(last)) = (self.subscription, taken.last()) {

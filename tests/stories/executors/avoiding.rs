@@ -108,6 +108,7 @@ fn pong(to: &str) -> Outgoing {
         holds: Vec::new(),
         waits_for: Vec::new(),
         unable: Vec::new(),
+        queues_lost: Vec::new(),
         clock_ahead_ms: None,
         commands: Vec::new(),
         trouble: None,

@@ -42,6 +42,7 @@ struct Bench {
     offer: Offer,
     /// The executors that can perform every skill.
     able: Vec<AgentId>,
+    queue_lost_at: Option<Timestamp>,
     heard: BTreeMap<MessageId, Timestamp>,
     listening_since: Timestamp,
     causes: u128,
@@ -66,6 +67,10 @@ impl Team for Bench {
         self.heard.get(&command).copied()
     }
 
+    fn queue_lost_at(&self, _: &str) -> Option<Timestamp> {
+        self.queue_lost_at
+    }
+
     fn listening_since(&self) -> Timestamp {
         self.listening_since
     }
@@ -88,6 +93,7 @@ impl Bench {
             allowance: 1_000,
             offer: Offer::Announced,
             able: Vec::new(),
+            queue_lost_at: None,
             heard: BTreeMap::new(),
             listening_since: NOON,
             causes: 0,

@@ -192,3 +192,20 @@ fn nothing_is_given_up_by_an_owner_that_has_not_caught_up() {
         assert!((caught_up.0..caught_up.0 + 1_000).contains(&silent.now.0), "{:?}", silent.now);
     }
 }
+
+#[test]
+fn what_waited_in_a_queue_that_was_deleted_is_sent_anew_and_what_runs_is_left_alone() {
+    let mut bench = Bench::open("running; waiting; later");
+    assert_eq!(bench.shows(), "B1 B1 B1");
+    bench.heard.insert(bench.command(0), bench.now);
+    bench.queue_lost_at = Some(bench.now.plus_ms(1));
+    bench.pass_ms(1_500);
+    // As the coordinator wakes it, with a number that is never stale.
+    let step = bench.give(Input::Alarm { number: u64::MAX >> 1 });
+    assert_eq!(step.commands(), [(1, 2), (2, 2)], "attempts that are new, in their order");
+    assert_eq!(bench.shows(), "B1 B2 B2");
+    assert!((0..3).all(|ordinal| bench.phase.subtask(ordinal).is_some_and(|subtask| subtask.failures == 0)));
+    // What was dispatched since lies in the new queue.
+    let again = bench.give(Input::Alarm { number: u64::MAX >> 1 });
+    assert_eq!(again.commands(), [], "once is enough");
+}
