@@ -20,7 +20,7 @@ pub fn bound_slots(options: &mut ExecutorOptions) {
     if current >= wanted {
         return;
     }
-    // Programs inherit the higher limit; without it they would have fewer files than slots need.
+    // No higher than needed, for programs inherit it: some close every file up to their limit when they start.
     let raised = wanted.min(highest);
     let open_files = match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }) {
         Ok(()) => raised,

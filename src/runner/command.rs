@@ -109,12 +109,12 @@ impl Command {
     /// The executor's fault that an exit status of a shell, of `env` or of the loader stands for: what was to be run was
     /// not found (127) or may not be run (126). A program may end with these of itself, so something has to be wrong.
     fn fault_of(&self, end: End, log: &str) -> Option<ExecutorFault> {
-        if !matches!(end, End::Exited(126 | 127)) {
-            return None;
+        let End::Exited(status) = end else { return None };
+        match start::of_loader(status, log) {
+            Some(line) => Some(ExecutorFault { reason: quote(line), may_pass: false }),
+            None if matches!(status, 126 | 127) => self.look().err(),
+            None => None,
         }
-        let library = log.lines().find(|line| line.contains("error while loading shared libraries: "));
-        let missing = library.map(|line| ExecutorFault { reason: quote(line), may_pass: false });
-        missing.or_else(|| self.look().err())
     }
 }
 

@@ -81,32 +81,34 @@ pub(crate) async fn perform(shop: &Arc<Shop>, skill: &OfferedSkill, task: Task) 
         return refuse_unable(shop, task, fault).await;
     }
     let started_at = Some(clock.now());
-    let (report, started_at) = match begin(shop, skill, &task).await {
-        report if report.fault.is_none() => {
+    match begin(shop, skill, &task).await {
+        Ok(report) => {
             shop.capability.performed(shop, &task.assignment.command.skill);
-            (report, started_at)
+            finish(shop, task, report, started_at).await;
         }
-        // It never began.
-        report => (report, None),
-    };
-    finish(shop, task, report, started_at).await;
+        Err(report) => finish(shop, task, report, None).await,
+    }
 }
 
 /// Runs the attempt. What can not begin by a fault of this executor that may pass is begun again, for some time: it is
-/// quicker than another dispatch, and the attempts that have what it lacks end meanwhile.
-async fn begin(shop: &Shop, skill: &OfferedSkill, task: &Task) -> Report {
+/// quicker than another dispatch, and the attempts that have what it lacks end meanwhile. An error is the report of an
+/// attempt that never began.
+async fn begin(shop: &Shop, skill: &OfferedSkill, task: &Task) -> Result<Report, Report> {
     let give_up_at = tokio::time::Instant::now() + BEGIN_AGAIN_WITHIN;
     loop {
         let report = run(skill, task).await;
-        let Some(fault) = &report.fault else { return report };
+        let Some(fault) = &report.fault else { return Ok(report) };
         shop.capability.rest(shop, &task.assignment.command.skill, fault.clone());
-        if !fault.may_pass || tokio::time::Instant::now() >= give_up_at {
-            return report;
+        // What begins too late would not be answered by its deadline.
+        let is_over = tokio::time::Instant::now() >= give_up_at
+            || (task.assignment.command.lease_ms.is_none() && is_too_late(shop, task));
+        if !fault.may_pass || is_over {
+            return Err(report);
         }
         tokio::select! {
             biased;
-            reason = task.halt.fired() => return Report::failed(reason.failure()),
-            () = shop.stop.draining() => return Report::failed(Reason::Released.failure()),
+            reason = task.halt.fired() => return Err(Report::failed(reason.failure())),
+            () = shop.stop.draining() => return Err(Report::failed(Reason::Released.failure())),
             () = tokio::time::sleep(BEGIN_AGAIN_EVERY) => {}
         }
     }
