@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use trireme::config::Settings;
 use trireme::domain::bad_input::{cut, quote};
-use trireme::runtime::port::{Clock, Removal, Store, SystemClock};
+use trireme::runtime::port::{Removal, Store};
 use trireme::runtime::reader::Listed;
 use trireme::runtime::retention::{self, Forgotten};
 use trireme::store;
@@ -113,8 +113,9 @@ pub async fn prune(arguments: PruneArguments, settings: &Settings, output: &Outp
             .hint("COMPLETED, ERROR or CANCELLED; `trireme forget ID --force` removes an open one"));
     }
     let age_ms = u64::try_from(arguments.older_than.as_millis()).unwrap_or(u64::MAX);
-    let before = SystemClock.now().minus_ms(age_ms);
     let store = reading::open(settings).await?;
+    // By the clock that the ends were written down by: this machine's may be a month ahead.
+    let before = store.now().await?.minus_ms(age_ms);
     let old = retention::ended_before(&*store, before, arguments.status).await?;
     if old.is_empty() {
         output.note(&format!("no project ended longer ago than {}", usage::print_age(arguments.older_than)));

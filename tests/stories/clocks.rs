@@ -23,15 +23,25 @@ timeout = "1m"
 queue_wait = "5m"
 "#;
 
-/// A worker whose clock differs, as in `+11m` or `-2h`.
-pub fn worker_at(place: &Place, offset: &str, arguments: &[&str]) -> Worker {
+/// The environment of a process whose clock differs, as in `+11m` or `-2h`.
+fn clock_at(offset: &str) -> [(&str, String); 4] {
     let library = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"]
         .map(|folder| format!("{folder}/faketime/libfaketimeMT.so.1"))
         .into_iter()
         .find(|path| std::path::Path::new(path).exists())
         .expect("libfaketime: apt-get install faketime");
-    let first = format!("export LD_PRELOAD={library} FAKETIME={offset} DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_RESET=1");
-    place.worker_after(&first, arguments)
+    [
+        ("LD_PRELOAD", library),
+        ("FAKETIME", offset.to_owned()),
+        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("FAKETIME_DONT_RESET", "1".to_owned()),
+    ]
+}
+
+/// A worker whose clock differs.
+pub fn worker_at(place: &Place, offset: &str, arguments: &[&str]) -> Worker {
+    let exports = clock_at(offset).map(|(name, value)| format!("{name}={value}"));
+    place.worker_after(&format!("export {}", exports.join(" ")), arguments)
 }
 
 /// Before, an executor 11 minutes ahead, or a coordinator 2 hours behind, had nothing run, and nobody said why.
@@ -110,5 +120,32 @@ async fn takeover(broker_url: &str) {
         std::mem::replace(&mut coordinator, next).kill();
     }
     ends_whole(&place, &id);
+    place.leave().await;
+}
+
+/// Before, `prune` on a machine a month ahead removed what had ended a moment ago.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_old_enough_to_go_is_judged_by_the_clock_of_the_store() {
+    on_every_broker(prune).await;
+}
+
+async fn prune(broker_url: &str) {
+    let place = Place::new(broker_url, Shared::Postgres, "clock_prune").await;
+    let team = ["manager", "coordinator", "executor"].map(|layer| place.worker(&[layer]));
+    let id = place.submit(PROJECT);
+    assert_eq!(place.wait(&id, has_ended)["status"], "COMPLETED");
+    let prune = |offset: &str, older_than: &str| {
+        let mut command = place.trireme(&["prune", "--older-than", older_than, "--yes", "--json"]);
+        let output = command.envs(clock_at(offset)).output().expect("a command");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{offset}: {said}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let gone = prune("+31d", "30d");
+    assert!(!gone.contains(&id), "it ended a moment ago: {gone}");
+    assert_eq!(place.json(&["status", &id, "--json"])["status"], "COMPLETED");
+    let gone = prune("-31d", "1ms");
+    assert!(gone.contains(&id), "it is older than that: {gone}");
+    drop(team);
     place.leave().await;
 }
