@@ -25,6 +25,7 @@ fn owner(name: &str, last_seen: Timestamp) -> Presence {
         holds: Vec::new(),
         waits_for: Vec::new(),
         unable: Vec::new(),
+        queues_lost: Vec::new(),
         clock_ahead_ms: None,
         commands: Vec::new(),
         trouble: None,
