@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
 use trireme::runtime::Stop;
@@ -24,7 +24,8 @@ pub fn stop_on_signals() -> Result<Stop, Failure> {
     let stop = Stop::new();
     let handler = |kind| signal(kind).map_err(|error| Failure::bug(format!("signals can not be handled: {error}")));
     let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
-    let mut hangup = handler(SignalKind::hangup())?;
+    // `nohup` has it ignored: such a worker outlives its terminal.
+    let mut hangup = (!is_hangup_ignored()).then(|| handler(SignalKind::hangup())).transpose()?;
     let told = stop.clone();
     tokio::spawn(async move {
         let mut first: Option<Instant> = None;
@@ -33,7 +34,7 @@ pub fn stop_on_signals() -> Result<Stop, Failure> {
                 biased;
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
+                _ = next(&mut hangup) => {}
             }
             if first.is_some_and(|first| first.elapsed() < ONE_WISH) {
                 continue;
@@ -49,6 +50,21 @@ pub fn stop_on_signals() -> Result<Stop, Failure> {
         }
     });
     Ok(stop)
+}
+
+/// The next of these signals; never, when they are ignored.
+async fn next(signals: &mut Option<Signal>) -> Option<()> {
+    match signals {
+        Some(signals) => signals.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// As the one who started this process has set it: the lowest bit of a mask in `/proc/self/status`.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Has `stop` leave when standard input ends, which is a pipe whose other end a parent holds and never writes to.

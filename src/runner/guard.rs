@@ -25,16 +25,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, wait};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::process::{GRACE, LOOK_EVERY};
 
@@ -103,6 +105,7 @@ pub fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     let _ = rustix::thread::set_name(c"program-guard");
     let served = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from).and_then(|control| {
         set_child_subreaper(Some(getpid()))?;
+        outlive_sigterm()?;
         let name = words.next().ok_or(io::ErrorKind::InvalidInput)?;
         serve(control, Command::new(name).args(words))
     });
@@ -112,24 +115,36 @@ pub fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Who stops a whole service (systemd, to begin with) sends SIGTERM to all its processes: the program answers for itself,
+/// and its executor drains. A signal that is handled, unlike one that is ignored, is not handed down to the program.
+fn outlive_sigterm() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _within = runtime.enter();
+    signal(SignalKind::terminate()).map(|_| ())
+}
+
 fn serve(mut control: UnixStream, command: &mut Command) -> io::Result<()> {
     let mut length = [0; STDIN_LENGTH_BYTES];
     control.read_exact(&mut length)?;
     let mut input = vec![0; usize::try_from(u64::from_be_bytes(length)).map_err(io::Error::other)?];
     control.read_exact(&mut input)?;
-    let mut child = match command.stdin(Stdio::piped()).process_group(0).spawn() {
+    // All that may fail comes before the program, so that it never runs with nobody to end it.
+    let (stdin, input_end) = io::pipe()?;
+    let orders = control.try_clone()?;
+    let begun = feed(input_end, input).and_then(|()| start_follower(orders));
+    let child = match begun.and_then(|()| command.stdin(stdin).process_group(0).spawn()) {
         Ok(child) => child,
         Err(error) => {
             let number = error.raw_os_error().unwrap_or_default();
             return control.write_all(&Report::NotStarted(number).to_bytes());
         }
     };
-    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-    control.write_all(&Report::Begun(pid).to_bytes())?;
-    feed(&mut child, input);
-    let orders = control.try_clone()?;
-    std::thread::spawn(move || follow(orders));
-    let status = child.wait()?;
+    // The program's own end of the pipe goes with this: one that closes it is heard by who writes.
+    command.stdin(Stdio::null());
+    // An executor that died by now is not told, and the follower kills the program.
+    let pid = child.id().cast_signed();
+    let _ = control.write_all(&Report::Begun(pid).to_bytes());
+    let status = wait_for(pid)?;
     if TERMINATING.load(Ordering::Acquire) {
         // The others were asked too, and have as long to obey.
         let until = Instant::now() + GRACE;
@@ -138,19 +153,32 @@ fn serve(mut control: UnixStream, command: &mut Command) -> io::Result<()> {
         }
     }
     end_all();
-    let report = match status.code() {
+    let report = match status.exit_status() {
         Some(code) => Report::Exited(code),
-        None => Report::Signalled(status.signal().unwrap_or_default()),
+        None => Report::Signalled(status.terminating_signal().unwrap_or_default()),
     };
     control.write_all(&report.to_bytes())
 }
 
+/// Waits for the program, and takes orphans off the table meanwhile: a program may run for days and leave many.
+fn wait_for(program: i32) -> io::Result<WaitStatus> {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == program => return Ok(status),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Hands the program its input. One that does not want it closes its end, which is its right.
-fn feed(child: &mut Child, input: Vec<u8>) {
-    let Some(mut stdin) = child.stdin.take() else { return };
-    std::thread::spawn(move || {
-        let _ = stdin.write_all(&input);
-    });
+fn feed(mut stdin: PipeWriter, input: Vec<u8>) -> io::Result<()> {
+    let feeder = move || _ = stdin.write_all(&input);
+    std::thread::Builder::new().spawn(feeder).map(|_| ())
+}
+
+fn start_follower(orders: UnixStream) -> io::Result<()> {
+    std::thread::Builder::new().spawn(move || follow(orders)).map(|_| ())
 }
 
 static TERMINATING: AtomicBool = AtomicBool::new(false);
@@ -198,7 +226,7 @@ fn signal_all(signal: Signal) {
 }
 
 /// The processes below `root`, children before their own children.
-fn below(root: Pid) -> Vec<Pid> {
+pub(super) fn below(root: Pid) -> Vec<Pid> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
+use super::guard;
+
 /// Interval between two looks. A child that is there at two of them and is not one of ours is an orphan: a child that
 /// was just started may not be in the list yet.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -40,12 +42,15 @@ impl Drop for OwnChild {
 
 /// Looks after orphans for as long as this process runs.
 pub(super) async fn look_after() {
+    // Others may have children here that are not our programs': the first process of a container gets all orphans, and a
+    // shell that becomes this process (`helper & exec trireme executor`) leaves its own.
+    let is_shared = getpid().as_raw_nonzero().get() == 1 || !children().is_empty();
     let mut seen = BTreeSet::new();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let strangers: BTreeSet<i32> = children().difference(&own()).copied().collect();
         for &pid in strangers.intersection(&seen) {
-            end(pid);
+            end(pid, is_shared);
         }
         seen = strangers;
     }
@@ -58,15 +63,17 @@ fn children() -> BTreeSet<i32> {
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
-/// Reaps an orphan that has ended. One that runs is killed where it can only be what a killed guard has left: the first
-/// process of a container gets all orphans there are, also those of others.
-fn end(pid: i32) {
+/// Reaps an orphan that has ended. One that runs is killed, with all below it, where it can only be what a killed guard has
+/// left.
+fn end(pid: i32, is_shared: bool) {
     let Some(process) = Pid::from_raw(pid) else { return };
     let reaped = waitpid(Some(process), WaitOptions::NOHANG);
-    let is_ours = getpid().as_raw_nonzero().get() != 1 || has_mark(pid);
-    if matches!(reaped, Ok(None)) && is_ours {
+    if matches!(reaped, Ok(None)) && (!is_shared || has_mark(pid)) {
         tracing::warn!(pid, "a program has lost its guard, and is killed");
-        let _ = kill_process(process, Signal::KILL);
+        let below = guard::below(process);
+        for process in std::iter::once(process).chain(below) {
+            let _ = kill_process(process, Signal::KILL);
+        }
     }
 }
 

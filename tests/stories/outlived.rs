@@ -1,5 +1,9 @@
 //! Programs never outlive their executor, nor does what they start, also what has left their process group and session.
 
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -162,5 +166,77 @@ async fn hangup(broker_url: &str) {
         !executor.is_alive()
     });
     are_gone(&first, Instant::now());
+    place.leave().await;
+}
+
+/// A guard as an executor starts it, without standard input for its program.
+fn guard(script: &str) -> (UnixStream, Child) {
+    let (mut ours, theirs) = UnixStream::pair().expect("a socket");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trireme"));
+    command.args(["program-guard", "sh", "-c", script]).stdout(Stdio::piped());
+    let child = command.stdin(OwnedFd::from(theirs)).spawn().expect("a guard");
+    ours.write_all(&[0; 8]).expect("written");
+    (ours, child)
+}
+
+/// Before, the guard left when it could not say that the program had begun, and the program went on.
+#[test]
+fn an_executor_that_dies_before_the_program_begins_leaves_nothing() {
+    let since = Instant::now();
+    let (control, child) = guard("exec sleep 30");
+    drop(control);
+    // Whoever is left would hold the pipe.
+    child.wait_with_output().expect("it ends");
+    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
+}
+
+/// Before, they were zombies of the guard for as long as the program ran.
+#[test]
+fn orphans_of_a_program_that_runs_are_reaped() {
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10; do (setsid sleep 0.05 &); done; sleep 0.1; for i in $(seq 100); do \
+                  test $(ps -o pid= --ppid $PPID | wc -l) = 1 && exec echo none; sleep 0.1; done; echo some";
+    let (control, child) = guard(script);
+    assert_eq!(child.wait_with_output().expect("it ends").stdout, b"none\n");
+    drop(control);
+}
+
+/// As `systemctl stop` does. Before, the guard died at once, and its program was killed instead of asked.
+#[test]
+fn a_service_that_is_stopped_leaves_its_programs_time() {
+    let (mut control, mut child) = guard("trap 'sleep 0.3; exit 3' TERM; echo ready; while :; do sleep 0.1; done");
+    child.stdout.take().expect("a pipe").read_exact(&mut [0; 6]).expect("ready");
+    let mut report = [0; 5];
+    control.read_exact(&mut report).expect("it has begun");
+    let program = Pid::from_raw(i32::from_be_bytes([report[1], report[2], report[3], report[4]])).expect("its id");
+    for pid in [Pid::from_child(&child), program] {
+        kill_process(pid, Signal::TERM).expect("asked");
+    }
+    control.read_exact(&mut report).expect("it has ended");
+    assert_eq!(report, [b'e', 0, 0, 0, 3]);
+    child.wait().expect("the guard leaves");
+}
+
+/// Before, `nohup` was of no use, and what a shell had started before it became the executor was killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_shell_has_set_up_for_its_executor_stays() {
+    on_every_broker(set_up).await;
+}
+
+async fn set_up(broker_url: &str) {
+    let settings =
+        "[skills.Stay]\nrunner = \"command\"\n[skills.Stay.command]\nargv = [\"sh\", \"-c\", \"sleep 1.5\"]\n";
+    let place = Place::with_settings(broker_url, Shared::SqliteFile, "set_up", settings).await;
+    let _owners = [place.worker(&["manager"]), place.worker(&["coordinator"])];
+    let executor = place.worker_after("trap '' HUP; sleep 300 & echo $! > helper", &["executor"]);
+    let id = place.submit(ONE);
+    // Longer than two looks at who is an orphan.
+    let status = place.wait(&id, crate::status::has_ended);
+    let helper: i32 = place.lines("helper")[0].parse().expect("a process id");
+    let killed = kill_process(Pid::from_raw(helper).expect("a process id"), Signal::KILL);
+    assert!(killed.is_ok(), "the helper is not there any more\n{}", executor.said());
+    assert_eq!(status["status"], "COMPLETED", "{status}\n{}", executor.said());
+    let process = std::fs::read_to_string(format!("/proc/{}/status", executor.id())).expect("it runs");
+    let caught = process.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask");
+    assert_eq!(u64::from_str_radix(caught.trim(), 16).expect("a mask") & 1, 0, "SIGHUP is left as it was");
     place.leave().await;
 }
