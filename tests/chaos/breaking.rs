@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use crate::crew::{CONTINUE, Crew};
+use crate::database::Database;
 use crate::faults::{self, Fault};
 use crate::ledger::{Book, Broken, now_us};
 use crate::scene::Scene;
@@ -16,8 +17,8 @@ use crate::servers::Server;
 pub const OUTSTANDING_MIN: usize = 200;
 /// No fault while fewer are known to be outstanding: between a look at the ledger and the fault some are answered.
 const LOADED: usize = OUTSTANDING_MIN + OUTSTANDING_MIN / 8;
-/// Between two strikes: 150 a minute, of which some meet nobody.
-const STRIKE_EVERY: Duration = Duration::from_millis(400);
+/// Between two strikes: 180 a minute, of which some meet nobody.
+const STRIKE_EVERY: Duration = Duration::from_millis(333);
 /// So many that had to wait for load are made up for.
 const LATE_MAX: u32 = 4;
 
@@ -27,7 +28,7 @@ pub async fn break_things(
     scene: &Scene,
     crew: &mut Crew,
     broker: &Server,
-    database: &Server,
+    database: &Database,
     length: Duration,
 ) -> Result<Duration, String> {
     let book = FaultBook::open(scene)?;
@@ -37,6 +38,7 @@ pub async fn break_things(
     while !is_over(began.elapsed(), &tracks) {
         scene.tick(crew).await?;
         book.continued(crew)?;
+        book.born(crew)?;
         let now = began.elapsed();
         let is_loaded = scene.tally.outstanding() >= LOADED;
         if is_loaded && now >= next_strike {
@@ -79,6 +81,14 @@ impl FaultBook {
         self.0.add(&line).map_err(|error| error.to_string())
     }
 
+    /// Lives that began in a condition that is a fault.
+    fn born(&self, crew: &mut Crew) -> Result<(), String> {
+        crew.born.drain(..).try_for_each(|(target, kind)| {
+            let line = Broken::Born { at_us: now_us(), kind: kind.into(), target };
+            self.0.add(&line).map_err(|error| error.to_string())
+        })
+    }
+
     fn continued(&self, crew: &mut Crew) -> Result<(), String> {
         crew.continued.drain(..).try_for_each(|target| self.mended(CONTINUE, target))
     }
@@ -87,7 +97,7 @@ impl FaultBook {
 /// The faults of one server, one after the other.
 struct Track {
     schedule: Peekable<std::vec::IntoIter<(Duration, Fault)>>,
-    at_work: Option<(Fault, JoinHandle<Result<(), String>>)>,
+    at_work: Option<(Fault, JoinHandle<Result<String, String>>)>,
 }
 
 impl Track {
@@ -110,12 +120,12 @@ impl Track {
     /// Waits until the last fault is mended.
     async fn finish(&mut self, book: &FaultBook) -> Result<(), String> {
         let Some((fault, task)) = self.at_work.take() else { return Ok(()) };
-        task.await.map_err(|error| error.to_string())??;
-        book.mended(fault.word(), String::new())
+        let told = task.await.map_err(|error| error.to_string())??;
+        book.mended(fault.word(), told)
     }
 
     /// Begins the next fault when it is due and the one before is mended.
-    fn turn(&mut self, now: Duration, book: &FaultBook, broker: &Server, database: &Server) -> Result<(), String> {
+    fn turn(&mut self, now: Duration, book: &FaultBook, broker: &Server, database: &Database) -> Result<(), String> {
         if self.at_work.is_some() {
             return Ok(());
         }

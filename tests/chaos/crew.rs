@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::condition::Condition;
 use crate::place::Place;
 use crate::random::Random;
 use crate::work::LEDGER;
@@ -40,12 +41,16 @@ pub struct Crew {
     pub own_ends: Vec<OwnEnd>,
     /// Processes that stood still and go on, since somebody looked.
     pub continued: Vec<String>,
+    /// Processes that began in a condition that is a fault, and which, since somebody looked.
+    pub born: Vec<(String, &'static str)>,
 }
 
 struct Member {
     layer: &'static str,
     number: usize,
     life: usize,
+    /// That of its next life: one that found the broker away is begun again with the same.
+    condition: Condition,
     state: State,
 }
 
@@ -83,7 +88,14 @@ impl Crew {
     /// So many of each layer, all running.
     pub fn start(place: &Place, counts: [(&'static str, usize); 3], seed: u64) -> Result<Self, String> {
         let members = counts.into_iter().flat_map(|(layer, count)| {
-            (1..=count).map(move |number| Member { layer, number, life: 0, state: State::Away(Instant::now()) })
+            (1..=count).map(move |number| Member {
+                layer,
+                number,
+                life: 0,
+                // There has to be a beginning.
+                condition: Condition::Well,
+                state: State::Away(Instant::now()),
+            })
         });
         let mut crew = Self {
             members: members.collect(),
@@ -91,6 +103,7 @@ impl Crew {
             due: Vec::new(),
             own_ends: Vec::new(),
             continued: Vec::new(),
+            born: Vec::new(),
         };
         crew.tend(place)?;
         Ok(crew)
@@ -102,7 +115,9 @@ impl Crew {
             let pause = Duration::from_millis(self.random.next() % AWAY_MS_MAX);
             self.own_ends.extend(member.reap(place, pause));
             let was_still = matches!(member.state, State::Still(..));
-            member.come_back(place)?;
+            if member.come_back(place)? {
+                self.born.extend(member.condition.word().map(|word| (member.name(), word)));
+            }
             self.continued.extend((was_still && member.is_running()).then(|| member.name()));
         }
         Ok(())
@@ -131,6 +146,7 @@ impl Crew {
         let strike = Strike { kind, target: victim.name() };
         if kind == KILL {
             victim.kill(Duration::from_millis(random.next() % AWAY_MS_MAX))?;
+            victim.condition = Condition::of(layer, random);
             return Ok(Some(strike));
         }
         let still = match random.next() % LONG_ONE_IN {
@@ -177,8 +193,10 @@ impl Member {
         place.folder.join("log").join(format!("{}.log", self.name()))
     }
 
-    fn come_back(&mut self, place: &Place) -> Result<(), String> {
+    /// True when a life begins.
+    fn come_back(&mut self, place: &Place) -> Result<bool, String> {
         let now = Instant::now();
+        let mut begins = false;
         let state = std::mem::replace(&mut self.state, State::Away(now));
         self.state = match state {
             State::Still(child, until) if until <= now => {
@@ -187,18 +205,20 @@ impl Member {
             }
             State::Away(until) if until <= now => {
                 self.life += 1;
+                begins = true;
                 State::Running(self.spawn(place)?)
             }
             other => other,
         };
-        Ok(())
+        Ok(begins)
     }
 
     fn spawn(&self, place: &Place) -> Result<Child, String> {
         let log = File::create(self.log(place)).map_err(|error| error.to_string())?;
         let ledger = place.ledger().join(format!("{}.jsonl", self.name()));
         // Whatever becomes of this program, they leave: their standard input ends.
-        let mut command = place.trireme(&[self.layer, "--id", &self.name(), "--with-parent"]);
+        let command = place.trireme(&[self.layer, "--id", &self.name(), "--with-parent"]);
+        let mut command = self.condition.apply(command, &place.lacking)?;
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).env(LEDGER, ledger);
         command.spawn().map_err(|error| format!("{}: {error}", self.name()))
     }

@@ -6,6 +6,9 @@
 //! | projects that the broker confirmed | 200, in a run of a minute or more; fewer in a shorter one |
 //! | SIGKILLs and SIGSTOPs | 100 a minute, some of each at each layer, and a SIGCONT for every SIGSTOP |
 //! | restarts of the broker, and of the database | 2 each, after which it answered |
+//! | failovers of the database to its replica | 1 in a run of a minute, after which the next commit came within 5 s |
+//! | executors without their program, out of files, and processes whose clock differs | 1 each in a run of a minute |
+//! | signs of life of programs whose executor was killed | none later than 2 s after that |
 //! | connections closed | once, so that the watcher was cut off |
 //! | subtasks outstanding at each fault | 200: of the projects confirmed by then, what no executor had answered |
 //! | ends of projects that somebody heard of | all: events are best effort, so that of the others the client asks; 75 % by the watcher alone |
@@ -17,6 +20,7 @@ use trireme::wire::{GoalPlan, ProjectId};
 use uuid::Uuid;
 
 use crate::breaking::OUTSTANDING_MIN;
+use crate::condition::Condition;
 use crate::crew::{CONTINUE, KILL, STOP};
 use crate::faults::Fault;
 use crate::ledger::{Broken, Submission, Watched, Work};
@@ -28,6 +32,8 @@ const PROJECTS_MIN: u64 = 200;
 const MINUTE: Duration = Duration::from_secs(60);
 const KILLS_A_MINUTE: u64 = 100;
 const RESTARTS_MIN: usize = 2;
+const FAILED_OVER_WITHIN_MS: u64 = 5_000;
+const OUTLIVED_MS_MAX: u64 = 2_000;
 /// What the watcher has to hear by itself.
 const HEARD_PERCENT_MIN: usize = 75;
 /// A connection that somebody closes is noticed within this.
@@ -38,6 +44,16 @@ pub struct Deeds {
     pub kills: usize,
     pub broker_restarts: usize,
     pub db_restarts: usize,
+    pub failovers: usize,
+    /// The longest time from a failover to the next commit, in milliseconds.
+    pub failover_ms: u64,
+    pub without_program: usize,
+    /// The longest time until an executor without its program said so, in milliseconds.
+    pub alert_ms: u64,
+    pub out_of_files: usize,
+    pub clocks: usize,
+    /// How long a program of a killed executor was there after it, at the most, in milliseconds.
+    pub outlived_ms: u64,
 }
 
 /// Whether a run that was to take `asked`, and took `took`, did what it claims; a line for each thing that it did not.
@@ -47,8 +63,17 @@ pub fn judge(evidence: &Evidence, asked: Duration, took: Duration) -> Result<(De
         kills: done.strikes.len(),
         broker_restarts: done.restarts(Fault::OF_BROKER),
         db_restarts: done.restarts(Fault::OF_DATABASE),
+        failovers: done.failovers_ms.len(),
+        failover_ms: done.failovers_ms.iter().copied().max().unwrap_or(0),
+        without_program: done.born(Condition::LACKS_PROGRAM),
+        alert_ms: evidence.alerts_ms.iter().copied().max().unwrap_or(0),
+        out_of_files: done.born(Condition::FEW_FILES),
+        clocks: done.born(Condition::CLOCK),
+        outlived_ms: done.outlived_ms(&evidence.last_lines),
     };
     let mut lacking = Vec::new();
+    lacking.extend(deeds.few_conditions(asked));
+    lacking.extend(deeds.too_long());
     lacking.extend(few_projects(evidence, asked));
     lacking.extend(done.few_strikes(took));
     for (what, count) in [("broker", deeds.broker_restarts), ("database", deeds.db_restarts)] {
@@ -62,6 +87,29 @@ pub fn judge(evidence: &Evidence, asked: Duration, took: Duration) -> Result<(De
     lacking.extend(done.idle_faults(evidence)?);
     lacking.extend(unheard_ends(evidence));
     Ok((deeds, lacking))
+}
+
+impl Deeds {
+    fn few_conditions(&self, asked: Duration) -> Vec<String> {
+        let all = [
+            ("failover of the database", self.failovers),
+            ("executor without its program", self.without_program),
+            ("alert of an executor without its program", usize::from(self.alert_ms > 0)),
+            ("executor out of files", self.out_of_files),
+            ("process whose clock differs", self.clocks),
+        ];
+        let none = all.iter().filter(|(_, count)| *count == 0 && asked >= MINUTE);
+        none.map(|(what, _)| format!("there was no {what}")).collect()
+    }
+
+    fn too_long(&self) -> Vec<String> {
+        let bounds = [
+            ("the next commit after a failover came", self.failover_ms, FAILED_OVER_WITHIN_MS),
+            ("a program was there although its executor was killed", self.outlived_ms, OUTLIVED_MS_MAX),
+        ];
+        let over = bounds.iter().filter(|(_, took, most)| took > most);
+        over.map(|(what, took, most)| format!("{what} {took} ms later, more than {most}")).collect()
+    }
 }
 
 /// The projects that have ended, by the store, and of whose end nobody has heard: neither the watcher nor the client,
@@ -120,6 +168,12 @@ struct Done<'a> {
     mended: Vec<(&'a str, &'a str, u64)>,
     /// When connections began to be closed.
     closed_at_us: Vec<u64>,
+    /// How long each failover took until the next commit.
+    failovers_ms: Vec<u64>,
+    /// In which conditions processes began.
+    born: Vec<&'a str>,
+    /// When which process was killed.
+    killed_at_us: BTreeMap<&'a str, u64>,
 }
 
 impl<'a> Done<'a> {
@@ -129,13 +183,20 @@ impl<'a> Done<'a> {
             match line {
                 Broken::Fault { at_us, kind, target } => {
                     done.at_us.push(*at_us);
+                    if kind == KILL {
+                        done.killed_at_us.insert(target, *at_us);
+                    }
                     match kind.as_str() {
                         KILL | STOP => done.strikes.push((kind, target)),
                         other if other == Fault::CloseConnections.word() => done.closed_at_us.push(*at_us),
                         _ => {}
                     }
                 }
+                Broken::Mended { kind, target, .. } if kind == Fault::FailOver.word() => {
+                    done.failovers_ms.extend(target.parse::<u64>());
+                }
                 Broken::Mended { at_us, kind, target } => done.mended.push((kind, target, *at_us)),
+                Broken::Born { kind, .. } => done.born.push(kind),
             }
         }
         done
@@ -143,6 +204,15 @@ impl<'a> Done<'a> {
 
     fn restarts(&self, of: [Fault; 2]) -> usize {
         self.mended.iter().filter(|(kind, ..)| of.iter().any(|fault| fault.word() == *kind)).count()
+    }
+
+    fn born(&self, condition: &str) -> usize {
+        self.born.iter().filter(|kind| **kind == condition).count()
+    }
+
+    fn outlived_ms(&self, last_lines: &BTreeMap<String, u64>) -> u64 {
+        let killed = self.killed_at_us.iter().filter_map(|(name, at_us)| Some((last_lines.get(*name)?, at_us)));
+        killed.map(|(last_us, at_us)| last_us.saturating_sub(*at_us) / 1_000).max().unwrap_or(0)
     }
 
     fn few_strikes(&self, took: Duration) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Each thing that a run could leave out is left out of one that has everything, and has to be missed.
 
 use super::*;
+use crate::condition::Condition;
 use crate::ledger::now_us;
 use crate::random::Random;
 use crate::verdict::Stored;
@@ -36,6 +37,13 @@ fn whole() -> Evidence {
         evidence.faults.push(Broken::Fault { at_us, kind: kind.clone(), target: String::new() });
         evidence.faults.push(Broken::Mended { at_us: at_us + SECOND_US, kind, target: String::new() });
     }
+    let kind = Fault::FailOver.word().to_owned();
+    evidence.faults.push(Broken::Mended { at_us: 20 * SECOND_US, kind, target: "300".into() });
+    for condition in [Condition::LACKS_PROGRAM, Condition::FEW_FILES, Condition::CLOCK] {
+        let (kind, target) = (condition.to_owned(), "executor-9-2".to_owned());
+        evidence.faults.push(Broken::Born { at_us: 5 * SECOND_US, kind, target });
+    }
+    evidence.alerts_ms.push(200);
     evidence.watched.push(Watched::CutOff { at_us: 12 * SECOND_US });
     // The first fault of all comes after the confirms.
     let Broken::Fault { at_us, .. } = &mut evidence.faults[0] else { unreachable!() };
@@ -51,14 +59,59 @@ fn missed(change: impl FnOnce(&mut Evidence)) -> Vec<String> {
 }
 
 fn is_of(line: &Broken, of: &str) -> bool {
-    let (Broken::Fault { kind, target, .. } | Broken::Mended { kind, target, .. }) = line;
+    let (Broken::Fault { kind, target, .. } | Broken::Mended { kind, target, .. } | Broken::Born { kind, target, .. }) =
+        line;
     kind == of || target.starts_with(of)
 }
 
 #[test]
 fn a_whole_minute_lacks_nothing() {
     let (deeds, lacking) = judge(&whole(), MINUTE, MINUTE).expect("judged");
-    assert_eq!((deeds, lacking), (Deeds { kills: 100, broker_restarts: 2, db_restarts: 2 }, Vec::new()));
+    let expected = Deeds {
+        kills: 100,
+        broker_restarts: 2,
+        db_restarts: 2,
+        failovers: 1,
+        failover_ms: 300,
+        without_program: 1,
+        alert_ms: 200,
+        out_of_files: 1,
+        clocks: 1,
+        outlived_ms: 0,
+    };
+    assert_eq!((deeds, lacking), (expected, Vec::new()));
+}
+
+#[test]
+fn conditions_that_nobody_had_and_what_took_too_long_are_missed() {
+    for (kind, expected) in [
+        (Condition::LACKS_PROGRAM, "there was no executor without its program"),
+        (Condition::FEW_FILES, "there was no executor out of files"),
+        (Condition::CLOCK, "there was no process whose clock differs"),
+        (Fault::FailOver.word(), "there was no failover of the database"),
+    ] {
+        assert_eq!(missed(|evidence| evidence.faults.retain(|line| !is_of(line, kind))), [expected]);
+    }
+    assert_eq!(
+        missed(|evidence| evidence.alerts_ms.clear()),
+        ["there was no alert of an executor without its program"]
+    );
+    let slow = |line: &mut Broken| match line {
+        Broken::Mended { kind, target, .. } if kind == Fault::FailOver.word() => *target = "5001".into(),
+        _ => {}
+    };
+    let missing = missed(|evidence| evidence.faults.iter_mut().for_each(slow));
+    assert_eq!(missing, ["the next commit after a failover came 5001 ms later, more than 5000"]);
+    let outlived = |evidence: &mut Evidence| {
+        let killed = evidence.faults.iter().find_map(|line| match line {
+            Broken::Fault { at_us, kind, target } if kind == KILL => Some((target.clone(), at_us + 2_001_000)),
+            _ => None,
+        });
+        evidence.last_lines.extend(killed);
+    };
+    let missing = missed(outlived);
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert!(missing[0].starts_with("a program was there although its executor was killed "), "{missing:?}");
 }
 
 #[test]
@@ -80,7 +133,7 @@ fn a_layer_that_was_spared_is_missed() {
     for (layer, _) in CREW {
         let spare = |evidence: &mut Evidence| {
             for line in &mut evidence.faults {
-                let (Broken::Fault { target, .. } | Broken::Mended { target, .. }) = line;
+                let (Broken::Fault { target, .. } | Broken::Mended { target, .. } | Broken::Born { target, .. }) = line;
                 if target.starts_with(layer) {
                     *target = "nobody-1-1".into();
                 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::database::Database;
 use crate::servers::Server;
 
 /// One round of the broker, by the part of it that has passed. Its first kill comes well after its queues were
@@ -14,8 +15,8 @@ const BROKER: [(f64, Fault); 5] = [
     (0.85, Fault::CloseConnections),
 ];
 /// And of the database, at the same time: now and then both are away.
-const DATABASE: [(f64, Fault); 3] =
-    [(0.10, Fault::KillDatabase), (0.50, Fault::RestartDatabase), (0.58, Fault::KillDatabase)];
+const DATABASE: [(f64, Fault); 4] =
+    [(0.10, Fault::KillDatabase), (0.30, Fault::FailOver), (0.55, Fault::RestartDatabase), (0.75, Fault::FailOver)];
 const ROUND_LENGTH: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub enum Fault {
     CloseConnections,
     KillDatabase,
     RestartDatabase,
+    FailOver,
 }
 
 impl Fault {
@@ -40,22 +42,25 @@ impl Fault {
             Self::CloseConnections => "connections closed",
             Self::KillDatabase => "database killed",
             Self::RestartDatabase => "database stopped",
+            Self::FailOver => "database failed over",
         }
     }
 
-    /// Does it, and mends it.
-    pub async fn strike(self, broker: &Server, database: &Server) -> Result<(), String> {
+    /// Does it, and mends it. Gives what there is to tell: of a failover the time to the next commit, in milliseconds.
+    pub async fn strike(self, broker: &Server, database: &Database) -> Result<String, String> {
+        let primary = database.primary();
         match self {
             Self::CloseConnections => {
-                return broker.ctl(&["close_all_connections", "chaos"]).await.map(drop);
+                return broker.ctl(&["close_all_connections", "chaos"]).await.map(|_| String::new());
             }
+            Self::FailOver => return database.fail_over().await.map(|ms| ms.to_string()),
             Self::KillBroker => broker.kill().await?,
             Self::RestartBroker => broker.stop().await?,
-            Self::KillDatabase => database.kill().await?,
-            Self::RestartDatabase => database.stop().await?,
+            Self::KillDatabase => primary.kill().await?,
+            Self::RestartDatabase => primary.stop().await?,
         }
-        let server = if Self::OF_BROKER.contains(&self) { broker } else { database };
-        server.start().await.map(drop)
+        let server = if Self::OF_BROKER.contains(&self) { broker } else { primary };
+        server.start().await.map(|_| String::new())
     }
 }
 

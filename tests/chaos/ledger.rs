@@ -69,6 +69,19 @@ pub enum Work {
         run: Uuid,
         value: String,
     },
+    /// Work that takes long, or what it has left behind, is still there.
+    Alive {
+        at_us: u64,
+        run: Uuid,
+    },
+}
+
+impl Work {
+    fn at_us(&self) -> u64 {
+        match self {
+            Self::Ran { at_us, .. } | Self::Answered { at_us, .. } | Self::Alive { at_us, .. } => *at_us,
+        }
+    }
 }
 
 /// A line of `watched.jsonl`.
@@ -94,8 +107,11 @@ pub enum Watched {
 pub enum Broken {
     /// `target` is a process, named by its layer, a number and which of its lives it is; empty where a server is broken.
     Fault { at_us: u64, kind: String, target: String },
-    /// A server is there again, or a process that stood still goes on.
+    /// A server is there again (`target` has the time from a failover to the next commit, in milliseconds), or a process
+    /// that stood still goes on.
     Mended { at_us: u64, kind: String, target: String },
+    /// A process began its life in a condition that is a fault.
+    Born { at_us: u64, kind: String, target: String },
 }
 
 pub fn now_us() -> u64 {
@@ -135,6 +151,21 @@ pub fn work(folder: &Path) -> Result<Vec<Work>, String> {
         }
     }
     Ok(all)
+}
+
+/// When the programs of each executor process last wrote a line, by its name.
+pub fn last_lines(folder: &Path) -> Result<BTreeMap<String, u64>, String> {
+    let mut last = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if is_executors(&path)
+            && let Some(at_us) = read::<Work>(&path)?.iter().map(Work::at_us).max()
+        {
+            last.insert(name, at_us);
+        }
+    }
+    Ok(last)
 }
 
 pub fn is_executors(path: &Path) -> bool {

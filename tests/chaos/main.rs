@@ -9,7 +9,9 @@
 mod breaking;
 mod client;
 mod cluster;
+mod condition;
 mod crew;
+mod database;
 mod deeds;
 mod faults;
 mod ledger;
@@ -62,6 +64,9 @@ enum Command {
     /// The work of one subtask
     #[command(hide = true)]
     Work,
+    /// What the work of some subtasks leaves behind
+    #[command(hide = true)]
+    Linger,
 }
 
 #[derive(clap::Args)]
@@ -90,6 +95,7 @@ impl Common {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Work => work::run().map(|()| ExitCode::SUCCESS),
+        Command::Linger => work::linger().map(|()| ExitCode::SUCCESS),
         Command::Run { seconds, broken, common } => chaos(seconds, broken, &common),
         Command::Cluster { common } => cluster(&common),
     };

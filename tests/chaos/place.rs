@@ -17,6 +17,8 @@ pub struct Place {
     pub folder: PathBuf,
     pub settings: Settings,
     config: PathBuf,
+    /// The same settings, with a program that there is not.
+    pub lacking: PathBuf,
     binary: PathBuf,
     broken: Option<String>,
 }
@@ -29,13 +31,15 @@ impl Place {
         let binary = this.parent().and_then(Path::parent).map(|folder| folder.join("trireme"));
         let binary =
             binary.filter(|path| path.is_file()).ok_or("there is no `trireme` beside this program's folder")?;
-        let config = folder.join("chaos.toml");
+        let [config, lacking] = ["chaos.toml", "lacking.toml"].map(|name| folder.join(name));
         for folder in ["ledger", "log"].map(|name| folder.join(name)) {
             std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         }
         std::fs::write(&config, configuration(&this, broker, store, slots)).map_err(|error| error.to_string())?;
+        let missing = configuration(&folder.join("missing"), broker, store, slots);
+        std::fs::write(&lacking, missing).map_err(|error| error.to_string())?;
         let settings = Settings::resolve(Some(&config), [], Vec::new()).map_err(|error| error.to_string())?;
-        Ok(Self { folder, settings, config, binary, broken: broken.map(Into::into) })
+        Ok(Self { folder, settings, config, lacking, binary, broken: broken.map(Into::into) })
     }
 
     pub fn ledger(&self) -> PathBuf {
@@ -49,12 +53,13 @@ impl Place {
     /// The binary under test, on this place's settings and no others.
     pub fn trireme(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.arg("--config").arg(&self.config).args(arguments).current_dir(&self.folder).stdin(Stdio::null());
+        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TRIREME_") {
                 command.env_remove(name);
             }
         }
+        command.env("TRIREME_CONFIG", &self.config);
         command.envs(self.broken.iter().map(|name| (BROKEN, name)));
         command
     }

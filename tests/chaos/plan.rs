@@ -12,6 +12,10 @@ pub const SKILLS: [&str; 2] = ["Row", "Bail"];
 /// A subtask takes so long at the most: long enough to be killed in the middle.
 const MS_MAX: u64 = 120;
 
+/// One in so many takes much longer, so that executors are killed while programs of theirs run.
+const LONG_ONE_IN: usize = 100;
+const LONG_MS: u64 = 3_000;
+
 /// A subtask as the checker knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
@@ -47,7 +51,8 @@ fn goal(name: &str, priority: u32, subtasks: Vec<SubtaskPlan>) -> GoalPlan {
 }
 
 fn subtask(name: &str, skill: &str, dependencies: &[&str], random: &mut Random) -> SubtaskPlan {
-    let input = Input { salt: random.next() >> 16, ms: random.next() % MS_MAX };
+    let ms = if random.below(LONG_ONE_IN) == 0 { LONG_MS } else { random.next() % MS_MAX };
+    let input = Input { salt: random.next() >> 16, ms };
     SubtaskPlan {
         dependencies: dependencies.iter().map(|name| (*name).to_owned()).collect(),
         input: Raw::from_serialize(&input).ok(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::breaking::{self, OUTSTANDING_MIN};
+use crate::database::Database;
 use crate::deeds;
 use crate::place::Place;
 use crate::report::Report;
@@ -34,9 +35,10 @@ pub struct Outcome {
 }
 
 pub async fn run(options: &Options, say: impl Fn(String)) -> Result<Outcome, String> {
-    let ports = free_ports(2)?;
-    let (broker, database) = (Server::rabbitmq(&options.folder, ports[0]), Server::postgres(&options.folder, ports[1]));
-    say(format!("starting RabbitMQ on port {} and PostgreSQL on port {}", ports[0], ports[1]));
+    let ports = free_ports(3)?;
+    let broker = Server::rabbitmq(&options.folder, ports[0]);
+    let database = Database::new(&options.folder, [ports[1], ports[2]]);
+    say(format!("starting RabbitMQ on port {} and PostgreSQL on ports {} and {}", ports[0], ports[1], ports[2]));
     let (amqp, postgres) = tokio::try_join!(broker.start(), database.start())?;
     let amqp = format!("{amqp}?heartbeat={HEARTBEAT}");
     let scene = Scene::new(Place::new(options.folder.clone(), &amqp, &postgres, SLOTS, options.broken.as_deref())?);
@@ -48,7 +50,7 @@ pub async fn run(options: &Options, say: impl Fn(String)) -> Result<Outcome, Str
 async fn whole(
     scene: &Scene,
     broker: &Server,
-    database: &Server,
+    database: &Database,
     options: &Options,
     say: &impl Fn(String),
 ) -> Result<Outcome, String> {

@@ -1,5 +1,6 @@
 //! What every run has: a place, a crew at work, a client who submits, a watcher, and the end, which is judged.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,10 @@ use trireme::wire::ProjectId;
 use uuid::Uuid;
 
 use crate::client::{Submitter, watch};
+use crate::condition::Condition;
 use crate::crew::Crew;
 use crate::deeds;
-use crate::ledger;
+use crate::ledger::{self, Broken};
 use crate::place::Place;
 use crate::plan;
 use crate::random::Random;
@@ -118,8 +120,10 @@ impl Scene {
             work: ledger::work(&ledger)?,
             watched: ledger::read(&ledger.join("watched.jsonl"))?,
             faults: ledger::read(&ledger.join("faults.jsonl"))?,
+            last_lines: ledger::last_lines(&ledger)?,
             ..Evidence::default()
         };
+        evidence.alerts_ms = alerts_ms(&self.place.folder.join("log"), &evidence.faults);
         let store = store::open_to_read(&self.place.settings.store.url).await.map_err(|error| error.to_string())?;
         for project in self.tally.projects() {
             evidence.stored.insert(project, record::stored(&*store, project).await?);
@@ -145,6 +149,27 @@ impl Scene {
             .then(|| format!("trireme check --all: {}", String::from_utf8_lossy(&said).trim())))
     }
 }
+
+/// How long executors without their program took to say so, by their own logs.
+fn alerts_ms(logs: &Path, faults: &[Broken]) -> Vec<u64> {
+    let said = |target: &str| {
+        let log = std::fs::read_to_string(logs.join(format!("{target}.log"))).ok()?;
+        let line = log.lines().find(|line| line.contains(ALERT))?;
+        let at: jiff::Timestamp = line.split_whitespace().next()?.parse().ok()?;
+        u64::try_from(at.as_microsecond()).ok()
+    };
+    let alert = |line: &Broken| match line {
+        // It is written down a moment after the process was started.
+        Broken::Born { at_us, kind, target } if kind == Condition::LACKS_PROGRAM => {
+            Some((said(target)?.saturating_sub(*at_us) / 1_000).max(1))
+        }
+        _ => None,
+    };
+    faults.iter().filter_map(alert).collect()
+}
+
+/// What an executor says that lacks a program.
+const ALERT: &str = "this executor can not perform the skill";
 
 /// A watcher at work.
 pub struct Watcher(JoinHandle<Result<(), String>>);

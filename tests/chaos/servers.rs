@@ -52,6 +52,16 @@ impl Server {
         self.call("kill", &[]).await.map(drop)
     }
 
+    /// Throws away what a PostgreSQL has, copies the one on that port, and follows it.
+    pub async fn follow(&self, primary: u16) -> Result<(), String> {
+        self.call("replica", &[&primary.to_string()]).await.map(drop)
+    }
+
+    /// Makes a primary of a replica.
+    pub async fn promote(&self) -> Result<(), String> {
+        self.call("promote", &[]).await.map(drop)
+    }
+
     /// `rabbitmqctl` on it.
     pub async fn ctl(&self, arguments: &[&str]) -> Result<String, String> {
         self.call("ctl", arguments).await

@@ -73,6 +73,7 @@ impl Counted {
             match line {
                 Work::Ran { run, project, name, .. } => drop(self.runs.insert(run, (project, name))),
                 Work::Answered { run, .. } => self.answered.extend(self.runs.remove(&run)),
+                Work::Alive { .. } => {}
             }
         }
         Ok(())

@@ -37,6 +37,10 @@ pub struct Evidence {
     pub watched: Vec<Watched>,
     pub faults: Vec<Broken>,
     pub stored: BTreeMap<ProjectId, Stored>,
+    /// When programs of each executor process last wrote a line.
+    pub last_lines: BTreeMap<String, u64>,
+    /// How long each executor without its program took to say so, in milliseconds.
+    pub alerts_ms: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
