@@ -1,5 +1,6 @@
 //! A project for people: what `status` prints, and `run` and `submit --wait` at the end.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use comfy_table::Table;
@@ -129,18 +130,20 @@ fn errors<'a>(of_project: Option<&'a str>, of_phases: impl Iterator<Item = &'a s
 fn subtasks(shown: &[(&GoalView, &SubtaskView)]) -> String {
     let mut table = table();
     table.set_header(["ID", "GOAL", "SUBTASK", "SKILL", "STATUS", "ATTEMPTS", "AGENT", "STARTED", "FINISHED", "ERROR"]);
+    // A program that reads the table has no width; a person has.
+    let whole = |text: &str| if std::io::stdout().is_terminal() { cut(text) } else { one_line(text) };
     for (goal, subtask) in shown {
         table.add_row([
             subtask.id.to_string(),
-            cut(&goal.name),
-            cut(&subtask.name),
+            whole(&goal.name),
+            whole(&subtask.name),
             subtask.skill.clone(),
             subtask.status.to_string(),
             subtask.attempts.to_string(),
             subtask.agent_id.clone().unwrap_or_default(),
             time(subtask.started_at),
             time(subtask.finished_at),
-            subtask.error.as_deref().map(cut).unwrap_or_default(),
+            subtask.error.as_deref().map(&whole).unwrap_or_default(),
         ]);
     }
     table.trim_fmt()

@@ -434,3 +434,18 @@ async fn a_number_keeps_its_last_digit() {
     assert_eq!(done.status, Some(0), "{}", done.stderr);
     assert!(done.stdout.contains("31.245270191439438"), "{}", done.stdout);
 }
+
+/// Before, an error was cut at 80 characters, also where no terminal was there to be too narrow.
+#[tokio::test]
+async fn an_error_is_not_cut_where_its_table_is_piped() {
+    let home = Home::new();
+    let long = "a long story of what went wrong ".repeat(7);
+    home.write("queues.toml", &format!(
+        "[skills.fails]\nrunner = \"command\"\n[skills.fails.command]\nargv = [\"sh\", \"-c\", \"echo '{long}end' >&2; exit 1\"]\n"
+    ));
+    home.write("fails.toml", &QUICK.replace("noop", "fails"));
+    let done = home.run(&["run", "fails.toml"]).await;
+    assert_eq!(done.status, Some(1), "{}", done.stderr);
+    let row = done.stdout.lines().find(|line| line.contains(" one ")).expect("a row").to_owned();
+    assert!(row.ends_with(&format!("{long}end")), "{row}");
+}
