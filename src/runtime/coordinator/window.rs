@@ -211,7 +211,7 @@ impl Announced {
                 let at = agent.last_seen.minus_ms(lost.ago_ms);
                 let is_news = self.lost.get(&lost.skill).is_none_or(|known| at.ms_since(known.at) > LOSS_SAME_MS);
                 if is_news && now.ms_since(at) <= LOSS_REMEMBERED_MS {
-                    tracing::warn!(skill = lost.skill, "its queue was deleted; what waited in it is sent again");
+                    tracing::info!(skill = lost.skill, "its queue was deleted; what waited in it is sent again");
                     self.lost.insert(lost.skill.clone(), Loss { at, is_told: false });
                 }
             }

@@ -21,17 +21,17 @@ const SUBSCRIPTION_BUFFER_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Signal {
     pub(super) arrived: Notify,
-    end: OnceLock<String>,
+    end: OnceLock<TransportError>,
 }
 
 impl Signal {
-    pub(super) fn end(&self, reason: &str) {
-        self.end.get_or_init(|| reason.to_owned());
+    pub(super) fn end(&self, reason: TransportError) {
+        self.end.get_or_init(|| reason);
         self.arrived.notify_one();
     }
 
     pub(super) fn error(&self) -> TransportError {
-        TransportError::Closed(self.end.get().cloned().unwrap_or_else(|| "the broker is gone".to_owned()))
+        self.end.get().cloned().unwrap_or_else(|| TransportError::Closed("the broker is gone".to_owned()))
     }
 }
 

@@ -189,7 +189,7 @@ impl Core {
         let queues: Vec<_> = closed.iter().map(|(_, channel)| channel.queue).collect();
         for (id, channel) in &closed {
             self.changed();
-            channel.signal.end(reason);
+            channel.signal.end(TransportError::Closed(reason.to_owned()));
             self.leave(*id, channel.queue);
         }
         if self.return_order == ReturnOrder::AfterHandover {

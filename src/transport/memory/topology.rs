@@ -76,11 +76,11 @@ impl Core {
         self.queue_ids.remove(&queue.queue);
         self.timed.remove(&id);
         self.exchanges.values_mut().for_each(|routes| routes.unbind(id));
-        let reason = format!("queue `{}` was deleted", queue.name);
+        let reason = TransportError::Missing(format!("queue `{}` was deleted", queue.name));
         self.channels.retain(|_, channel| {
             let lost = channel.queue == id;
             if lost {
-                channel.signal.end(&reason);
+                channel.signal.end(reason.clone());
             }
             !lost
         });

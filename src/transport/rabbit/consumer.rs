@@ -36,6 +36,7 @@ pub(super) struct RabbitConsumer {
     unacked: Arc<Unacked>,
     /// A subscription acks by itself, as soon as `next` hands out.
     subscription: bool,
+    is_stopped: bool,
     end: Option<TransportError>,
 }
 
@@ -75,7 +76,17 @@ impl RabbitConsumer {
         let deliveries = asked.await.map_err(failed)?;
         let channel = Arc::new(channel);
         let unacked = Arc::new(Unacked::new(channel.clone()));
-        Ok(Self { channel, deliveries, unacked, subscription, end: None })
+        Ok(Self { channel, deliveries, unacked, subscription, is_stopped: false, end: None })
+    }
+
+    /// Why deliveries ended although lapin names no error: we stopped, the connection is gone, or the broker itself has
+    /// cancelled the consumer, which it does when the queue is deleted.
+    fn end_without_error(&self) -> TransportError {
+        match (self.is_stopped, self.channel.status().connected()) {
+            (true, _) => TransportError::Closed("the consumer was stopped".into()),
+            (false, false) => TransportError::Closed("the connection is gone".into()),
+            (false, true) => TransportError::Missing("the consumer's queue was deleted".into()),
+        }
     }
 
     fn take(&self, delivery: lapin::message::Delivery) -> Delivery {
@@ -119,8 +130,7 @@ impl Consumer for RabbitConsumer {
                 Some(Ok(delivery)) if !self.subscription && delivery.acker.poisoned() => {}
                 Some(Ok(delivery)) => taken.push(self.take(delivery)),
                 Some(Err(error)) => self.end = Some(error::of_channel(&error)),
-                // The broker itself has cancelled it: its queue was deleted, and what lay in it is gone.
-                None => self.end = Some(TransportError::Missing("the consumer's queue was deleted".into())),
+                None => self.end = Some(self.end_without_error()),
             }
         }
         if let (true, Some(last)) = (self.subscription, taken.last()) {
@@ -138,6 +148,7 @@ impl Consumer for RabbitConsumer {
     }
 
     async fn stop(&mut self) -> Result<(), TransportError> {
+        self.is_stopped = true;
         let asked = self.channel.basic_cancel(self.deliveries.tag(), BasicCancelOptions::default());
         within(ANSWER_TIMEOUT, "stopping a consumer", async { asked.await.map_err(|error| error::of_channel(&error)) })
             .await

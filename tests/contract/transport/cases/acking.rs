@@ -184,5 +184,5 @@ pub async fn a_queue_that_is_deleted_ends_its_consumer(broker: &dyn Broker) {
     let transport = broker.connect().await.transport;
     let mut consumer = consume(&transport, &skill("beta"), 1).await;
     within("deleting", transport.delete(broker.topology())).await.expect("deleted");
-    assert!(matches!(within("the end", consumer.next(1)).await, Err(TransportError::Closed(_))));
+    assert!(matches!(within("the end", consumer.next(1)).await, Err(TransportError::Missing(_))));
 }
