@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use trireme::config::Settings;
-use trireme::domain::bad_input::{cut, one_line, quote};
+use trireme::domain::bad_input::{one_line, quote};
 use trireme::runtime::client::Answers;
 use trireme::wire::address::Address;
 use trireme::wire::content::{Layer, Presence, RunningCommand, UnableSkill};
@@ -13,6 +13,7 @@ use trireme::wire::{AgentId, AgentStatus, Timestamp};
 use crate::asking::Asker;
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::table::{Column, Table};
 use crate::{show, usage};
 
 #[derive(clap::Args)]
@@ -175,28 +176,38 @@ fn print(mut agents: Vec<Agent>, output: &Output) -> Result<(), Failure> {
         .filter_map(|agent| Some(format!("{}: {}", agent.agent_id, show::clock_ahead(agent.clock_ahead_ms?))))
         .collect();
     let on_the_way: Vec<String> = agents.iter().flat_map(on_the_way).collect();
-    let mut table = show::table();
-    table.set_header(["LAYER", "AGENT", "NAME", "STATUS", "BUSY", "SKILLS", "VERSION", "HOST", "PID", "LAST SEEN"]);
+    let mut table = Table::new([
+        Column::new("LAYER").left_out(8),
+        Column::new("AGENT"),
+        Column::text("NAME").left_out(5),
+        Column::new("STATUS"),
+        Column::new("BUSY").left_out(7),
+        Column::text("SKILLS").left_out(6),
+        Column::text("VERSION").left_out(2),
+        Column::text("HOST").left_out(4),
+        Column::new("PID").left_out(1),
+        Column::new("LAST SEEN").left_out(3),
+    ]);
     for agent in agents {
         let status = match agent.status {
             Seen::Answered(status) => format!("{status:?}").to_uppercase(),
             Seen::Silent(silent) => silent.to_owned(),
         };
         let busy = if agent.slots > 0 { format!("{} of {}", agent.busy, agent.slots) } else { String::new() };
-        table.add_row([
+        table.row([
             agent.layer.to_string(),
             agent.agent_id.to_string(),
-            cut(&agent.name),
+            agent.name,
             status,
             busy,
             agent.skills.join(" "),
-            cut(&agent.version),
-            cut(&agent.host),
+            agent.version,
+            agent.host,
             agent.pid.to_string(),
             agent.last_seen.to_string(),
         ]);
     }
-    output.line(&table.trim_fmt());
+    output.table(&table);
     troubles.iter().chain(&clocks).chain(&on_the_way).for_each(|text| output.note(&one_line(text)));
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! `trireme config`: the settings as they are.
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use trireme::config::{Settings, entries_json};
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::table::{Column, Table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,12 +23,11 @@ pub fn run(command: Command, settings: &Settings, output: &Output) -> Result<Sta
     match command {
         Command::Show if output.is_json() => output.json(&entries_json(settings.entries()))?,
         Command::Show => {
-            let mut table = Table::new();
-            table.load_style(NOTHING).set_header(["KEY", "VALUE", "SOURCE"]);
+            let mut table = Table::new([Column::new("KEY"), Column::text("VALUE"), Column::text("SOURCE").left_out(1)]);
             for entry in settings.entries() {
-                table.add_row([entry.key.clone(), entry.value.to_string(), entry.source.clone()]);
+                table.row([entry.key.clone(), entry.value.to_string(), entry.source.clone()]);
             }
-            output.line(&table.to_string());
+            output.table(&table);
         }
     }
     Ok(Status::Done)

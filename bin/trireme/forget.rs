@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use trireme::config::Settings;
-use trireme::domain::bad_input::{cut, quote};
+use trireme::domain::bad_input::quote;
 use trireme::runtime::port::{Removal, Store};
 use trireme::runtime::reader::Listed;
 use trireme::runtime::retention::{self, Forgotten};
@@ -16,6 +16,7 @@ use trireme::wire::{ProjectId, Status as ProjectStatus, Timestamp};
 use crate::failure::{Failure, Status};
 use crate::output::Output;
 use crate::show::count;
+use crate::table::{Column, Table};
 use crate::{consent, reading, show, usage};
 
 #[derive(clap::Args)]
@@ -24,7 +25,7 @@ Examples:
   trireme forget 0197a3c1
   trireme forget 0197a3c1 --yes --json
 
-Its streams, results, logs and snapshots go, and can not be brought back. An open project is refused. With --force it
+Its streams, results, logs and snapshots go, and can not be brought back. An open project is refused. With --force it \
 goes too: nobody ends it, executors finish what they run of it, and what is still sent about it becomes a dead letter.")]
 pub struct Arguments {
     #[command(flatten)]
@@ -157,12 +158,17 @@ async fn remove(store: &dyn Store, old: Vec<Listed>, output: &Output) -> Result<
 fn list(old: &[Listed], output: &Output) {
     /// More are counted: a person is asked about them.
     const SHOWN_MAX: usize = 20;
-    let mut table = show::table();
+    let mut table = Table::new([
+        Column::new("PROJECT"),
+        Column::text("NAME").left_out(2),
+        Column::new("STATUS"),
+        Column::new("FINISHED").left_out(1),
+    ]);
     for listed in old.iter().take(SHOWN_MAX) {
         let (id, finished) = (listed.project_id.to_string(), show::time(listed.finished_at));
-        table.add_row([id, cut(&listed.name), listed.status.to_string(), finished]);
+        table.row([id, listed.name.clone(), listed.status.to_string(), finished]);
     }
-    output.note(&table.trim_fmt());
+    output.note_table(&table);
     if old.len() > SHOWN_MAX {
         output.note(&format!("... and {} more", old.len() - SHOWN_MAX));
     }

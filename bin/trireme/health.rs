@@ -30,9 +30,9 @@ Examples:
   trireme health --layer execution --here      in a container's health check
   trireme health --id executor-1a2b3c4d5e6f --json
 
-A line a check: that the broker answers and has the queues, that the store can be read, and that agents answer a ping
-and have no trouble: one at least in each of the three layers, or in --layer; with --here every one on this host. Those
-that were heard of in the last minute and do not answer are named. Executors open no store: where only they are asked
+A line a check: that the broker answers and has the queues, that the store can be read, and that agents answer a ping \
+and have no trouble: one at least in each of the three layers, or in --layer; with --here every one on this host. Those \
+that were heard of in the last minute and do not answer are named. Executors open no store: where only they are asked \
 for, that is not looked at. Exit status: 0 when all are well, 1 when not.")]
 pub struct Arguments {
     /// Agents of this layer only: management, coordination or execution

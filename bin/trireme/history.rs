@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 use trireme::config::Settings;
-use trireme::domain::bad_input::cut;
 use trireme::runtime::reader::{self, Recorded};
 use trireme::wire::StreamId;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
-use crate::{reading, show};
+use crate::reading;
+use crate::table::{Column, Table};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -41,8 +41,15 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
         output.json(&events)?;
         return Ok(Status::Done);
     }
-    let mut table = show::table();
-    table.set_header(["AT", "STREAM", "VERSION", "EVENT", "SUBTASKS", "DETAIL"]);
+    // A stream's event is named by its version.
+    let mut table = Table::new([
+        Column::new("AT").left_out(2),
+        Column::new("STREAM"),
+        Column::new("VERSION"),
+        Column::new("EVENT"),
+        Column::text("SUBTASKS").left_out(1),
+        Column::text("DETAIL").left_out(3),
+    ]);
     for event in &events {
         let stream = match event.stream {
             StreamId::Project(_) => "project".to_owned(),
@@ -56,9 +63,9 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
             subtasks(event),
             detail(event),
         ];
-        table.add_row(row);
+        table.row(row);
     }
-    output.line(&table.trim_fmt());
+    output.table(&table);
     Ok(Status::Done)
 }
 
@@ -73,7 +80,7 @@ fn subtasks(event: &Recorded) -> String {
 
 /// The event's own words, without what has a column.
 fn detail(event: &Recorded) -> String {
-    let Value::Object(fields) = &event.data else { return cut(&event.data.to_string()) };
+    let Value::Object(fields) = &event.data else { return event.data.to_string() };
     let shown = |value: &Value| match value {
         Value::Null | Value::Array(_) => None,
         // Of what is nested, what it is called by; --json has it all.
@@ -88,5 +95,5 @@ fn detail(event: &Recorded) -> String {
         .filter(|(key, _)| !has_column(key))
         .filter_map(|(key, value)| Some(format!("{key}={}", shown(value)?)))
         .collect();
-    cut(&parts.join(" "))
+    parts.join(" ")
 }

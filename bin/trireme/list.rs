@@ -1,12 +1,12 @@
 //! `trireme list`: the projects that the store knows, newest first.
 
 use trireme::config::Settings;
-use trireme::domain::bad_input::cut;
 use trireme::runtime::reader;
 use trireme::wire::Status as ProjectStatus;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::table::{Column, Table};
 use crate::{reading, show};
 
 #[derive(clap::Args)]
@@ -35,18 +35,24 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
         output.note("no projects");
         return Ok(Status::Done);
     }
-    let mut table = show::table();
-    table.set_header(["PROJECT", "NAME", "STATUS", "SUBMITTED", "FINISHED", "SUBTASKS"]);
+    let mut table = Table::new([
+        Column::new("PROJECT"),
+        Column::text("NAME").left_out(4),
+        Column::new("STATUS"),
+        Column::new("SUBMITTED").left_out(2),
+        Column::new("FINISHED").left_out(1),
+        Column::text("SUBTASKS").left_out(3),
+    ]);
     for project in projects {
-        table.add_row([
+        table.row([
             project.project_id.to_string(),
-            cut(&project.name),
+            project.name,
             project.status.to_string(),
             project.submitted_at.to_string(),
             show::time(project.finished_at),
             show::counts(&project.counts),
         ]);
     }
-    output.line(&table.trim_fmt());
+    output.table(&table);
     Ok(Status::Done)
 }

@@ -25,6 +25,7 @@ mod run;
 mod show;
 mod status;
 mod submit;
+mod table;
 mod team;
 mod topology;
 mod up;
@@ -39,7 +40,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::Failure;
 use output::Output;
@@ -76,6 +77,9 @@ struct Common {
     /// Print data as JSON; a command that fails says why in the last line of standard error, as JSON too
     #[arg(long, global = true)]
     json: bool,
+    /// On a terminal, show tables whole, however wide they are
+    #[arg(long, global = true)]
+    wide: bool,
     /// Say more on standard error; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -170,19 +174,19 @@ fn main() -> ExitCode {
     if words.next().is_some_and(|word| word == guard::WORD) {
         return guard::main(words);
     }
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => match usage::failure(&error) {
             Some(failure) => {
                 // What can not be read as a whole may say this all the same.
                 let is_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
-                Output::new(is_json, false).failure(&failure);
+                Output::new(is_json, false, false).failure(&failure);
                 return failure.status.into();
             }
             None => error.exit(),
         },
     };
-    let output = Output::new(arguments.common.json, arguments.common.quiet > 0);
+    let output = Output::new(arguments.common.json, arguments.common.quiet > 0, arguments.common.wide);
     std::panic::set_hook(Box::new(|panic| tracing::error!("{}", failure::of_panic(panic))));
     // What panicked has said so by the hook.
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(arguments, &output)));
@@ -194,6 +198,15 @@ fn main() -> ExitCode {
             failure.status.into()
         }
     }
+}
+
+/// Help is not wider than this, however wide the terminal is: long lines are hard to read.
+const HELP_WIDTH_MAX: usize = 100;
+
+fn parse() -> Result<Arguments, clap::Error> {
+    let width = table::columns_of(std::io::stdout()).unwrap_or(HELP_WIDTH_MAX).min(HELP_WIDTH_MAX);
+    let matches = Arguments::command().term_width(width).try_get_matches()?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut Arguments::command()))
 }
 
 /// What can be done about a bug of ours.

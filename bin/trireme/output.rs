@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::table::{Fitted, Table, columns_of};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -15,6 +16,8 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 pub struct Output {
     json: bool,
     quiet: bool,
+    /// Whether tables are shown whole on a terminal too.
+    wide: bool,
     unwritten: OnceLock<String>,
 }
 
@@ -27,8 +30,8 @@ struct Told<'a> {
 }
 
 impl Output {
-    pub fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, unwritten: OnceLock::new() }
+    pub fn new(json: bool, quiet: bool, wide: bool) -> Self {
+        Self { json, quiet, wide, unwritten: OnceLock::new() }
     }
 
     /// Whether data is to be printed as JSON.
@@ -56,6 +59,26 @@ impl Output {
                 self.unwritten.get_or_init(|| error.to_string());
             }
             _ => {}
+        }
+    }
+
+    /// A table of data. What of it has no room on a terminal is named.
+    pub fn table(&self, table: &Table) {
+        let Fitted { text, left_out } = table.fit(columns_of(io::stdout()).filter(|_| !self.wide));
+        self.line(&text);
+        self.say_left_out(&left_out);
+    }
+
+    /// A table about what goes on, as with `note`.
+    pub fn note_table(&self, table: &Table) {
+        let Fitted { text, left_out } = table.fit(columns_of(io::stderr()).filter(|_| !self.wide));
+        self.note(&text);
+        self.say_left_out(&left_out);
+    }
+
+    fn say_left_out(&self, titles: &[&str]) {
+        if !titles.is_empty() {
+            self.note(&format!("not shown: {}; --wide shows all", titles.join(", ")));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{reading, show};
 Examples:
   trireme result 0197a3c1
   trireme result 0197a3c1 --json | jq '.goals[\"Market research\"]'
-  trireme result 0197a3c1 --out made      made/<goal>/<subtask>/<path>, and made/report.json")]
+  trireme result 0197a3c1 --out made    writes made/<goal>/<subtask>/<path>")]
 pub struct Arguments {
     #[command(flatten)]
     project: reading::Named,

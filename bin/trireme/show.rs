@@ -1,11 +1,8 @@
 //! A project for people: what `status` prints, and `run` and `submit --wait` at the end.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
-use trireme::domain::bad_input::{cut, one_line};
+use trireme::domain::bad_input::one_line;
 use trireme::domain::view::{GoalView, PhaseView, ProjectView, SubtaskView};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
@@ -14,6 +11,7 @@ use trireme::wire::{self, Counts, ProjectId, SubtaskId, SubtaskStatus, Timestamp
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::table::{Column, Table};
 use crate::{files, progress, reading};
 
 /// So many of something, as in `1 queue` or `2 queues`.
@@ -68,11 +66,11 @@ pub fn project(view: &ProjectView, waits: &[String], output: &Output) -> Result<
     if output.is_json() {
         return output.json(view);
     }
-    output.line(&head(view, waits));
+    output.table(&head(view, waits));
     let (shown, left_out) = choose(view);
     if !shown.is_empty() {
         output.line("");
-        output.line(&subtasks(&shown));
+        output.table(&subtasks(&shown));
     }
     if left_out > 0 {
         output.note(&format!("{left_out} more subtasks; --json has all of them"));
@@ -80,21 +78,21 @@ pub fn project(view: &ProjectView, waits: &[String], output: &Output) -> Result<
     Ok(())
 }
 
-fn head(view: &ProjectView, waits: &[String]) -> String {
-    let mut table = table();
-    table.add_row(["project".into(), view.project_id.to_string()]);
-    table.add_row(["name".into(), cut(&view.name)]);
-    table.add_row(["status".into(), view.status.to_string()]);
+fn head(view: &ProjectView, waits: &[String]) -> Table {
+    let mut table = Table::list();
+    table.row(["project".into(), view.project_id.to_string()]);
+    table.row(["name".into(), view.name.clone()]);
+    table.row(["status".into(), view.status.to_string()]);
     if view.run > 1 {
-        table.add_row(["run".into(), view.run.to_string()]);
+        table.row(["run".into(), view.run.to_string()]);
     }
-    table.add_row(["submitted".into(), time(view.submitted_at)]);
+    table.row(["submitted".into(), time(view.submitted_at)]);
     if view.finished_at.is_some() {
-        table.add_row(["finished".into(), time(view.finished_at)]);
+        table.row(["finished".into(), time(view.finished_at)]);
     }
-    table.add_row(["subtasks".into(), counts(&view.counts)]);
+    table.row(["subtasks".into(), counts(&view.counts)]);
     for wait in waits {
-        table.add_row(["waiting".into(), wait.clone()]);
+        table.row(["waiting".into(), wait.clone()]);
     }
     // Of what is over nothing is to come.
     let is_open = |status: wire::Status| !status.is_ended();
@@ -107,13 +105,13 @@ fn head(view: &ProjectView, waits: &[String]) -> String {
             true => "in vain: the plan has no such subtask",
             false => "as soon as the phase has begun",
         };
-        table.add_row(["cancelled".into(), format!("{} ({when})", unwanted.join(", "))]);
+        table.row(["cancelled".into(), format!("{} ({when})", unwanted.join(", "))]);
     }
     let of_phases = view.phases.iter().filter_map(|phase| phase.error.as_deref());
     for error in errors(view.error.as_deref(), of_phases) {
-        table.add_row(["error".into(), one_line(error)]);
+        table.row(["error".into(), error.to_owned()]);
     }
-    table.trim_fmt()
+    table
 }
 
 /// What went wrong, each once: a project mostly repeats what its last phase said, and may say more of it.
@@ -127,26 +125,34 @@ fn errors<'a>(of_project: Option<&'a str>, of_phases: impl Iterator<Item = &'a s
     errors
 }
 
-fn subtasks(shown: &[(&GoalView, &SubtaskView)]) -> String {
-    let mut table = table();
-    table.set_header(["ID", "GOAL", "SUBTASK", "SKILL", "STATUS", "ATTEMPTS", "AGENT", "STARTED", "FINISHED", "ERROR"]);
-    // A program that reads the table has no width; a person has.
-    let whole = |text: &str| if std::io::stdout().is_terminal() { cut(text) } else { one_line(text) };
+fn subtasks(shown: &[(&GoalView, &SubtaskView)]) -> Table {
+    let mut table = Table::new([
+        Column::new("ID"),
+        Column::text("GOAL").left_out(5),
+        Column::text("SUBTASK").left_out(7),
+        Column::text("SKILL").left_out(4),
+        Column::new("STATUS"),
+        Column::new("ATTEMPTS").left_out(6),
+        Column::new("AGENT").left_out(3),
+        Column::new("STARTED").left_out(2),
+        Column::new("FINISHED").left_out(1),
+        Column::text("ERROR").left_out(8),
+    ]);
     for (goal, subtask) in shown {
-        table.add_row([
+        table.row([
             subtask.id.to_string(),
-            whole(&goal.name),
-            whole(&subtask.name),
+            goal.name.clone(),
+            subtask.name.clone(),
             subtask.skill.clone(),
             subtask.status.to_string(),
             subtask.attempts.to_string(),
             subtask.agent_id.clone().unwrap_or_default(),
             time(subtask.started_at),
             time(subtask.finished_at),
-            subtask.error.as_deref().map(&whole).unwrap_or_default(),
+            subtask.error.clone().unwrap_or_default(),
         ]);
     }
-    table.trim_fmt()
+    table
 }
 
 fn choose(view: &ProjectView) -> (Vec<(&GoalView, &SubtaskView)>, usize) {
@@ -187,13 +193,6 @@ pub fn how_far(progress: &Progress) -> String {
     let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
     let note = if note.is_empty() { String::new() } else { format!(": {}", one_line(note)) };
     format!("{done}{of}{note}")
-}
-
-/// A table without lines, readable anywhere.
-pub fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table
 }
 
 pub fn time(at: Option<Timestamp>) -> String {

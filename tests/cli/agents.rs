@@ -14,7 +14,7 @@ use crate::call::{Answer, Place};
 const START_MAX: Duration = Duration::from_secs(30);
 
 /// A worker, which ends with the test.
-struct Worker(Child);
+pub struct Worker(Child);
 
 impl Drop for Worker {
     fn drop(&mut self) {
@@ -24,13 +24,13 @@ impl Drop for Worker {
     }
 }
 
-struct Team {
-    place: Place,
-    claim: Claim,
+pub struct Team {
+    pub place: Place,
+    pub claim: Claim,
 }
 
 impl Team {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let options = |namespace: &trireme::wire::address::Namespace| TopologyOptions {
             namespace: namespace.clone(),
             partitions: 2,
@@ -46,7 +46,7 @@ impl Team {
         Self { place, claim }
     }
 
-    fn environment(&self) -> [(&str, String); 3] {
+    pub fn environment(&self) -> [(&str, String); 3] {
         [
             ("TRIREME_BROKER__URL", url()),
             ("TRIREME_BROKER__NAMESPACE", self.claim.namespace().to_string()),
@@ -54,11 +54,11 @@ impl Team {
         ]
     }
 
-    fn run(&self, arguments: &[&str]) -> Answer {
+    pub fn run(&self, arguments: &[&str]) -> Answer {
         self.place.answer(self.place.command(arguments).envs(self.environment()))
     }
 
-    fn start(&self, arguments: &[&str]) -> Worker {
+    pub fn start(&self, arguments: &[&str]) -> Worker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trireme"));
         command.args(arguments).current_dir(self.place.path()).envs(self.environment());
         let worker = Worker(command.stderr(Stdio::null()).spawn().expect("started"));

@@ -68,9 +68,13 @@ fn every_command_has_its_help() {
 
 /// All of them, as the help lists them.
 pub fn commands(place: &Place) -> Vec<String> {
-    let help = place.run(&["--help"]).stdout;
-    let (_, list) = help.split_once("Commands:\n").expect("a list");
-    let list = list.lines().take_while(|line| !line.is_empty());
-    let names = list.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
-    names.filter(|name| *name != "help").map(str::to_owned).collect()
+    listed(&place.run(&["--help"]).stdout)
+}
+
+/// The commands that a help lists; none where it has no list.
+pub fn listed(help: &str) -> Vec<String> {
+    let list = help.split_once("\nCommands:\n").map(|(_, list)| list.lines().take_while(|line| !line.is_empty()));
+    // What is indented further goes on with a description.
+    let names = list.into_iter().flatten().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !["", "help"].contains(name)).map(str::to_owned).collect()
 }

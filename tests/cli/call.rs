@@ -40,7 +40,14 @@ impl Place {
 
     /// A command with an environment that says nothing, a broker that is not there and no store yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trireme"));
+        let mut command = Command::from_std(self.plain(arguments));
+        command.timeout(TIME_MAX);
+        command
+    }
+
+    /// The same for who wants to say where its output goes.
+    pub fn plain(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_trireme"));
         command
             .args(arguments)
             .current_dir(self.path())
@@ -48,8 +55,7 @@ impl Place {
             .env("PATH", "/usr/bin:/bin")
             // A backtrace would be shown if there were one.
             .env("RUST_BACKTRACE", "1")
-            .env("TRIREME_BROKER__URL", format!("amqp://guest:guest@{NOBODY}/%2f"))
-            .timeout(TIME_MAX);
+            .env("TRIREME_BROKER__URL", format!("amqp://guest:guest@{NOBODY}/%2f"));
         command
     }
 

@@ -11,3 +11,4 @@ mod json_failures;
 mod keeping;
 mod reading;
 mod running;
+mod terminal;

@@ -9,7 +9,8 @@ use trireme::wire::Raw;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
-use crate::show::{self, table};
+use crate::show;
+use crate::table::{Column, Table};
 
 /// So many bytes of a message that is no text are printed for people; `--json` has all of them.
 const SHOWN_BYTES_MAX: usize = 4096;
@@ -45,21 +46,29 @@ pub async fn list(letters: &mut DeadLetters, limit: u32, output: &Output) -> Res
         output.note("no dead letters");
         return Ok(Status::Done);
     }
-    let mut table = table();
-    table.set_header(["LETTER", "REASON", "DIED", "TYPE", "PROJECT", "SUBTASK", "QUEUE", "SENDER"]);
+    let mut table = Table::new([
+        Column::new("LETTER"),
+        Column::text("REASON"),
+        Column::new("DIED").left_out(3),
+        Column::text("TYPE").left_out(5),
+        Column::new("PROJECT").left_out(4),
+        Column::new("SUBTASK").left_out(6),
+        Column::text("QUEUE").left_out(2),
+        Column::text("SENDER").left_out(1),
+    ]);
     for facts in all {
-        table.add_row([
+        table.row([
             facts.id,
-            cut(&facts.reason),
+            facts.reason,
             show::time(facts.died_at),
-            cut(&facts.kind.unwrap_or_default()),
+            facts.kind.unwrap_or_default(),
             text(facts.project_id),
             text(facts.subtask_id),
-            cut(&facts.queue.unwrap_or_default()),
-            cut(&facts.sender.unwrap_or_default()),
+            facts.queue.unwrap_or_default(),
+            facts.sender.unwrap_or_default(),
         ]);
     }
-    output.line(&table.trim_fmt());
+    output.table(&table);
     Ok(Status::Done)
 }
 
@@ -71,7 +80,7 @@ pub fn show(named: &Named, output: &Output) -> Result<Status, Failure> {
             if at > 0 {
                 output.line("");
             }
-            output.line(&head(letter));
+            output.table(&head(letter));
             output.line("");
             output.line(&message(letter));
         }
@@ -97,30 +106,30 @@ fn shown(letter: &DeadLetter) -> Shown<'_> {
     Shown { facts: &letter.facts, copies: letter.copies(), message, base64 }
 }
 
-fn head(letter: &DeadLetter) -> String {
+fn head(letter: &DeadLetter) -> Table {
     let facts = &letter.facts;
-    let mut table = table();
+    let mut table = Table::list();
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            table.add_row([name.to_owned(), value]);
+            table.row([name.to_owned(), value]);
         }
     };
     row("letter", Some(facts.id.clone()));
     row("copies", (letter.copies() > 1).then(|| letter.copies().to_string()));
-    row("reason", Some(cut(&facts.reason)));
-    row("detail", facts.detail.as_deref().map(cut));
+    row("reason", Some(facts.reason.clone()));
+    row("detail", facts.detail.clone());
     row("died", facts.died_at.map(|at| at.to_string()));
-    row("exchange", facts.exchange.as_deref().map(cut));
-    row("routing key", Some(cut(&facts.routing_key)));
-    row("queue", facts.queue.as_deref().map(cut));
-    row("sender", facts.sender.as_deref().map(cut));
-    row("type", facts.kind.as_deref().map(cut));
+    row("exchange", facts.exchange.clone());
+    row("routing key", Some(facts.routing_key.clone()));
+    row("queue", facts.queue.clone());
+    row("sender", facts.sender.clone());
+    row("type", facts.kind.clone());
     row("project", facts.project_id.map(|id| id.to_string()));
     row("subtask", facts.subtask_id.map(|id| id.to_string()));
     row("attempt", facts.attempt.map(|attempt| attempt.to_string()));
-    row("skill", facts.skill.as_deref().map(cut));
+    row("skill", facts.skill.clone());
     row("bytes", Some(facts.bytes.to_string()));
-    table.trim_fmt()
+    table
 }
 
 /// The message for a person: JSON with its line breaks, or what of it can be shown.

@@ -36,8 +36,8 @@ Examples:
   trireme run examples/ecommerce.toml --store sqlite:shop.db
   trireme run --resume 0192d3c4 --store sqlite:shop.db
 
-The same project `id` in the file is the same project: with --store an unfinished one is gone on with, and a finished
-one is reported as it is. The exit status is 0 when the project completed, 1 when it ended in ERROR or CANCELLED, and
+The same project `id` in the file is the same project: with --store an unfinished one is gone on with, and a finished \
+one is reported as it is. The exit status is 0 when the project completed, 1 when it ended in ERROR or CANCELLED, and \
 130 after Ctrl-C, which finishes what runs when there is a --store; a second one leaves at once.")]
 pub struct Arguments {
     #[command(flatten)]

@@ -60,7 +60,7 @@ async fn show(shape: &Topology, transport: &RabbitTransport, output: &Output) ->
     match output.is_json() {
         true => output.json(&shown),
         false => {
-            output.line(&shown.text());
+            shown.print(output);
             Ok(())
         }
     }

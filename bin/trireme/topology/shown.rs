@@ -4,7 +4,8 @@ use serde::Serialize;
 use trireme::runtime::port::{Binding, ExchangeKind, QueueDepth, QueueSpec, Topology};
 use trireme::wire::address::{Exchange, Namespace};
 
-use crate::show::table;
+use crate::output::Output;
+use crate::table::{Column, Table};
 
 /// With how full it is.
 #[derive(Serialize)]
@@ -62,28 +63,35 @@ impl Shown {
         }
     }
 
-    pub fn text(&self) -> String {
-        let mut exchanges = table();
-        exchanges.set_header(["EXCHANGE", "KIND"]);
+    pub fn print(&self, output: &Output) {
+        let mut exchanges = Table::new([Column::new("EXCHANGE"), Column::new("KIND")]);
         for exchange in &self.exchanges {
-            exchanges.add_row([exchange.name.as_str(), exchange.kind]);
+            exchanges.row([exchange.name.clone(), exchange.kind.to_owned()]);
         }
-        let mut queues = table();
-        queues.set_header(["QUEUE", "READY", "CONSUMERS", "ARGUMENTS"]);
+        let mut queues = Table::new([
+            Column::new("QUEUE"),
+            Column::new("READY"),
+            Column::new("CONSUMERS").left_out(2),
+            Column::text("ARGUMENTS").left_out(1),
+        ]);
         for queue in &self.queues {
             let number = |number: Option<u32>| match (queue.declared, number) {
                 (Some(false), _) => "missing".to_owned(),
                 (_, Some(number)) => number.to_string(),
                 (_, None) => "?".to_owned(),
             };
-            queues.add_row([queue.name.clone(), number(queue.ready), number(queue.consumers), queue.arguments()]);
+            queues.row([queue.name.clone(), number(queue.ready), number(queue.consumers), queue.arguments()]);
         }
-        let mut bindings = table();
-        bindings.set_header(["EXCHANGE", "ROUTING KEY", "QUEUE"]);
+        let mut bindings = Table::new([Column::text("EXCHANGE"), Column::text("ROUTING KEY"), Column::new("QUEUE")]);
         for binding in &self.bindings {
-            bindings.add_row([&binding.exchange, &binding.routing_key, &binding.queue]);
+            bindings.row([&binding.exchange, &binding.routing_key, &binding.queue].map(String::clone));
         }
-        format!("{}\n\n{}\n\n{}", exchanges.trim_fmt(), queues.trim_fmt(), bindings.trim_fmt())
+        for (at, table) in [exchanges, queues, bindings].iter().enumerate() {
+            if at > 0 {
+                output.line("");
+            }
+            output.table(table);
+        }
     }
 }
 

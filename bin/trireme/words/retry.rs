@@ -13,10 +13,10 @@ use crate::{reading, show};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  trireme retry 0197a3c1                     all that was not completed, once more
-  trireme retry 0197a3c1 --failed --wait     what failed, was skipped, or was stopped by that or by the deadline
-  trireme retry 0197a3c1 --subtask 1.3       that subtask and all that depends on it, although it was completed
-  trireme retry 0197a3c1 --stuck             no new run: everything that may have got lost is sent anew
+  trireme retry 0197a3c1                   all that was not completed, once more
+  trireme retry 0197a3c1 --failed --wait   what failed, was skipped or stopped
+  trireme retry 0197a3c1 --subtask 1.3     it, and all that depends on it
+  trireme retry 0197a3c1 --stuck           no new run: sends lost messages anew
 
 What was completed is kept. With --wait the exit status is 0 when the project completed and 1 when it ended in ERROR or \
 CANCELLED.")]
