@@ -1,5 +1,6 @@
 //! The files of this repository that no compiler looks at.
 
 mod compose;
+mod features;
 mod limits;
 mod profiles;

@@ -11,11 +11,3 @@ fn what_is_not_optimised_to_be_built_quickly_is_in_what_ships() {
     assert!(!expected.is_empty());
     assert_eq!(Vec::from_iter(profile("dist")), expected);
 }
-
-/// A dev dependency switches it on for every test, so that none could see that the binary that ships lacks it.
-#[test]
-fn numbers_are_read_exactly_in_what_ships_too() {
-    let manifest: toml::Table = toml::from_str(include_str!("../../Cargo.toml")).expect("TOML");
-    let features = manifest["dependencies"]["serde_json"]["features"].as_array().expect("features");
-    assert!(features.iter().any(|feature| feature.as_str() == Some("float_roundtrip")), "{features:?}");
-}
