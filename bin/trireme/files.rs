@@ -1,8 +1,8 @@
 //! What a project made, as files: `DIR/<goal>/<subtask>/<path>`, and `DIR/report.json` with the whole view.
 //!
 //! Results are other people's words. Nothing outside of DIR is ever written, no link below it is followed or written
-//! through. A file whose path can not be taken is left out and named; what is there already is looked for before the first
-//! file is made.
+//! through. A file whose path can not be taken, by us or by the file system, is left out and named, and all others are
+//! written; what is there already is looked for before the first file is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, statat, 
 use rustix::io::Errno;
 use serde::Deserialize;
 use trireme::domain::BadInput;
-use trireme::domain::bad_input::{cut, quote};
+use trireme::domain::bad_input::{cut, one_line, quote};
 use trireme::domain::view::{ProjectView, SubtaskView};
 use trireme::wire::Raw;
 
@@ -47,17 +47,22 @@ pub struct Written {
 /// nothing is written, unless `force`.
 pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<Written, Failure> {
     check(dir, force)?;
-    let Collected { mut files, left_out, refused } = collect(view);
+    let Collected { mut files, left_out, mut refused } = collect(view);
     let report = serde_json::to_vec_pretty(view).map_err(|error| Failure::bug(format!("no report: {error}")))?;
     files.insert(vec![REPORT.to_owned()], report);
+    let mut obstructed = Vec::new();
     for path in files.keys() {
-        check_place(dir, path, force)?;
+        if let Some(why) = obstacle(dir, path, force)? {
+            obstructed.push(path.clone());
+            refused.push(why);
+        }
     }
+    obstructed.iter().for_each(|path| drop(files.remove(path)));
     std::fs::create_dir_all(dir).map_err(|error| failed(dir, &[], &error))?;
-    for (path, bytes) in &files {
-        make(dir, path, bytes, force).map_err(|error| failed(dir, path, &error))?;
-    }
-    Ok(Written { files: files.len(), left_out, refused })
+    let not_made = make_all(dir, &files, force)?;
+    let files = files.len() - not_made.len();
+    refused.extend(not_made);
+    Ok(Written { files, left_out, refused })
 }
 
 /// Whether there is room for a project's files, as far as that can be said before it has any.
@@ -65,8 +70,10 @@ pub fn check(dir: &Path, force: bool) -> Result<(), Failure> {
     if dir.exists() && !dir.is_dir() {
         return Err(Failure::usage(format!("{} is no folder", shown(dir))));
     }
-    check_place(dir, &[REPORT.to_owned()], force)?;
-    try_to_write(dir)
+    match obstacle(dir, &[REPORT.to_owned()], force)? {
+        Some(why) => Err(why.into()),
+        None => try_to_write(dir),
+    }
 }
 
 /// Makes a folder with a file where the first ones are going to be, and removes both: rights, a full or read-only
@@ -235,29 +242,65 @@ fn folder(name: &str, taken: &mut BTreeSet<String>) -> String {
     unique
 }
 
-/// Whether a file could be written there: looks, and makes nothing.
-fn check_place(dir: &Path, path: &[String], force: bool) -> Result<(), Failure> {
+/// What is in the way of this one file: looks, and makes nothing. Fails where none is to be written: what is there is not to
+/// be overwritten, or a link shows that somebody meant another place.
+fn obstacle(dir: &Path, path: &[String], force: bool) -> Result<Option<BadInput>, Failure> {
     let mut place = dir.to_owned();
     for (at, part) in path.iter().enumerate() {
         place.push(part);
         let is_last = at + 1 == path.len();
         let refuse = |why: &str| Failure::usage(format!("{} {why}", shown(&place)));
+        let in_the_way = |why: &str| {
+            let bad = BadInput::new(format!("{} {why}", shown(&place)));
+            Ok(Some(if is_last { bad } else { bad.at(shown(&whole(dir, path))) }))
+        };
         match std::fs::symlink_metadata(&place) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(dir, path, &error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return refused_or_failed(dir, path, &error).map(Some),
             Ok(found) if found.is_symlink() => {
                 return Err(refuse("is a link, which is never written through").hint("choose another --out"));
             }
-            Ok(found) if is_last && found.is_dir() => return Err(refuse("is a folder, and is to be a file")),
-            Ok(found) if is_last && !found.is_file() => return Err(refuse("is no plain file")),
+            Ok(found) if is_last && found.is_dir() => return in_the_way("is a folder, and is to be a file"),
+            Ok(found) if is_last && !found.is_file() => return in_the_way("is no plain file"),
             Ok(_) if is_last && !force => {
                 return Err(refuse("exists").hint("--force overwrites it, or choose another --out"));
             }
-            Ok(found) if !is_last && !found.is_dir() => return Err(refuse("is a file, and is to be a folder")),
+            Ok(found) if !is_last && !found.is_dir() => return in_the_way("is a file, and is to be a folder"),
             Ok(_) => {}
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Makes the files, and says why some could not be made. Fails when none could be made any more.
+fn make_all(dir: &Path, files: &Files, force: bool) -> Result<Vec<BadInput>, Failure> {
+    let mut refused = Vec::new();
+    for (path, bytes) in files {
+        if let Err(error) = make(dir, path, bytes, force) {
+            refused.push(refused_or_failed(dir, path, &error)?);
+        }
+    }
+    Ok(refused)
+}
+
+/// An error that is about this path keeps no other file from being written; any other one, a full disk say, keeps all.
+fn refused_or_failed(dir: &Path, path: &[String], error: &io::Error) -> Result<BadInput, Failure> {
+    let failure = failed(dir, path, error);
+    match Errno::from_io_error(error) {
+        Some(
+            Errno::NAMETOOLONG
+            | Errno::NOTDIR
+            | Errno::ISDIR
+            | Errno::EXIST
+            | Errno::NOENT
+            | Errno::LOOP
+            | Errno::INVAL
+            | Errno::ILSEQ
+            | Errno::ACCESS
+            | Errno::PERM,
+        ) => Ok(BadInput::new(failure.message)),
+        _ => Err(failure),
+    }
 }
 
 /// Makes one file. Folder by folder from an open one, so that nothing that is swapped meanwhile is followed.
@@ -285,13 +328,17 @@ fn place(subtask: &SubtaskView) -> String {
     format!("subtask {} ({})", subtask.id, cut(&subtask.name))
 }
 
+/// Whole: of a long path it is the end that tells.
 fn shown(path: &Path) -> String {
-    quote(&path.display().to_string())
+    format!("`{}`", one_line(&path.display().to_string()))
 }
 
 fn failed(dir: &Path, path: &[String], error: &io::Error) -> Failure {
-    let place: PathBuf = dir.iter().chain(path.iter().map(AsRef::as_ref)).collect();
-    Failure::usage(format!("{} can not be written: {error}", shown(&place)))
+    Failure::usage(format!("{} can not be written: {error}", shown(&whole(dir, path))))
+}
+
+fn whole(dir: &Path, path: &[String]) -> PathBuf {
+    dir.iter().chain(path.iter().map(AsRef::as_ref)).collect()
 }
 
 #[cfg(test)]

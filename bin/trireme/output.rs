@@ -62,6 +62,11 @@ impl Output {
         }
     }
 
+    /// A line about what went wrong beside what was done: why the exit status is what it is.
+    pub fn fault(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{text}");
+    }
+
     /// A table of data. What of it has no room on a terminal is named.
     pub fn table(&self, table: &Table) {
         let Fitted { text, left_out } = table.fit(columns_of(io::stdout()).filter(|_| !self.wide));

@@ -56,7 +56,7 @@ pub fn files(view: &ProjectView, dir: &Path, force: bool, output: &Output) -> Re
         output.note(&format!("no files: {bad}"));
     }
     for bad in &written.refused {
-        output.note(&format!("not written: {}", bad.in_one_line()));
+        output.fault(&format!("not written: {}", bad.in_one_line()));
     }
     Ok(if written.refused.is_empty() { Status::Done } else { Status::Negative })
 }

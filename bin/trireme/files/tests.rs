@@ -197,9 +197,102 @@ fn what_exists_is_kept_unless_it_is_forced() {
     assert_eq!(write(dir.path(), &project, true).map(|written| written.files).ok(), Some(2));
     assert_eq!(std::fs::read(&place).expect("there"), b"new");
     assert_eq!(std::fs::read(dir.path().join("other")).expect("there"), b"mine");
-    std::fs::remove_file(&place).expect("removed");
-    std::fs::create_dir(&place).expect("made");
+}
+
+fn refusals(written: &Written) -> Vec<String> {
+    written.refused.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_in_the_way_of_one_file_keeps_no_other_from_being_written() {
+    let project = view(&[("g", "s", file("a/b")), ("h", "s", file("c"))]);
+    let folder = |path: &Path| std::fs::create_dir_all(path).expect("made");
+    let plain = |path: &Path| {
+        folder(path.parent().expect("a parent"));
+        std::fs::write(path, "old").expect("written");
+    };
+    let socket = |path: &Path| {
+        folder(path.parent().expect("a parent"));
+        drop(std::os::unix::net::UnixListener::bind(path).expect("bound"));
+    };
+    let cases: [(&str, &dyn Fn(&Path), &str); 5] = [
+        ("g", &plain, "is a file, and is to be a folder"),
+        ("g/s", &plain, "is a file, and is to be a folder"),
+        ("g/s/a", &plain, "is a file, and is to be a folder"),
+        ("g/s/a/b", &folder, "is a folder, and is to be a file"),
+        ("g/s/a/b", &socket, "is no plain file"),
+    ];
+    for (there, put, expected) in cases {
+        for force in [false, true] {
+            let dir = tempdir().expect("a folder");
+            put(&dir.path().join(there));
+            let written = write(dir.path(), &project, force).expect("the other one is written");
+            let mut named = format!("`{}` {expected}", dir.path().join(there).display());
+            if there != "g/s/a/b" {
+                named.insert_str(0, &format!("`{}`: ", dir.path().join("g/s/a/b").display()));
+            }
+            assert_eq!((written.files, refusals(&written)), (2, vec![named]), "{there}");
+            assert_eq!(std::fs::read(dir.path().join("h/s/c")).expect("there"), b"new", "{there}");
+            assert!(dir.path().join("report.json").is_file(), "{there}");
+        }
+    }
+    // Without a report nothing is written.
+    let dir = tempdir().expect("a folder");
+    folder(&dir.path().join("report.json"));
     assert!(refused(&dir, &project, true).contains("is a folder"));
+}
+
+/// Each part is short enough, and so is each path, but not the whole with the folder that it is below.
+#[test]
+fn a_path_that_is_too_long_for_the_system_is_named_and_the_others_are_written() {
+    let dir = tempdir().expect("a folder");
+    let deep = (0..13).fold(dir.path().to_owned(), |deep, _| deep.join("d".repeat(250)));
+    let long = format!("{}end", "x/".repeat(510));
+    let project = view(&[("g", "s", file(&long)), ("h", "s", file("c"))]);
+    // Folder by folder it can be made, and then nobody can look at it.
+    assert_eq!(write(&deep, &project, false).map(|written| (written.files, written.refused.len())).ok(), Some((3, 0)));
+    let written = write(&deep, &project, true).expect("the other one is written");
+    let [why] = &refusals(&written)[..] else { panic!("{written:?}") };
+    assert!(why.contains("/x/end` can not be written: File name too long"), "{why}");
+    assert_eq!(written.files, 2);
+    assert!(deep.join("h/s/c").is_file() && deep.join("report.json").is_file());
+}
+
+/// What a look can not know: names that only some file systems refuse, and what comes between the look and the write.
+#[test]
+fn what_the_file_system_refuses_is_named_and_the_others_are_written() {
+    let dir = tempdir().expect("a folder");
+    std::fs::write(dir.path().join("late"), "old").expect("written");
+    let long = "x".repeat(256);
+    let paths: [&[&str]; 6] =
+        [&["a", "good"], &["g", long.as_str()], &["g", "a\0b"], &["late", "b"], &["late"], &["z", "good"]];
+    let files = paths.map(|path| (path.iter().map(|part| (*part).to_owned()).collect(), b"new".to_vec()));
+    let refused = make_all(dir.path(), &Files::from(files), false).expect("others are written");
+    let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    let expected = [
+        ("g/a\\u{0}b", "Invalid argument"),
+        (&*format!("g/{long}"), "File name too long"),
+        ("late", "File exists"),
+        ("late/b", "Not a directory"),
+    ];
+    assert_eq!(refused.len(), expected.len(), "{refused:?}");
+    for (refused, (name, why)) in refused.iter().zip(expected) {
+        let named = format!("`{}/{name}` can not be written: {why}", dir.path().display());
+        assert!(refused.starts_with(&named), "{refused} is not {named}");
+    }
+    for good in ["a/good", "z/good"] {
+        assert_eq!(std::fs::read(dir.path().join(good)).expect("there"), b"new", "{good}");
+    }
+}
+
+/// A disk that is full would refuse each of ten thousand files.
+#[test]
+fn what_keeps_every_file_from_being_written_is_said_once() {
+    let path = ["g".to_owned()];
+    for errno in [Errno::NOSPC, Errno::ROFS, Errno::IO, Errno::MFILE, Errno::DQUOT] {
+        let failure = refused_or_failed(Path::new("out"), &path, &errno.into()).expect_err("all");
+        assert!(failure.message.starts_with("`out/g` can not be written: "), "{}", failure.message);
+    }
 }
 
 #[test]

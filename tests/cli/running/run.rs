@@ -398,6 +398,30 @@ async fn a_path_that_is_not_taken_keeps_no_other_file_from_being_written() {
     }
 }
 
+/// Whoever is quiet hears of it too: it is why the exit status is 1.
+#[tokio::test]
+async fn a_file_in_the_place_of_a_folder_keeps_no_other_file_from_being_written() {
+    let home = Home::new();
+    home.write("queues.toml", DEEP);
+    home.write(
+        "p.json",
+        r#"{"name": "p", "goals": [{"name": "g", "subtasks": [{"name": "good", "skill": "Good"}]},
+            {"name": "h", "subtasks": [{"name": "late", "skill": "Good"}]}]}"#,
+    );
+    std::fs::create_dir(home.path("made")).expect("a folder");
+    home.write("made/h", "old");
+    for words in
+        [&["run", "p.json", "--out", "made", "-q"][..], &["run", "p.json", "--out", "made", "--json", "--force"]]
+    {
+        let done = home.run(words).await;
+        assert_eq!(done.status, Some(1), "{}", done.stderr);
+        let named = "not written: `made/h/late/a.txt`: `made/h` is a file, and is to be a folder";
+        assert!(done.stderr.lines().any(|line| line == named), "{}", done.stderr);
+        assert!(exists(&home.path("made/g/good/a.txt")) && exists(&home.path("made/report.json")));
+        assert_eq!(std::fs::read(home.path("made/h")).expect("there"), b"old");
+    }
+}
+
 /// Before, JSON without a name that ends in `.json` was read as TOML, and nothing said so.
 #[tokio::test]
 async fn the_form_of_a_project_is_found_by_looking() {
