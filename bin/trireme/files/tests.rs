@@ -215,7 +215,8 @@ fn what_is_in_the_way_of_one_file_keeps_no_other_from_being_written() {
         folder(path.parent().expect("a parent"));
         drop(std::os::unix::net::UnixListener::bind(path).expect("bound"));
     };
-    let cases: [(&str, &dyn Fn(&Path), &str); 5] = [
+    type Put<'a> = &'a dyn Fn(&Path);
+    let cases: [(&str, Put<'_>, &str); 5] = [
         ("g", &plain, "is a file, and is to be a folder"),
         ("g/s", &plain, "is a file, and is to be a folder"),
         ("g/s/a", &plain, "is a file, and is to be a folder"),
