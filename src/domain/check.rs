@@ -99,9 +99,18 @@ fn check_subtask(subtask: &SubtaskPlan) -> Result<(), BadInput> {
         check_range("repeat", subtask.copies().into(), u64::from(SUBTASKS_MAX))?;
         check_range("timeout", subtask.timeout_ms.unwrap_or(1), TIMEOUT_MS_MAX)?;
         check_range("max_attempts", u64::from(subtask.max_attempts.unwrap_or(1)), u64::from(ATTEMPTS_MAX))?;
-        check_retry(subtask)
+        check_retry(subtask)?;
+        check_run_after(subtask)
     };
     numbers().map_err(|bad| bad.at(format_args!("subtask {}", quote(&subtask.name))))
+}
+
+fn check_run_after(subtask: &SubtaskPlan) -> Result<(), BadInput> {
+    match !subtask.run_after.is_success() && subtask.dependencies.is_empty() {
+        true => Err(BadInput::new("it has a `run_after` and no `dependencies`")
+            .or_else("name the subtasks whose end it waits for in `dependencies`")),
+        false => Ok(()),
+    }
 }
 
 fn check_retry(subtask: &SubtaskPlan) -> Result<(), BadInput> {

@@ -12,7 +12,7 @@ use super::bad_input::quote;
 use super::check::SUBTASKS_MAX;
 use super::nearest;
 use super::retry::Retry;
-use crate::wire::{GoalPlan, Raw, SubtaskPlan};
+use crate::wire::{GoalPlan, Raw, RunAfter, SubtaskPlan};
 
 /// The longest input of a subtask, in bytes: with the results of its dependencies it has to fit an envelope.
 pub const INPUT_BYTES_MAX: usize = 512 * 1024;
@@ -55,6 +55,9 @@ pub struct Spec {
     /// Who is asked when its skill has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Box<Fallback>>,
+    /// How its dependencies have to end before it runs.
+    #[serde(default, skip_serializing_if = "RunAfter::is_success")]
+    pub run_after: RunAfter,
 }
 
 /// Another skill that is asked when the first has failed, with attempts of its own.
@@ -111,6 +114,11 @@ impl Spec {
 
     pub fn span(&self) -> Span {
         Span { first: self.first, count: self.copies.unwrap_or(1) }
+    }
+
+    /// Whether it runs although what it depends on has failed, and although its phase is failing.
+    pub fn is_cleanup(&self) -> bool {
+        !self.run_after.is_success()
     }
 
     /// The name of one of its copies.
@@ -257,6 +265,7 @@ fn number(subtask: &SubtaskPlan, goal: u32, first: u32, defaults: SkillDefaults)
         queue_wait_ms: subtask.queue_wait_ms.or(defaults.queue_wait_ms),
         lease_ms: defaults.lease_ms,
         fallback: defaults.fallback.map(Box::new),
+        run_after: subtask.run_after,
     })
 }
 

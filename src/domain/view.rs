@@ -11,7 +11,9 @@ use serde::Serialize;
 use super::expand::Spec;
 use super::to_come::ToCome;
 use super::{phase, project};
-use crate::wire::{Counts, FailureKind, MessageId, ProjectId, Raw, Status, SubtaskId, SubtaskStatus, Timestamp};
+use crate::wire::{
+    Counts, FailureKind, MessageId, ProjectId, Raw, RunAfter, Status, SubtaskId, SubtaskStatus, Timestamp,
+};
 
 /// A project, whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,6 +113,9 @@ pub struct SubtaskView {
     pub agent_id: Option<String>,
     /// By name.
     pub dependencies: Vec<String>,
+    /// How these have to end before it runs, where that is not `success`.
+    #[serde(skip_serializing_if = "RunAfter::is_success")]
+    pub run_after: RunAfter,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     /// Null until it is filled in, and when there is none.
@@ -280,6 +285,7 @@ impl SubtaskView {
             kept_from: state.kept_from(ordinal),
             agent_id: newest.and_then(|attempt| attempt.agent_id.clone()),
             dependencies: spec.dependencies.iter().flat_map(|span| span.ordinals()).map(name_of).collect(),
+            run_after: spec.run_after,
             started_at: newest.and_then(|attempt| attempt.started_at),
             finished_at: newest.and_then(|attempt| attempt.finished_at),
             result: None,
@@ -305,9 +311,13 @@ fn has_plan(events: &[phase::Event]) -> bool {
     events.iter().any(|event| matches!(event, phase::Event::Planned {}))
 }
 
-/// The first dependency, in the plan's order, for whose sake a subtask was skipped.
+/// The first dependency, in the plan's order, for whose sake a subtask was skipped; or that nothing has failed that it
+/// was to run after.
 fn why_skipped(state: &phase::Phase, ordinal: u32) -> Option<String> {
     state.subtask(ordinal).filter(|subtask| subtask.status == SubtaskStatus::Skipped)?;
+    if state.is_unneeded(ordinal) && state.spec(ordinal).run_after == RunAfter::Failure {
+        return Some("none of its dependencies has failed".into());
+    }
     let mut needed = state.spec(ordinal).dependencies.iter().flat_map(|span| span.ordinals());
     needed.find_map(|other| {
         let needed = state.subtask(other)?;

@@ -17,13 +17,14 @@ use crate::domain::expand::{GENERIC_HINT, GENERIC_SKILL};
 use crate::domain::nearest;
 use crate::wire::content::NewProject;
 use crate::wire::{
-    Content, Envelope, GoalPlan, MessageId, MessageType, Policy, ProjectId, Raw, SubtaskPlan, Timestamp, address, codec,
+    Content, Envelope, GoalPlan, MessageId, MessageType, Policy, ProjectId, Raw, RunAfter, SubtaskPlan, Timestamp,
+    address, codec,
 };
 
 const PROJECT_KEYS: [&str; 9] =
     ["name", "description", "id", "planner", "playbook", "parameters", "policy", "deadline", "goals"];
 pub(super) const GOAL_KEYS: [&str; 5] = ["name", "priority", "description", "input", "subtasks"];
-pub(super) const SUBTASK_KEYS: [&str; 14] = [
+pub(super) const SUBTASK_KEYS: [&str; 15] = [
     "name",
     "skill",
     "type",
@@ -38,6 +39,7 @@ pub(super) const SUBTASK_KEYS: [&str; 14] = [
     "backoff_max",
     "retry_on",
     "queue_wait",
+    "run_after",
 ];
 
 /// A project as its file describes it: checked as far as it can be without knowing anything else.
@@ -247,8 +249,18 @@ fn read_subtask(goal: &str, at: usize, map: &Map<String, Value>) -> Result<Subta
         backoff_factor: table.integer("backoff_factor", 1..=BACKOFF_FACTOR_MAX)?,
         backoff_max_ms: table.milliseconds("backoff_max", BACKOFF_MS_MAX)?,
         retry_on: table.kinds("retry_on")?,
+        run_after: read_run_after(&table)?,
         ..SubtaskPlan::new(name, skill)
     })
+}
+
+fn read_run_after(table: &Table<'_>) -> Result<RunAfter, BadInput> {
+    let run_after = table.one_of("run_after", &RunAfter::NAMES, |name| match name {
+        "failure" => RunAfter::Failure,
+        "always" => RunAfter::Always,
+        _ => RunAfter::Success,
+    })?;
+    Ok(run_after.unwrap_or_default())
 }
 
 /// How a part is called in a complaint: by its name, or by its number when it has none.

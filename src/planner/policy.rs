@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::table::Table;
-use crate::domain::bad_input::{BadInput, quote};
-use crate::domain::nearest;
+use crate::domain::bad_input::BadInput;
 use crate::domain::project::DEADLINE_MS_MAX;
 use crate::wire::policy::{OnFailure, Running};
 use crate::wire::{Policy, Raw};
@@ -14,14 +13,14 @@ const KEYS: [&str; 2] = ["on_failure", "running"];
 pub(super) fn read(table: &Table<'_>) -> Result<Policy, BadInput> {
     let Some(map) = table.table("policy")? else { return Ok(Policy::default()) };
     let table = Table::new("`policy`", map, &KEYS)?;
-    let on_failure = one_of(&table, "on_failure", &OnFailure::NAMES, |name| match name {
+    let on_failure = table.one_of("on_failure", &OnFailure::NAMES, |name| match name {
         "skip" => OnFailure::Skip,
         "continue" => OnFailure::Continue,
         "replan" => OnFailure::Replan,
         "ask" => OnFailure::Ask,
         _ => OnFailure::Fail,
     })?;
-    let running = one_of(&table, "running", &Running::NAMES, |name| match name {
+    let running = table.one_of("running", &Running::NAMES, |name| match name {
         "cancel" => Running::Cancel,
         _ => Running::Finish,
     })?;
@@ -38,20 +37,6 @@ pub(super) fn to_raw(policy: Policy) -> Raw {
     match policy == Policy::default() {
         true => Raw::empty_object(),
         false => Raw::from_serialize(&policy).unwrap_or_default(),
-    }
-}
-
-fn one_of<T>(
-    table: &Table<'_>,
-    key: &str,
-    names: &[&'static str],
-    value: impl FnOnce(&str) -> T,
-) -> Result<Option<T>, BadInput> {
-    let Some(name) = table.text(key)? else { return Ok(None) };
-    match names.contains(&name) {
-        true => Ok(Some(value(name))),
-        false => Err(BadInput::new(format!("`{key}` of `policy` is {}, none that there is", quote(name)))
-            .or_perhaps(nearest::hint(name, names.iter().copied()))),
     }
 }
 

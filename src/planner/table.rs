@@ -90,6 +90,24 @@ impl<'a> Table<'a> {
         Ok(self.map.contains_key(key).then_some(kinds))
     }
 
+    /// One of `names`, as `value` means it.
+    pub fn one_of<T>(
+        &self,
+        key: &str,
+        names: &[&'static str],
+        value: impl FnOnce(&str) -> T,
+    ) -> Result<Option<T>, BadInput> {
+        let Some(name) = self.text(key)? else { return Ok(None) };
+        match names.contains(&name) {
+            true => Ok(Some(value(name))),
+            false => {
+                let place = self.place_after(" of ");
+                Err(BadInput::new(format!("`{key}`{place} is {}, none that there is", quote(name)))
+                    .or_perhaps(nearest::hint(name, names.iter().copied())))
+            }
+        }
+    }
+
     pub fn table(&self, key: &str) -> Result<Option<&'a Map<String, Value>>, BadInput> {
         self.read(key, "a table", Value::as_object)
     }

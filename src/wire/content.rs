@@ -1,13 +1,15 @@
 //! The contents, one struct a type. Unknown fields are ignored, so that an older process can read a newer
 //! message; an unknown type is refused by name.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 pub use super::presence::{Layer, LostQueue, Ping, Presence, Progress, RunningCommand, UnableSkill};
 use super::{
     AgentId, Counts, FailureKind, GoalPlan, MessageId, MessageType, ProjectId, Raw, Status, StreamId, SubtaskId,
-    Timestamp,
+    SubtaskStatus, Timestamp,
 };
 
 /// Everything that can be said. `type` on the wire is the variant's name.
@@ -247,6 +249,9 @@ pub struct ExecuteSubtask {
     /// The results of the direct dependencies by name.
     #[serde(default = "Raw::empty_object")]
     pub deps: Raw,
+    /// Of a cleanup: how its direct dependencies stand, by name; empty when there are more than 256 of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub deps_status: BTreeMap<String, SubtaskStatus>,
     pub timeout_ms: u64,
     /// Too late to begin: such a command is answered `timeout` without `started_at`.
     pub not_after: Timestamp,

@@ -21,7 +21,7 @@ pub use content::Content;
 pub use envelope::{Envelope, MessageType};
 pub use failure::{Failure, FailureKind};
 pub use id::{AgentId, MessageId, ProjectId, StreamId, SubtaskId};
-pub use plan::{GoalPlan, SubtaskPlan};
+pub use plan::{GoalPlan, RunAfter, SubtaskPlan};
 pub use policy::Policy;
 pub use raw::Raw;
 pub use status::{AgentStatus, Counts, Status, SubtaskStatus};

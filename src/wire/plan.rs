@@ -59,6 +59,31 @@ pub struct SubtaskPlan {
     /// The kinds of failure that are worth another attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_on: Option<Vec<FailureKind>>,
+    /// How its dependencies have to end before it runs.
+    #[serde(default, skip_serializing_if = "RunAfter::is_success")]
+    pub run_after: RunAfter,
+}
+
+/// How the dependencies of a subtask have to end before it runs. One that runs after `failure` or `always` is a
+/// cleanup: it also runs in a phase that is failing, and leaves the phase's verdict as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunAfter {
+    /// When all of them have a result, or the project's policy says that it runs without.
+    #[default]
+    Success,
+    /// When all of them are over and one of them has no result; it is skipped when all have one.
+    Failure,
+    /// When all of them are over, whichever way they ended.
+    Always,
+}
+
+impl RunAfter {
+    pub const NAMES: [&str; 3] = ["success", "failure", "always"];
+
+    pub fn is_success(&self) -> bool {
+        *self == Self::Success
+    }
 }
 
 impl SubtaskPlan {
@@ -83,6 +108,7 @@ impl SubtaskPlan {
             backoff_factor: None,
             backoff_max_ms: None,
             retry_on: None,
+            run_after: RunAfter::Success,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trireme::domain::audit::{an_attempt_is_current_once, only_the_current_attempt_counts};
+use trireme::domain::audit::{
+    an_attempt_is_current_once, cleanups_end_before_their_phase, is_over, only_the_current_attempt_counts,
+};
 use trireme::domain::phase::{Answered, Dependants, Event, Outcome, Phase, Then};
 use trireme::wire::content::ExecuteSubtask;
 use trireme::wire::{StreamId, SubtaskId, Timestamp};
@@ -49,10 +51,11 @@ impl FollowedPhase {
 
     pub fn apply(&mut self, watch: &mut Watch, stream: StreamId, event: &Event, sim: &Sim) -> Verdict {
         self.settled_at = settled_at(event).or(self.settled_at);
+        let mut is_end = false;
         match event {
             Event::Dispatched { commands, .. } => {
                 for &(ordinal, attempt) in commands {
-                    self.on_dispatched(watch, stream, ordinal, attempt)?;
+                    self.on_dispatched(watch, stream, ordinal, attempt, sim)?;
                 }
             }
             Event::Completed { ordinal, attempt, .. } => {
@@ -103,7 +106,8 @@ impl FollowedPhase {
             Event::Withdrawn { .. } => sim.see(Sight::AttemptWithdrawn),
             Event::Accepted { .. } => sim.see(Sight::Leased),
             Event::RunningCancelled { .. } => {
-                self.outcomes.extend(self.state.flights().keys());
+                let running = self.state.flights().keys().copied();
+                self.outcomes.extend(running.filter(|&ordinal| !self.state.spec(ordinal).is_cleanup()));
                 sim.see(Sight::CancelledRunning);
             }
             Event::SubtaskUnwanted { .. } => sim.see(Sight::EarlyWord),
@@ -127,6 +131,7 @@ impl FollowedPhase {
                 watch.rule("a_phase_ends_once", self.state.ended().is_none(), || {
                     format!("{} ends in {status}, and has ended before", brief(stream))
                 })?;
+                is_end = true;
             }
             Event::Kept { subtasks, .. } => {
                 sim.see(Sight::Kept);
@@ -136,10 +141,13 @@ impl FollowedPhase {
             _ => {}
         }
         self.state.apply(event);
-        Ok(())
+        let open = cleanups_end_before_their_phase(&self.state);
+        watch.rule("cleanups_end_before_their_phase", !is_end || open.is_ok(), || {
+            format!("{} has ended before its cleanup {open:?}", brief(stream))
+        })
     }
 
-    fn on_dispatched(&mut self, watch: &mut Watch, stream: StreamId, ordinal: u32, attempt: u32) -> Verdict {
+    fn on_dispatched(&mut self, watch: &mut Watch, stream: StreamId, ordinal: u32, attempt: u32, sim: &Sim) -> Verdict {
         let is_free = an_attempt_is_current_once(&self.state, ordinal, attempt);
         watch.rule("an_attempt_is_current_once", is_free, || {
             format!("{} ordinal {ordinal}: attempt {attempt} after {:?}", brief(stream), self.state.subtask(ordinal))
@@ -147,8 +155,9 @@ impl FollowedPhase {
         watch.rule("an_outcome_is_final", !self.outcomes.contains(&ordinal), || {
             format!("{} ordinal {ordinal} goes out after its outcome", brief(stream))
         })?;
-        let is_over = self.is_failing || self.state.is_cancelled() || !self.is_open();
-        watch.rule("what_is_over_stays_over", !is_over, || {
+        let is_cleanup = self.state.spec(ordinal).is_cleanup();
+        let is_late = self.is_failing && !is_cleanup || self.state.is_cancelled() || !self.is_open();
+        watch.rule("what_is_over_stays_over", !is_late, || {
             format!("{} ordinal {ordinal} goes out after the end of its phase", brief(stream))
         })?;
         watch.rule("nothing_goes_out_in_a_pause", !self.state.is_paused(), || {
@@ -158,8 +167,14 @@ impl FollowedPhase {
         watch.rule("what_was_cancelled_stays_cancelled", !is_unwanted, || {
             format!("{} ordinal {ordinal} goes out, and was cancelled before its phase began", brief(stream))
         })?;
-        let is_open = |other: &u32| !self.completed.contains(other) && !self.passed_over.contains(other);
+        let is_open = |other: &u32| match is_cleanup {
+            true => !is_over(&self.state, *other),
+            false => !self.completed.contains(other) && !self.passed_over.contains(other),
+        };
         let missing = self.dependencies(ordinal).into_iter().find(is_open);
+        if is_cleanup {
+            sim.see(if self.is_failing { Sight::CleanedUp } else { Sight::RunAnyway });
+        }
         watch.rule("dependencies_come_first", missing.is_none(), || {
             format!("{} ordinal {ordinal} goes out before {missing:?} is completed", brief(stream))
         })
@@ -232,7 +247,7 @@ impl FollowedPhase {
         let deps: BTreeMap<String, Option<String>> = command.deps.read().unwrap_or_default();
         let needed = self.dependencies(ordinal).into_iter().map(|other| {
             let name = self.state.spec(other).name_of(other);
-            (name.clone(), (!self.passed_over.contains(&other)).then_some(name))
+            (name.clone(), self.completed.contains(&other).then_some(name))
         });
         let needed: BTreeMap<_, _> = needed.collect();
         watch.rule("results_reach_their_dependants", deps == needed, || {

@@ -1,9 +1,11 @@
 //! Random projects, each with what is wrong with its plan.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use trireme::wire::content::NewProject;
 use trireme::wire::policy::{OnFailure, Running};
-use trireme::wire::{GoalPlan, Policy, ProjectId, Raw, SubtaskPlan};
+use trireme::wire::{GoalPlan, Policy, ProjectId, Raw, RunAfter, SubtaskPlan};
 use uuid::Uuid;
 
 use crate::random::Random;
@@ -30,6 +32,8 @@ pub struct PlannedProject {
     pub policy: Policy,
     pub doom: Doom,
     pub subtasks: u32,
+    /// How many of them run only after a failure.
+    pub after_failures: u32,
 }
 
 /// What is wrong with a plan.
@@ -73,7 +77,7 @@ impl PlannedProject {
         };
         let request = NewProject::planned(format!("project {number}"), vec![goal]);
         let (policy, doom) = (Policy::default(), Doom::default());
-        Self { id: ProjectId(Uuid::from_u128(number)), request, policy, doom, subtasks: 1 }
+        Self { id: ProjectId(Uuid::from_u128(number)), request, policy, doom, subtasks: 1, after_failures: 0 }
     }
 
     /// The `number`-th project of a seed.
@@ -102,6 +106,7 @@ impl PlannedProject {
                 }
                 _ => {}
             }
+            clean_up(random, &mut subtasks);
             // A phase may have two goals, with dependencies between them.
             let second = subtasks.split_off(random.pick(&[subtasks.len(), subtasks.len() / 2]));
             for (at, subtasks) in [subtasks, second].into_iter().enumerate().filter(|(_, part)| !part.is_empty()) {
@@ -115,14 +120,16 @@ impl PlannedProject {
             }
         }
         let all = goals.iter().flat_map(|goal| goal.subtasks.iter().flatten());
-        let subtasks = all.map(|subtask| subtask.repeat.unwrap_or(1)).sum();
+        let subtasks = all.clone().map(SubtaskPlan::copies).sum();
+        let after_failures = all.filter(|subtask| subtask.run_after == RunAfter::Failure);
+        let after_failures = after_failures.map(SubtaskPlan::copies).sum();
         let policy = policy(random);
         let request = NewProject {
             policy: Raw::from_serialize(&policy).expect("two words"),
             deadline_ms: random.percent(8).then(|| random.pick(&[5_000, 60_000, 300_000])),
             ..NewProject::planned(format!("project {number}"), goals)
         };
-        Self { id: ProjectId(Uuid::from_u128(number)), request, policy, doom, subtasks }
+        Self { id: ProjectId(Uuid::from_u128(number)), request, policy, doom, subtasks, after_failures }
     }
 }
 
@@ -146,6 +153,25 @@ fn phase(random: &mut Random) -> Vec<SubtaskPlan> {
         subtask.backoff_ms = random.percent(20).then(|| random.pick(&[1, 500, 8_000]));
     }
     subtasks
+}
+
+/// Some run after their dependencies whichever way these end, and of those that nobody depends on some only after a
+/// failure. What never goes well is none of them: whether it fails is to be known beforehand.
+fn clean_up(random: &mut Random, subtasks: &mut [SubtaskPlan]) {
+    if !random.percent(40) {
+        return;
+    }
+    let needed: BTreeSet<String> = subtasks.iter().flat_map(|subtask| subtask.dependencies.clone()).collect();
+    for subtask in subtasks.iter_mut().filter(|subtask| !subtask.dependencies.is_empty()) {
+        let is_doomed = subtask.input.as_ref().is_some_and(|input| input.get().contains(&u32::MAX.to_string()));
+        if is_doomed || !random.percent(50) {
+            continue;
+        }
+        subtask.run_after = match needed.contains(&subtask.name) {
+            true => RunAfter::Always,
+            false => random.pick(&[RunAfter::Always, RunAfter::Failure]),
+        };
+    }
 }
 
 fn fan(random: &mut Random) -> Vec<SubtaskPlan> {

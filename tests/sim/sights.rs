@@ -34,6 +34,8 @@ pub enum Sight {
     EarlyWord,
     NeverWanted,
     CancelledRunning,
+    RunAnyway,
+    CleanedUp,
     DeadlinePassed,
     ProjectInError,
     ProjectCancelled,
@@ -44,7 +46,7 @@ impl Sight {
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::SaidCancel,
         Self::SaidCancelSubtask,
         Self::SaidPause,
@@ -74,6 +76,8 @@ impl Sight {
         Self::EarlyWord,
         Self::NeverWanted,
         Self::CancelledRunning,
+        Self::RunAnyway,
+        Self::CleanedUp,
         Self::DeadlinePassed,
         Self::ProjectInError,
         Self::ProjectCancelled,
@@ -111,6 +115,8 @@ impl Sight {
             Self::EarlyWord => "a word before what it is about",
             Self::NeverWanted => "a subtask cancelled before its phase opened",
             Self::CancelledRunning => "a failed phase that stops what runs",
+            Self::RunAnyway => "a cleanup in a phase that goes on",
+            Self::CleanedUp => "a cleanup in a phase that has failed",
             Self::DeadlinePassed => "a project past its deadline",
             Self::ProjectInError => "a project that ended in ERROR",
             Self::ProjectCancelled => "a project that ended in CANCELLED",

@@ -20,7 +20,7 @@ use crate::sim::Sim;
 use crate::store::brief;
 
 /// All rules: each is to be looked at in a run of many seeds.
-pub const RULES: [&str; 35] = [
+pub const RULES: [&str; 36] = [
     "a_cancel_is_heard",
     "a_phase_ends_once",
     "a_run_ends_once",
@@ -28,6 +28,7 @@ pub const RULES: [&str; 35] = [
     "an_open_question_is_asked",
     "an_outcome_is_final",
     "an_outcome_is_recorded_once",
+    "cleanups_end_before_their_phase",
     "completed_work_is_not_run_again",
     "dependencies_come_first",
     "every_attempt_is_out",

@@ -1,12 +1,12 @@
 //! Any envelope: strategies for every content.
 
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use trireme::wire::content::*;
 use trireme::wire::{
     AgentId, AgentStatus, Content, Counts, Envelope, FailureKind, GoalPlan, MessageId, MessageType, ProjectId, Raw,
-    Status, StreamId, SubtaskId, SubtaskPlan, Timestamp,
+    RunAfter, Status, StreamId, SubtaskId, SubtaskPlan, SubtaskStatus, Timestamp,
 };
 use uuid::Uuid;
 
@@ -99,27 +99,30 @@ fn subtask_plan() -> impl Strategy<Value = SubtaskPlan> {
         option::of(any::<u32>()),
         (option::of(any::<u64>()), option::of(any::<u32>())),
         any::<([Option<u64>; 3], Option<u32>)>(),
-        option::of(vec(failure_kind(), 0..3)),
+        (option::of(vec(failure_kind(), 0..3)), run_after()),
     )
-        .prop_map(|((name, skill, description), dependencies, input, repeat, bounds, waits, retry_on)| {
-            let ((timeout_ms, max_attempts), ([queue_wait_ms, backoff_ms, backoff_max_ms], backoff_factor)) =
-                (bounds, waits);
-            SubtaskPlan {
-                name,
-                skill,
-                description,
-                dependencies,
-                input,
-                repeat,
-                timeout_ms,
-                max_attempts,
-                queue_wait_ms,
-                backoff_ms,
-                backoff_factor,
-                backoff_max_ms,
-                retry_on,
-            }
-        })
+        .prop_map(
+            |((name, skill, description), dependencies, input, repeat, bounds, waits, (retry_on, run_after))| {
+                let ((timeout_ms, max_attempts), ([queue_wait_ms, backoff_ms, backoff_max_ms], backoff_factor)) =
+                    (bounds, waits);
+                SubtaskPlan {
+                    name,
+                    skill,
+                    description,
+                    dependencies,
+                    input,
+                    repeat,
+                    timeout_ms,
+                    max_attempts,
+                    queue_wait_ms,
+                    backoff_ms,
+                    backoff_factor,
+                    backoff_max_ms,
+                    retry_on,
+                    run_after,
+                }
+            },
+        )
 }
 
 fn goal_plan() -> impl Strategy<Value = GoalPlan> {
@@ -205,10 +208,10 @@ fn execute() -> impl Strategy<Value = Content> {
         (project(), subtask_id(), time(), any::<u64>()),
         [text(), text(), text(), text(), text()],
         any::<[u32; 3]>(),
-        (raw(), raw()),
+        (raw(), raw(), btree_map(text(), subtask_status(), 0..3)),
         (vec(agent(), 0..3), option::of(any::<u64>())),
     )
-        .prop_map(|(ids, texts, [phase, attempt, max_attempts], (input, deps), (avoid, lease_ms))| {
+        .prop_map(|(ids, texts, [phase, attempt, max_attempts], (input, deps, deps_status), (avoid, lease_ms))| {
             let (project_id, subtask_id, not_after, timeout_ms) = ids;
             let [project_name, goal_name, task_name, skill, description] = texts;
             Content::ExecuteSubtask(ExecuteSubtask {
@@ -224,12 +227,21 @@ fn execute() -> impl Strategy<Value = Content> {
                 max_attempts,
                 input,
                 deps,
+                deps_status,
                 timeout_ms,
                 not_after,
                 avoid,
                 lease_ms,
             })
         })
+}
+
+fn run_after() -> impl Strategy<Value = RunAfter> {
+    proptest::sample::select(vec![RunAfter::Success, RunAfter::Failure, RunAfter::Always])
+}
+
+fn subtask_status() -> impl Strategy<Value = SubtaskStatus> {
+    proptest::sample::select(vec![SubtaskStatus::Completed, SubtaskStatus::Error, SubtaskStatus::Skipped])
 }
 
 fn failure_kind() -> impl Strategy<Value = FailureKind> {

@@ -25,6 +25,7 @@ fn view(results: &[(&str, &str, Value)]) -> ProjectView {
         attempt_log: Vec::new(),
         agent_id: None,
         dependencies: Vec::new(),
+        run_after: trireme::wire::RunAfter::Success,
         started_at: None,
         finished_at: None,
         result: Some(Raw::from(result.clone())),

@@ -197,6 +197,7 @@ mod tests {
             attempt_log: Vec::new(),
             agent_id: None,
             dependencies: Vec::new(),
+            run_after: trireme::wire::RunAfter::Success,
             started_at: None,
             finished_at: None,
             result: None,

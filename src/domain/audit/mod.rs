@@ -27,8 +27,8 @@ mod project;
 use serde::Serialize;
 
 pub use phase::{
-    PhaseAudit, an_attempt_is_current_once, an_outcome_is_recorded_once, dependencies_come_first,
-    only_the_current_attempt_counts,
+    PhaseAudit, an_attempt_is_current_once, an_outcome_is_recorded_once, cleanups_end_before_their_phase,
+    dependencies_come_first, is_over, only_the_current_attempt_counts,
 };
 pub use project::{
     PhaseEnd, ProjectAudit, a_completed_phase_was_reported_so, an_ended_project_has_no_open_phase,

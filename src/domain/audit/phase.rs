@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{Found, Row, Violation};
 use crate::domain::phase::{Event, Phase};
 use crate::wire::policy::{OnFailure, Policy};
-use crate::wire::{StreamId, SubtaskStatus};
+use crate::wire::{Status, StreamId, SubtaskStatus};
 
 /// The rules over all subtasks are looked at once for so many of them an event at the most: a look costs as much
 /// as there are subtasks, and a phase may have a million.
@@ -29,16 +29,35 @@ pub fn an_outcome_is_recorded_once(before: &Phase, ordinal: u32) -> bool {
 }
 
 /// The first dependency of a subtask that is not completed although it goes out. Where the policy says that
-/// dependants run without it, one that has ended otherwise will do.
+/// dependants run without it, one that has ended otherwise will do; for a cleanup one that will not run any more.
 pub fn dependencies_come_first(before: &Phase, ordinal: u32) -> Result<(), u32> {
+    let (spec, dependencies) = (before.spec(ordinal), &before.spec(ordinal).dependencies);
+    let ordinals = || dependencies.iter().flat_map(|span| span.ordinals());
+    if spec.is_cleanup() {
+        return ordinals().find(|&other| !is_over(before, other)).map_or(Ok(()), Err);
+    }
     let policy = before.opened().and_then(|opened| Policy::read(&opened.policy).ok()).unwrap_or_default();
     let will_do = |status| match policy.on_failure {
         OnFailure::Continue => is_final(status),
         _ => status == SubtaskStatus::Completed,
     };
     let open = |other: &u32| !before.subtask(*other).is_some_and(|subtask| will_do(subtask.status));
-    let dependencies = &before.spec(ordinal).dependencies;
-    dependencies.iter().flat_map(|span| span.ordinals()).find(open).map_or(Ok(()), Err)
+    ordinals().find(open).map_or(Ok(()), Err)
+}
+
+/// Whether a subtask will not run any more: it has ended, or its phase is failing and it is no cleanup and is not out.
+pub fn is_over(phase: &Phase, ordinal: u32) -> bool {
+    let is_given_up =
+        phase.is_failing() && !phase.spec(ordinal).is_cleanup() && !phase.flights().contains_key(&ordinal);
+    is_given_up || phase.subtask(ordinal).is_some_and(|subtask| is_final(subtask.status))
+}
+
+/// The first cleanup that has not ended although its phase has, and was not cancelled.
+pub fn cleanups_end_before_their_phase(phase: &Phase) -> Result<(), u32> {
+    let is_cancelled = phase.ended().is_none_or(|ended| ended.status == Status::Cancelled);
+    let mut cleanups = (0..phase.counts().total).filter(|&ordinal| phase.spec(ordinal).is_cleanup());
+    let open = cleanups.find(|&ordinal| phase.subtask(ordinal).is_some_and(|subtask| !is_final(subtask.status)));
+    open.filter(|_| !is_cancelled).map_or(Ok(()), Err)
 }
 
 fn is_final(status: SubtaskStatus) -> bool {
@@ -107,6 +126,12 @@ impl PhaseAudit {
         let (version, now) = (self.state.version(), self.state.counts().ended());
         self.found.rule("versions_rise_by_one", version, version == before + 1, || format!("after {before}"));
         self.found.rule("an_outcome_is_final", version, now >= ended, || format!("{now} have ended, it was {ended}"));
+        if let Event::Ended { .. } = event {
+            let open = cleanups_end_before_their_phase(&self.state);
+            self.found.rule("cleanups_end_before_their_phase", version, open.is_ok(), || {
+                format!("ordinal {} has not ended", open.err().unwrap_or_default())
+            });
+        }
         self.events_since_look += 1;
     }
 

@@ -93,8 +93,9 @@ impl Phase {
                 self.cancel_all();
             }
             Event::RunningCancelled { .. } => {
-                let flying: Vec<u32> = self.flights.keys().copied().collect();
-                for ordinal in flying {
+                let flying = self.flights.keys().copied();
+                let unwanted: Vec<u32> = flying.filter(|&ordinal| !self.spec(ordinal).is_cleanup()).collect();
+                for ordinal in unwanted {
                     self.disown(ordinal);
                     self.set_status(ordinal, SubtaskStatus::Cancelled);
                 }
@@ -134,6 +135,7 @@ impl Phase {
                 }
             }
         }
+        self.release_cleanups();
     }
 
     /// The plan is complete: the graph's indexes are built, once, and what has no dependencies is ready.
@@ -156,6 +158,7 @@ impl Phase {
                 let status = SubtaskStatus::Idle;
                 self.subtasks.push(Subtask::new(spec, status));
                 self.counts.add(status);
+                self.cleanups += u32::from(self.specs[at].is_cleanup());
             }
         }
         for at in 0..self.specs.len() {
@@ -219,7 +222,7 @@ impl Phase {
                 self.set_status(ordinal, SubtaskStatus::Error);
                 self.failed_for_good(ordinal);
                 let name = self.spec(ordinal).name_of(ordinal);
-                self.failing.get_or_insert_with(|| format!("subtask `{name}` failed: {error}"));
+                self.fail_phase(format!("subtask `{name}` failed: {error}"));
             }
             Outcome::PassOver { dependants, .. } => {
                 self.set_status(ordinal, SubtaskStatus::Skipped);
@@ -289,7 +292,7 @@ impl Phase {
                 self.set_status(ordinal, SubtaskStatus::Error);
                 self.failed_for_good(ordinal);
                 let name = self.spec(ordinal).name_of(ordinal);
-                self.failing.get_or_insert_with(|| format!("subtask `{name}` failed, and was given up"));
+                self.fail_phase(format!("subtask `{name}` failed, and was given up"));
             }
         }
     }
@@ -302,8 +305,11 @@ impl Phase {
         let mut needed = needed.map(|other| self.subtasks[other as usize].status);
         let is_barred = needed.any(|status| status.is_ended() && status != SubtaskStatus::Completed);
         match self.open[spec] {
-            0 => self.set_status(ordinal, SubtaskStatus::Ready),
-            _ if is_barred => {
+            0 => {
+                self.set_status(ordinal, SubtaskStatus::Idle);
+                self.ready_if_free(spec);
+            }
+            _ if is_barred && !self.specs[spec].is_cleanup() => {
                 self.set_status(ordinal, SubtaskStatus::Skipped);
                 self.skip_dependants(ordinal);
             }
@@ -319,7 +325,7 @@ impl Phase {
             Then::Fail => {
                 let name = self.spec(ordinal).name_of(ordinal);
                 let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-                self.failing.get_or_insert_with(|| format!("subtask `{name}` was cancelled{why}"));
+                self.fail_phase(format!("subtask `{name}` was cancelled{why}"));
             }
             Then::Skip => self.skip_dependants(ordinal),
             Then::Run => self.release_dependants(ordinal),

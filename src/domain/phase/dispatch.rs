@@ -18,11 +18,12 @@ const COMMANDS_PER_EVENT: usize = 1_000;
 pub(super) const REFUSED_WAIT_MS: u64 = 5_000;
 
 /// The end of every decision about an open phase: dispatch, end the phase when nothing is left, see to the alarm.
+/// What is cancelled comes first: cleanups may have waited for it.
 pub(super) fn settle(draft: &mut Draft<'_>, alarm_came_back: bool) {
-    dispatch(draft);
     if draft.phase.failing.is_some() && draft.phase.policy.running == Running::Cancel {
         cancel_running(draft);
     }
+    dispatch(draft);
     if let Some((status, error)) = draft.phase.verdict() {
         let (at, cause) = (draft.context.now, draft.cause);
         draft.record(Event::Ended { at, cause, status, error, laid_down: true });
@@ -60,9 +61,9 @@ pub(super) fn set_alarm_for(draft: &mut Draft<'_>, came_back: bool, due: Option<
 /// Hands out what the allowance lets out, the longest remaining path of a skill first. A phase with ready work
 /// and nothing in flight hands out one whatever the allowance says: else nothing would ever wake it. A skill that
 /// was refused is left alone until its wait is over: else a whole phase would be offered to a queue that is not
-/// there.
+/// there. In a phase that is failing nothing is ready but cleanups.
 fn dispatch(draft: &mut Draft<'_>) {
-    if draft.phase.failing.is_some() || draft.phase.paused.is_some() {
+    if draft.phase.failing.is_some() && draft.phase.cleanups == 0 || draft.phase.paused.is_some() {
         return;
     }
     let phase = &*draft.phase;

@@ -55,11 +55,13 @@ pub(super) fn for_good(draft: &Draft<'_>, budget: Budget) -> Outcome {
 
 /// What a cancelled subtask means for those that depend on it, if any do.
 pub(super) fn cancelled(draft: &Draft<'_>, ordinal: u32) -> Then {
-    let spec = draft.phase.subtasks[ordinal as usize].spec;
-    let has_dependants = !draft.phase.dependants[spec as usize].is_empty();
-    match draft.phase.policy.on_failure {
+    let phase = &*draft.phase;
+    let dependants = &phase.dependants[phase.subtasks[ordinal as usize].spec as usize];
+    // Cleanups run anyway.
+    let has_dependants = dependants.iter().any(|&dependant| !phase.specs[dependant as usize].is_cleanup());
+    match phase.policy.on_failure {
         OnFailure::Fail | OnFailure::Replan => Then::Fail,
-        OnFailure::Ask if has_dependants => Then::Ask,
+        OnFailure::Ask if has_dependants && phase.failing.is_none() => Then::Ask,
         OnFailure::Skip | OnFailure::Ask => Then::Skip,
         OnFailure::Continue => Then::Run,
     }

@@ -1,11 +1,17 @@
 //! The one place where a subtask's status changes, with every index that follows from it.
 
 use super::state::{Caused, Flight, Phase, Subtask, Unwanted};
-use crate::wire::{MessageId, SubtaskStatus, Timestamp};
+use crate::wire::{MessageId, RunAfter, SubtaskStatus, Timestamp};
 
 impl Phase {
     pub(super) fn set_status(&mut self, ordinal: u32, status: SubtaskStatus) {
         let Subtask { status: old, spec, attempt, .. } = self.subtasks[ordinal as usize];
+        let (is_cleanup, was_over) = (self.specs[spec as usize].is_cleanup(), self.is_over(ordinal));
+        let status = match status {
+            // Nothing else is started any more.
+            SubtaskStatus::Ready if self.failing.is_some() && self.cleanups > 0 && !is_cleanup => SubtaskStatus::Idle,
+            status => status,
+        };
         let (skill, path) = (self.skill_of(ordinal), self.paths[spec as usize]);
         match old {
             SubtaskStatus::Ready => self.ready.remove(skill, path, ordinal),
@@ -27,6 +33,75 @@ impl Phase {
         *self.counts.of(old) -= 1;
         *self.counts.of(status) += 1;
         self.subtasks[ordinal as usize].status = status;
+        match (is_cleanup, old.is_ended(), status.is_ended()) {
+            (true, false, true) => self.cleanups -= 1,
+            (true, true, false) => self.cleanups += 1,
+            _ => {}
+        }
+        if self.cleanups > 0 && !was_over && self.is_over(ordinal) {
+            self.over.push(ordinal);
+        }
+    }
+
+    /// Whether it will not run any more: it has ended, or its phase is failing, it is no cleanup, and is not running.
+    fn is_over(&self, ordinal: u32) -> bool {
+        let status = self.subtasks[ordinal as usize].status;
+        let is_given_up = || self.failing.is_some() && !self.spec(ordinal).is_cleanup();
+        status.is_ended() || status != SubtaskStatus::Busy && is_given_up()
+    }
+
+    /// The phase fails, unless it is failing already: from now on cleanups wait only for what runs, and for cleanups.
+    pub(super) fn fail_phase(&mut self, error: String) {
+        if self.failing.is_some() {
+            return;
+        }
+        self.failing = Some(error);
+        if self.cleanups == 0 {
+            return;
+        }
+        let ready = (0u32..).zip(&self.subtasks).filter(|(_, subtask)| subtask.status == SubtaskStatus::Ready);
+        let ready = ready.map(|(ordinal, _)| ordinal).filter(|&ordinal| !self.spec(ordinal).is_cleanup());
+        for ordinal in ready.collect::<Vec<u32>>() {
+            self.set_status(ordinal, SubtaskStatus::Idle);
+        }
+        // Whoever is over is counted here.
+        self.over.clear();
+        let cleanups: Vec<usize> = (0..self.specs.len()).filter(|&at| self.specs[at].is_cleanup()).collect();
+        for &at in &cleanups {
+            let needed = self.specs[at].dependencies.iter().flat_map(|span| span.ordinals());
+            let open = needed.filter(|&ordinal| !self.is_over(ordinal)).count();
+            self.open[at] = u32::try_from(open).expect("fewer dependencies than subtasks");
+        }
+        cleanups.into_iter().for_each(|at| self.ready_if_free(at));
+    }
+
+    /// What waited for the end of something that is over has one dependency less.
+    pub(super) fn release_cleanups(&mut self) {
+        while let Some(ordinal) = self.over.pop() {
+            // A person may be asked about what was cancelled: then it is not.
+            if !self.is_over(ordinal) {
+                continue;
+            }
+            let spec = self.subtasks[ordinal as usize].spec as usize;
+            for at in 0..self.dependants[spec].len() {
+                let dependant = self.dependants[spec][at] as usize;
+                if self.specs[dependant].is_cleanup() {
+                    self.open[dependant] -= 1;
+                    self.ready_if_free(dependant);
+                }
+            }
+        }
+    }
+
+    /// Whether a subtask whose dependencies are over has to run: one that runs after a failure needs one that has no
+    /// result, other than by being unneeded itself.
+    pub(super) fn is_needed(&self, spec: usize) -> bool {
+        let mut needed = self.specs[spec].dependencies.iter().flat_map(|span| span.ordinals());
+        let has_failed = |other: u32| {
+            let subtask = &self.subtasks[other as usize];
+            subtask.status != SubtaskStatus::Completed && !self.unneeded.contains(&subtask.spec)
+        };
+        self.specs[spec].run_after != RunAfter::Failure || needed.any(has_failed)
     }
 
     /// The place in [`Phase::skills`] of the skill that its next attempt, or the current one, is of.
@@ -135,6 +210,7 @@ impl Phase {
         let ordinals = (0u32..).zip(&self.subtasks).filter(|(_, subtask)| is_over(subtask.status));
         let over: Vec<u32> = ordinals.map(|(ordinal, _)| ordinal).collect();
         over.into_iter().for_each(|ordinal| self.set_status(ordinal, SubtaskStatus::Idle));
+        self.over.clear();
     }
 
     /// Everything that has not ended is cancelled, at once: its indexes are emptied and not searched.
@@ -149,6 +225,7 @@ impl Phase {
         self.waits.clear();
         self.due.clear();
         self.questions.clear();
+        self.cleanups = 0;
         for subtask in self.subtasks.iter_mut().filter(|subtask| !subtask.status.is_ended()) {
             *self.counts.of(subtask.status) -= 1;
             *self.counts.of(SubtaskStatus::Cancelled) += 1;
@@ -161,28 +238,46 @@ impl Phase {
         let spec = self.subtasks[ordinal as usize].spec as usize;
         for at in 0..self.dependants[spec].len() {
             let dependant = self.dependants[spec][at] as usize;
-            self.open[dependant] -= 1;
-            self.ready_if_free(dependant);
-        }
-    }
-
-    pub(super) fn ready_if_free(&mut self, spec: usize) {
-        if self.open[spec] == 0 {
-            for ordinal in self.specs[spec].span().ordinals() {
-                // What is kept from another phase has ended already.
-                if self.subtasks[ordinal as usize].status == SubtaskStatus::Idle {
-                    self.set_status(ordinal, SubtaskStatus::Ready);
-                }
+            // A cleanup waits until all is over, and hears of that otherwise.
+            if !self.specs[dependant].is_cleanup() {
+                self.open[dependant] -= 1;
+                self.ready_if_free(dependant);
             }
         }
     }
 
-    /// A subtask goes without a result, and so does everything that depends on it.
+    pub(super) fn ready_if_free(&mut self, spec: usize) {
+        if self.open[spec] > 0 {
+            return;
+        }
+        let is_needed = self.is_needed(spec);
+        for ordinal in self.specs[spec].span().ordinals() {
+            // What is kept from another phase has ended already.
+            if self.subtasks[ordinal as usize].status == SubtaskStatus::Idle {
+                self.set_status(ordinal, if is_needed { SubtaskStatus::Ready } else { SubtaskStatus::Skipped });
+            }
+        }
+        if !is_needed {
+            self.skip_after(spec, true);
+        }
+    }
+
+    /// A subtask goes without a result, and so does everything that depends on it, but cleanups.
     pub(super) fn skip_dependants(&mut self, ordinal: u32) {
-        let mut specs = vec![self.subtasks[ordinal as usize].spec as usize];
+        self.skip_after(self.subtasks[ordinal as usize].spec as usize, false);
+    }
+
+    fn skip_after(&mut self, spec: usize, is_unneeded: bool) {
+        let mut specs = vec![spec];
         while let Some(spec) = specs.pop() {
+            if is_unneeded {
+                self.unneeded.insert(u32::try_from(spec).expect("fewer specs than subtasks"));
+            }
             for at in 0..self.dependants[spec].len() {
                 let dependant = self.dependants[spec][at] as usize;
+                if self.specs[dependant].is_cleanup() {
+                    continue;
+                }
                 let ordinals = self.specs[dependant].span().ordinals();
                 let idle: Vec<u32> =
                     ordinals.filter(|&ordinal| self.subtasks[ordinal as usize].status == SubtaskStatus::Idle).collect();

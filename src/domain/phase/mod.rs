@@ -30,6 +30,9 @@
 //! | Recover | all in flight and asked again | reports again | remembered |
 //! | CancelSubtask, Recover, heard before | nothing | nothing | nothing |
 //!
+//! A cleanup (`run_after` is `failure` or `always`) is READY when all its dependencies are over, also in a phase that is
+//! failing, or SKIPPED when nothing has failed that it was to run after.
+//!
 //! `attempt` counts dispatches and only tells them apart; `failures` (those that are charged) is what
 //! `max_attempts` bounds. A result is fenced by the id of the command that it answers.
 

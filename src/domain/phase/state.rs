@@ -14,7 +14,7 @@ use crate::domain::ready::Ready;
 use crate::wire::{AgentId, Counts, FailureKind, MessageId, Policy, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 /// The format of a stored [`Phase`]; snapshots of another are ignored.
-pub const SNAPSHOT_FORMAT: u32 = 6;
+pub const SNAPSHOT_FORMAT: u32 = 7;
 /// So many agents are named to be avoided.
 const AVOIDED_MAX: usize = 8;
 
@@ -76,8 +76,15 @@ pub struct Phase {
     pub(super) paused: Option<Timestamp>,
     /// Nobody wants this phase any more.
     pub(super) cancelled: Option<Cancelled>,
-    /// The error of the subtask that failed for good: nothing new is started.
+    /// The error of the subtask that failed for good: nothing new is started but cleanups.
     pub(super) failing: Option<String>,
+    /// Cleanups that have not ended.
+    pub(super) cleanups: u32,
+    /// Specs that were skipped because nothing had failed: cleanups, and what depends on those.
+    pub(super) unneeded: BTreeSet<u32>,
+    /// What is over since the event that is being applied: cleanups that waited for it are released at its end.
+    #[serde(skip)]
+    pub(super) over: Vec<u32>,
     pub(super) ended: Option<Ended>,
     pub(super) report_refused: bool,
 }
@@ -331,6 +338,16 @@ impl Phase {
         self.by_hand.contains(&ordinal)
     }
 
+    /// Whether a subtask of it has failed for good, so that nothing new is started but cleanups.
+    pub fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
+    /// Whether it was skipped because nothing had failed that it was to run after.
+    pub fn is_unneeded(&self, ordinal: u32) -> bool {
+        self.unneeded.contains(&self.subtasks[ordinal as usize].spec)
+    }
+
     pub fn policy(&self) -> Policy {
         self.policy
     }
@@ -387,7 +404,9 @@ impl Phase {
     /// The status and error that the phase is to end with, once nothing of it runs and nothing will be started.
     pub(super) fn verdict(&self) -> Option<(Status, Option<String>)> {
         match &self.failing {
-            Some(error) => self.flights.is_empty().then(|| (Status::Error, Some(error.clone()))),
+            Some(error) => {
+                (self.flights.is_empty() && self.cleanups == 0).then(|| (Status::Error, Some(error.clone())))
+            }
             None => (self.counts.ended() == self.counts.total).then_some((Status::Completed, None)),
         }
     }
@@ -403,8 +422,11 @@ impl Phase {
             let subtask = &self.subtasks[*ordinal as usize];
             subtask.status == SubtaskStatus::Busy && subtask.attempt == flight.attempt
         };
+        let cleanups = (0..).zip(&self.subtasks).filter(|(_, subtask)| !subtask.status.is_ended());
+        let cleanups = cleanups.filter(|&(ordinal, _)| self.spec(ordinal).is_cleanup()).count();
         let rules = [
             (self.counts.add_up(), "counts_add_up"),
+            (self.cleanups as usize == cleanups && self.over.is_empty(), "cleanups_are_counted"),
             (self.flights.len() == busy && self.flights.iter().all(flying), "no_attempt_is_current_twice"),
             (self.in_flight.iter().sum::<u32>() as usize == busy, "in_flight_is_counted"),
             (self.ready.len() == self.counts.ready, "ready_is_queued"),

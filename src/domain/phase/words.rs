@@ -106,9 +106,9 @@ pub(super) fn end_cancelled(draft: &mut Draft<'_>) {
     super::dispatch::set_alarm(draft, false);
 }
 
-/// What the policy says of attempts that run when the phase fails.
+/// What the policy says of attempts that run when the phase fails: those of cleanups run on.
 pub(super) fn cancel_running(draft: &mut Draft<'_>) {
-    if !draft.phase.flights.is_empty() {
+    if draft.phase.flights.keys().any(|&ordinal| !draft.phase.spec(ordinal).is_cleanup()) {
         draft.record(Event::RunningCancelled { at: draft.context.now });
     }
 }

@@ -34,6 +34,7 @@ name = "code"
 skill = "CodeGeneration"
 description = "write it"
 dependencies = ["draw"]
+run_after = "always"
 input = { since = 2026-01-02 }
 [[goals]]
 name = "Ship"
@@ -72,7 +73,7 @@ fn a_whole_file_is_read() {
         ..SubtaskPlan::new("draw", "DatabaseDesign")
     };
     assert_eq!(subtasks[0], draw);
-    assert_eq!(subtasks[1].dependencies, ["draw"]);
+    assert_eq!((subtasks[1].dependencies.as_slice(), subtasks[1].run_after), (&["draw".into()][..], RunAfter::Always));
     assert_eq!(subtasks[1].input.as_ref().map(Raw::get), Some(r#"{"since":"2026-01-02"}"#));
 }
 
@@ -122,6 +123,15 @@ fn each_fault_of_a_file_has_its_line() {
         (subtask("skill = 'noop'"), "subtask 1 of goal `g` has no `name`"),
         (subtask("name = 's'\nskil = 'x'"), "unknown key `skil` in subtask `s` of goal `g` (did you mean `skill`?)"),
         (named("type = 'noop'"), "goal `g`: subtask `s` has both `skill` and `type` (they mean the same: keep one)"),
+        (
+            named("run_after = 'failed'"),
+            "`run_after` of subtask `s` of goal `g` is `failed`, none that there is (known are `success`, `failure`, `always`)",
+        ),
+        (
+            named("run_after = 'always'"),
+            "goal `g`: subtask `s`: it has a `run_after` and no `dependencies` (name the subtasks whose end it waits for in \
+             `dependencies`)",
+        ),
         (named("repeat = 0"), "`repeat` of subtask `s` of goal `g` is `0`, not a whole number from 1 to 1000000"),
         (
             named("max_attempts = 0"),

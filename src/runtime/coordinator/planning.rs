@@ -1,6 +1,6 @@
 //! From a phase's goals to its graph, and from a subtask to its command.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::window::Window;
 use crate::domain::check;
@@ -11,11 +11,13 @@ use crate::runtime::options::World;
 use crate::runtime::port::{PlanError, Store, StoreError, guarded};
 use crate::runtime::states;
 use crate::wire::content::{self, ExecuteSubtask, StartProjectPhase};
-use crate::wire::{GoalPlan, ProjectId, Raw, StreamId, SubtaskId};
+use crate::wire::{GoalPlan, ProjectId, Raw, StreamId, SubtaskId, SubtaskStatus};
 
 /// What holds for a skill that somebody offers and nobody configured here.
 const OFFERED_TIMEOUT_MS: u64 = 300_000;
 const OFFERED_ATTEMPTS: u32 = 3;
+/// Of more dependencies a cleanup is not told how each ended.
+const DEPS_STATUS_MAX: usize = 256;
 
 /// What a manager says of a phase, with what the planners make of it. Pure planners only: called in place.
 pub(super) fn plan(world: &World, window: &Window, start: &StartProjectPhase) -> Start {
@@ -96,11 +98,22 @@ pub(super) fn command(opened: &Opened, state: &Phase, ordinal: u32, flight: &Fli
         max_attempts: terms.max_attempts,
         input: spec.input_of(ordinal),
         deps,
+        deps_status: deps_status(state, spec),
         timeout_ms: terms.timeout_ms,
         not_after: flight.not_after,
         avoid: state.avoided(ordinal),
         lease_ms: terms.lease_ms,
     }
+}
+
+/// What a cleanup is told of how its dependencies ended; one that stands otherwise will not run any more.
+fn deps_status(state: &Phase, spec: &Spec) -> BTreeMap<String, SubtaskStatus> {
+    let ordinals: Vec<u32> = spec.dependencies.iter().flat_map(|span| span.ordinals()).collect();
+    if !spec.is_cleanup() || ordinals.len() > DEPS_STATUS_MAX {
+        return BTreeMap::new();
+    }
+    let status = |&ordinal: &u32| Some((state.spec(ordinal).name_of(ordinal), state.subtask(ordinal)?.status));
+    ordinals.iter().filter_map(status).collect()
 }
 
 /// What the phase keeps of the one whose place it takes; where that came to nothing before it had a plan (it was never

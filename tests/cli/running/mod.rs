@@ -1,5 +1,6 @@
 //! The commands that run agents, as processes: `run`, `up`, the workers, `topology`.
 
+mod cleanup;
 mod run;
 mod submit;
 mod topology;

@@ -1,6 +1,6 @@
 //! Whoever sends commands and takes answers: written against nothing but the wire.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,7 @@ pub fn command(skill: &str, ordinal: u32) -> ExecuteSubtask {
         timeout_ms: 3_600_000,
         not_after: Timestamp(jiff::Timestamp::now().as_millisecond()).plus_ms(3_600_000),
         avoid: Vec::new(),
+        deps_status: BTreeMap::new(),
         lease_ms: None,
     }
 }

@@ -2,6 +2,7 @@
 //! checked: the state is the fold of all events, and its invariants hold.
 
 mod answers;
+mod cleanups;
 mod costs;
 mod ids;
 mod keeping;
@@ -23,7 +24,7 @@ use super::*;
 use crate::domain::expand::{SkillDefaults, Spec, expand};
 use crate::domain::retry::Retry;
 use crate::wire::{
-    AgentId, Failure, FailureKind, GoalPlan, ProjectId, Raw, Status, SubtaskPlan, SubtaskStatus, Timestamp,
+    AgentId, Failure, FailureKind, GoalPlan, ProjectId, Raw, RunAfter, Status, SubtaskPlan, SubtaskStatus, Timestamp,
 };
 
 const NOON: Timestamp = Timestamp(1_763_800_000_000);
@@ -331,13 +332,19 @@ fn started(plan: Result<Vec<Spec>, String>) -> Start {
 }
 
 /// A graph in one line: `a; b: a; c*3@sql: a b` is `a`, `b` after `a`, and three copies of `c` with the skill `sql`
-/// after both.
+/// after both. `b:! a` runs after a failure of `a`, `b:~ a` always.
 fn graph(text: &str) -> Vec<Spec> {
     let subtasks = text.split(';').map(|subtask| {
         let (head, dependencies) = subtask.split_once(':').unwrap_or((subtask, ""));
         let (head, skill) = head.split_once('@').unwrap_or((head, "noop"));
         let (name, copies) = head.split_once('*').unwrap_or((head, ""));
+        let (run_after, dependencies) = match dependencies.split_at_checked(1) {
+            Some(("!", dependencies)) => (RunAfter::Failure, dependencies),
+            Some(("~", dependencies)) => (RunAfter::Always, dependencies),
+            _ => (RunAfter::Success, dependencies),
+        };
         SubtaskPlan {
+            run_after,
             dependencies: dependencies.split_whitespace().map(str::to_owned).collect(),
             repeat: copies.trim().parse().ok(),
             ..SubtaskPlan::new(name.trim(), skill.trim())
