@@ -13,7 +13,6 @@ mod takeover;
 mod trial;
 mod usage;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -412,7 +411,7 @@ mod tests {
                 timeout_ms: 300_000,
                 not_after: Timestamp(0),
                 avoid: Vec::new(),
-                deps_status: BTreeMap::new(),
+                deps_status: std::collections::BTreeMap::new(),
                 lease_ms: None,
             }),
         );
