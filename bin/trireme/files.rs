@@ -23,7 +23,7 @@ use trireme::wire::Raw;
 use crate::failure::Failure;
 
 /// What the view is written to.
-const REPORT: &str = "report.json";
+pub const REPORT: &str = "report.json";
 /// The longest name of a file or folder, in bytes: what common file systems take.
 const NAME_BYTES_MAX: usize = 255;
 /// The longest name of a goal's or a subtask's folder: leaves room for a number behind it.
@@ -68,7 +68,7 @@ pub fn write(dir: &Path, view: &ProjectView, force: bool) -> Result<Written, Fai
 /// Whether there is room for a project's files, as far as that can be said before it has any.
 pub fn check(dir: &Path, force: bool) -> Result<(), Failure> {
     if dir.exists() && !dir.is_dir() {
-        return Err(Failure::usage(format!("{} is no folder", shown(dir))));
+        return Err(Failure::usage(format!("{} is no folder", shown(dir))).hint("choose another --out"));
     }
     match obstacle(dir, &[REPORT.to_owned()], force)? {
         Some(why) => Err(why.into()),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use trireme::domain::bad_input::one_line;
+use trireme::domain::bad_input::{one_line, quote};
 use trireme::domain::view::{GoalView, PhaseView, ProjectView, SubtaskView};
 use trireme::runtime::port::Store;
 use trireme::runtime::reader;
@@ -53,12 +53,25 @@ pub fn files(view: &ProjectView, dir: &Path, force: bool, output: &Output) -> Re
     let written = files::write(dir, view, force)?;
     output.note(&format!("{} in {}", count(written.files, "file"), dir.display()));
     for bad in written.left_out {
-        output.note(&format!("no files: {bad}"));
+        output.note(&format!("no files: {}", bad.in_one_line()));
     }
     for bad in &written.refused {
         output.fault(&format!("not written: {}", bad.in_one_line()));
     }
-    Ok(if written.refused.is_empty() { Status::Done } else { Status::Negative })
+    if written.refused.is_empty() {
+        return Ok(Status::Done);
+    }
+    // Said here, and not handed on: what the project has become is known and shown, and these are not all of it.
+    output.failure(&not_written(written.refused.len(), dir));
+    Ok(Status::Negative)
+}
+
+fn not_written(number: usize, dir: &Path) -> Failure {
+    let were = if number == 1 { "was" } else { "were" };
+    let message = format!("{} {were} not written", count(number, "file"));
+    let report = quote(&dir.join(files::REPORT).display().to_string());
+    let hint = format!("all results are in {report}; the lines above name each file, and why");
+    Failure { status: Status::Negative, message, hint: Some(hint) }
 }
 
 /// A project, with what it waits for.

@@ -77,7 +77,8 @@ fn choose<'a>(view: &'a ProjectView, named: Option<&str>) -> Result<&'a Question
     let meant: Vec<&QuestionView> = view.waiting_for.iter().filter(is_meant).collect();
     match (meant.as_slice(), view.waiting_for.is_empty(), named) {
         ([only], ..) => Ok(only),
-        (_, true, _) => Err(Failure::usage(format!("project `{id}` asks nothing"))),
+        (_, true, _) => Err(Failure::usage(format!("project `{id}` asks nothing"))
+            .hint(format!("`trireme status {id}` shows what it waits for"))),
         ([], false, Some(named)) => {
             Err(Failure::usage(format!("project `{id}` asks nothing about subtask {}", quote(named)))
                 .hint(listed(view)))

@@ -72,15 +72,15 @@ async fn a_folder_that_can_not_be_written_is_refused_before_any_work() {
     let home = Home::new();
     home.write("held.toml", HELD);
     home.write("file", "");
-    for (dir, why) in [
-        ("/proc/made", "error: `/proc/made` can not be written: "),
-        ("file/made", "error: `file/made"),
-        ("file", "error: `file` is no folder"),
+    for (dir, why, lines) in [
+        ("/proc/made", "error: `/proc/made` can not be written: ", 1),
+        ("file/made", "error: `file/made", 1),
+        ("file", "error: `file` is no folder\nhint: choose another --out\n", 2),
     ] {
         let refused = home.run(&["run", "held.toml", "--out", dir]).await;
         assert_eq!(refused.status, Some(2), "{dir}: {}", refused.stderr);
         assert!(refused.stderr.starts_with(why), "{dir}: {}", refused.stderr);
-        assert_eq!(refused.stderr.lines().count(), 1, "{dir}: {}", refused.stderr);
+        assert_eq!(refused.stderr.lines().count(), lines, "{dir}: {}", refused.stderr);
         assert!(!exists(&home.path("began")), "{dir}: its work began");
     }
 }
