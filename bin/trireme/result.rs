@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 use trireme::config::Settings;
-use trireme::domain::bad_input::{cut, one_line};
+use trireme::domain::bad_input::one_line;
 use trireme::domain::view::{GoalView, ProjectView, SubtaskView};
 use trireme::wire::{ProjectId, Raw, Status as ProjectStatus, SubtaskStatus};
 
@@ -80,7 +80,7 @@ fn print(view: &ProjectView, output: &Output) {
     for goal in view.phases.iter().flat_map(|phase| &phase.goals) {
         for subtask in &goal.subtasks {
             let id = subtask.id;
-            let heading = format!("{id} {} / {}", cut(&goal.name), cut(&subtask.name));
+            let heading = format!("{id} {} / {}", one_line(&goal.name), one_line(&subtask.name));
             match &subtask.result {
                 Some(result) => output.line(&format!("{heading}\n{}", pretty(result))),
                 None if subtask.status == SubtaskStatus::Completed => output.line(&format!("{heading}\nnull")),

@@ -136,6 +136,15 @@ fn what_had_no_room_is_named_and_columns_that_are_set_count() {
     assert!(text.ends_with(said), "{text}");
 }
 
+/// Lines are no tables: a name is whole in each, so that it can be found.
+#[test]
+fn lines_about_subtasks_have_their_names_whole() {
+    let (place, id) = failed();
+    let said = place.run(&["result", &id]).stdout;
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("1.1 ")).collect();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains(NAME) && line.contains(WHY)), "{said}");
+}
+
 /// Skills, letters, agents and queues with long names.
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_about_agents_letters_and_queues_fit_every_terminal() {
