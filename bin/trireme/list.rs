@@ -50,7 +50,7 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
             project.status.to_string(),
             project.submitted_at.to_string(),
             show::time(project.finished_at),
-            show::counts(&project.counts),
+            show::counts(&project.counts, None),
         ]);
     }
     output.table(&table);

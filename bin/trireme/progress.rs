@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::show::Now;
 use bars::Bars;
 pub use elsewhere::{elsewhere, store_id};
 use lines::{Lines, Objects};
@@ -90,11 +91,12 @@ pub async fn follow(
     }
 }
 
-/// How far an open project is with what runs, where runners say so, and what it waits for now; a line each.
-pub fn waits(view: &ProjectView, executors: Option<&[Presence]>, settings: &Settings) -> Vec<String> {
+/// How much of what an open project has handed out runs, how far that is where runners say so, and what it waits for.
+pub fn now(view: &ProjectView, executors: Option<&[Presence]>, settings: &Settings) -> Now {
     let external = external(settings);
     let picture = Picture { view: Some(view), executors, external: &external, now: SystemClock.now() };
-    waiting::on_the_way(&picture).chain(waiting::reasons(&picture)).collect()
+    let waits = waiting::on_the_way(&picture).chain(waiting::reasons(&picture)).collect();
+    Now { begun: waiting::begun_of_all(&picture), waits }
 }
 
 fn external(settings: &Settings) -> BTreeSet<String> {

@@ -14,6 +14,24 @@ use crate::output::Output;
 use crate::table::{Column, Table};
 use crate::{files, progress, reading};
 
+/// Of what is handed out, how many run by the word of their executors; and how many are with external workers, which do
+/// not say whether they have begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Begun {
+    pub running: u32,
+    #[serde(rename = "with_external_workers")]
+    pub unknown: u32,
+}
+
+/// What agents say of an open project.
+#[derive(Default)]
+pub struct Now {
+    /// None when no executor could be asked.
+    pub begun: Option<Begun>,
+    /// How far it is and what it waits for, a line each.
+    pub waits: Vec<String>,
+}
+
 /// So many of something, as in `1 queue` or `2 queues`.
 pub fn count(number: impl std::fmt::Display, what: &str) -> String {
     let number = number.to_string();
@@ -36,7 +54,7 @@ pub async fn ending(
     let has_results = out.is_some() || output.is_json();
     let view = reader::project(store, id, has_results).await?.ok_or_else(|| reading::unknown(&id.to_string()))?;
     // First what is to be read, so that it is there even when the files can not be written.
-    project(&view, &[], output)?;
+    project(&view, &Now::default(), output)?;
     let files = match out {
         Some(dir) => files(&view, dir, force, output)?,
         None => Status::Done,
@@ -74,12 +92,12 @@ fn not_written(number: usize, dir: &Path) -> Failure {
     Failure { status: Status::Negative, message, hint: Some(hint) }
 }
 
-/// A project, with what it waits for.
-pub fn project(view: &ProjectView, waits: &[String], output: &Output) -> Result<(), Failure> {
+/// A project, with what agents say of it.
+pub fn project(view: &ProjectView, now: &Now, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(view);
     }
-    output.table(&head(view, waits));
+    output.table(&head(view, now));
     let (shown, left_out) = choose(view);
     if !shown.is_empty() {
         output.line("");
@@ -91,7 +109,7 @@ pub fn project(view: &ProjectView, waits: &[String], output: &Output) -> Result<
     Ok(())
 }
 
-fn head(view: &ProjectView, waits: &[String]) -> Table {
+fn head(view: &ProjectView, now: &Now) -> Table {
     let mut table = Table::list();
     table.row(["project".into(), view.project_id.to_string()]);
     table.row(["name".into(), view.name.clone()]);
@@ -103,8 +121,8 @@ fn head(view: &ProjectView, waits: &[String]) -> Table {
     if view.finished_at.is_some() {
         table.row(["finished".into(), time(view.finished_at)]);
     }
-    table.row(["subtasks".into(), counts(&view.counts)]);
-    for wait in waits {
+    table.row(["subtasks".into(), counts(&view.counts, now.begun)]);
+    for wait in &now.waits {
         table.row(["waiting".into(), wait.clone()]);
     }
     // Of what is over nothing is to come.
@@ -181,11 +199,13 @@ fn choose(view: &ProjectView) -> (Vec<(&GoalView, &SubtaskView)>, usize) {
     (shown, left_out)
 }
 
-/// `3 of 7 completed, 1 failed`: what is zero is left out.
-pub fn counts(counts: &Counts) -> String {
+/// `3 of 7 completed, 2 handed out (1 running), 1 failed`: what is zero is left out.
+pub fn counts(counts: &Counts, begun: Option<Begun>) -> String {
     let mut text = format!("{} of {} completed", counts.completed, counts.total);
+    if counts.handed_out > 0 {
+        text.push_str(&format!(", {}", handed_out(counts.handed_out, begun)));
+    }
     for (count, what) in [
-        (counts.running, "running"),
         (counts.ready, "ready"),
         (counts.waiting, "waiting"),
         (counts.idle, "idle"),
@@ -198,6 +218,15 @@ pub fn counts(counts: &Counts) -> String {
         }
     }
     text
+}
+
+/// `20 handed out (4 running)`; how many of them run is left out where no executor could be asked.
+pub fn handed_out(count: u32, begun: Option<Begun>) -> String {
+    let begun = begun.map(|begun| match begun.unknown {
+        0 => format!(" ({} running)", begun.running),
+        unknown => format!(" ({} running, {unknown} with external workers)", begun.running),
+    });
+    format!("{count} handed out{}", begun.unwrap_or_default())
 }
 
 /// How far an attempt is: `3 of 10: pages`.

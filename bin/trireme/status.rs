@@ -22,16 +22,16 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> Result<Status, Failure> {
     let store = reading::open(settings).await?;
     let view = arguments.project.view(&*store, output.is_json()).await?;
-    let (mut waits, mut elsewhere) = (Vec::new(), None);
+    let (mut now, mut elsewhere) = (show::Now::default(), None);
     if !output.is_json() && !view.status.is_ended() {
         let mut agents = None;
         if let Some(mut asker) = Asker::connect_soon(settings).await {
             agents = asker.agents().await.ok();
             asker.close().await;
         }
-        waits = progress::waits(&view, agents.as_deref(), settings);
+        now = progress::now(&view, agents.as_deref(), settings);
         elsewhere = progress::elsewhere(progress::store_id(&*store).await, agents.iter().flatten());
     }
-    show::project(&view, &waits, output)?;
+    show::project(&view, &now, output)?;
     elsewhere.map_or(Ok(Status::Done), Err)
 }

@@ -43,7 +43,7 @@ pub async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> 
     .await?;
     // Lines have said everything; bars are gone from the terminal.
     if how == Show::Data && std::io::stdout().is_terminal() {
-        show::project(&view, &[], output)?;
+        show::project(&view, &show::Now::default(), output)?;
     }
     Ok(progress::verdict(view.status))
 }

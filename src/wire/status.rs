@@ -116,7 +116,10 @@ pub struct Counts {
     pub total: u32,
     pub idle: u32,
     pub ready: u32,
-    pub running: u32,
+    /// Dispatched and not answered: it waits in its skill's queue, or an executor runs it. Which of the two only executors
+    /// know. Versions before called it `running`.
+    #[serde(alias = "running")]
+    pub handed_out: u32,
     pub waiting: u32,
     pub completed: u32,
     pub failed: u32,
@@ -130,7 +133,7 @@ impl Counts {
         match status {
             SubtaskStatus::Idle => &mut self.idle,
             SubtaskStatus::Ready => &mut self.ready,
-            SubtaskStatus::Busy => &mut self.running,
+            SubtaskStatus::Busy => &mut self.handed_out,
             SubtaskStatus::Waiting => &mut self.waiting,
             SubtaskStatus::Completed => &mut self.completed,
             SubtaskStatus::Error => &mut self.failed,
@@ -155,7 +158,7 @@ impl Counts {
             total: self.total + other.total,
             idle: self.idle + other.idle,
             ready: self.ready + other.ready,
-            running: self.running + other.running,
+            handed_out: self.handed_out + other.handed_out,
             waiting: self.waiting + other.waiting,
             completed: self.completed + other.completed,
             failed: self.failed + other.failed,
@@ -172,7 +175,7 @@ impl Counts {
     /// The same when somebody has passed over what is left: what has not ended is skipped.
     pub fn passed_over(&self) -> Self {
         let skipped = self.total - self.completed - self.failed - self.cancelled;
-        Self { skipped, idle: 0, ready: 0, running: 0, waiting: 0, ..*self }
+        Self { skipped, idle: 0, ready: 0, handed_out: 0, waiting: 0, ..*self }
     }
 
     /// The invariant: all but `total` add up to it.
@@ -180,7 +183,7 @@ impl Counts {
         let others = [
             self.idle,
             self.ready,
-            self.running,
+            self.handed_out,
             self.waiting,
             self.completed,
             self.failed,

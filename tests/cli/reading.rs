@@ -167,7 +167,7 @@ async fn list_counts_what_is_running_now() {
         ..Append::assertion(StreamId::Phase(id(OTHER), phase), 0)
     };
     let ended = Counts { total: 2, completed: 2, ..Counts::default() };
-    let open = Counts { total: 5, completed: 1, running: 3, idle: 1, ..Counts::default() };
+    let open = Counts { total: 5, completed: 1, handed_out: 3, idle: 1, ..Counts::default() };
     let project = StreamId::Project(id(OTHER));
     let reported = event::<project::Event>(json!({ "PhaseReported": {
         "at": SUBMITTED.plus_ms(1_500), "phase": 1, "status": Status::Completed, "counts": ended, "error": null,
@@ -190,7 +190,7 @@ async fn list_counts_what_is_running_now() {
     let counts: Counts = serde_json::from_str(&listed[0]["counts"].to_string()).expect("counts");
     assert_eq!(counts, ended.plus(&open));
     let shown = place.run(&["list"]).stdout;
-    assert!(shown.contains("3 of 7 completed, 3 running, 1 idle"), "{shown}");
+    assert!(shown.contains("3 of 7 completed, 3 handed out, 1 idle"), "{shown}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod failover;
 mod fair_share;
 mod forgotten;
 mod frugal;
+mod handed_out;
 mod kills;
 mod outages;
 mod outlived;

@@ -78,16 +78,8 @@ fn status() -> impl Strategy<Value = Status> {
 }
 
 fn counts() -> impl Strategy<Value = Counts> {
-    any::<[u32; 9]>().prop_map(|[total, idle, ready, running, waiting, completed, failed, skipped, cancelled]| Counts {
-        total,
-        idle,
-        ready,
-        running,
-        waiting,
-        completed,
-        failed,
-        skipped,
-        cancelled,
+    any::<[u32; 9]>().prop_map(|[total, idle, ready, handed_out, waiting, completed, failed, skipped, cancelled]| {
+        Counts { total, idle, ready, handed_out, waiting, completed, failed, skipped, cancelled }
     })
 }
 

@@ -5,6 +5,7 @@ use trireme::domain::bad_input::cut;
 use trireme::domain::view::{PhaseView, ProjectView};
 
 use super::{Picture, waiting};
+use crate::show::{self, Begun};
 
 /// A terminal has few lines: of more phases those around the current one are drawn.
 const BARS_MAX: usize = 12;
@@ -35,7 +36,7 @@ impl Bars {
             // A bar of nothing would be drawn as done.
             bar.set_length(u64::from(phase.counts.total.max(1)));
             bar.set_position(u64::from(phase.counts.ended()));
-            bar.set_message(message(phase));
+            bar.set_message(message(phase, waiting::begun(picture, phase)));
         }
         let notes = notes(picture);
         while self.notes.len() < notes.len() {
@@ -65,11 +66,12 @@ fn around_current(view: &ProjectView) -> &[PhaseView] {
     &shown[..shown.len().min(BARS_MAX)]
 }
 
-fn message(phase: &PhaseView) -> String {
+fn message(phase: &PhaseView, begun: Option<Begun>) -> String {
     let counts = &phase.counts;
-    let parts = [(counts.running, "running"), (counts.waiting, "waiting"), (counts.failed, "failed")];
     let mut texts: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        (counts.handed_out > 0).then(|| show::handed_out(counts.handed_out, begun)).into_iter().collect();
+    let parts = [(counts.waiting, "waiting"), (counts.failed, "failed")];
+    texts.extend(parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     let goals: Vec<String> = phase.goals.iter().take(4).map(|goal| cut(&goal.name)).collect();
     texts.push(goals.join(", "));
     let planned = match counts.total {

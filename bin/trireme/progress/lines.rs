@@ -10,6 +10,7 @@ use trireme::wire::{Counts, FailureKind, ProjectId, Status, SubtaskId, Timestamp
 use super::{Picture, waiting};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::show::{self, Begun};
 
 /// Counts that change all the time are said again after this.
 const COUNTS_PAUSE_MS: u64 = 1_000;
@@ -22,7 +23,7 @@ pub struct Lines<'a> {
     output: &'a Output,
     /// Whether they are the data.
     is_data: bool,
-    said: BTreeMap<u32, (Status, Counts, Timestamp)>,
+    said: BTreeMap<u32, (Status, Counts, Option<Begun>, Timestamp)>,
     failures: BTreeSet<(SubtaskId, u32)>,
     /// What it waited for at the last look, and whether that was said.
     reasons: Vec<(String, bool)>,
@@ -38,7 +39,7 @@ impl<'a> Lines<'a> {
     pub fn paint(&mut self, picture: &Picture<'_>) {
         if let Some(view) = picture.view {
             for phase in &view.phases {
-                self.phase(phase, view.status.is_ended(), picture.now);
+                self.phase(phase, waiting::begun(picture, phase), view.status.is_ended(), picture.now);
             }
             self.failures(view, picture.now);
         }
@@ -54,20 +55,21 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn phase(&mut self, phase: &PhaseView, is_last: bool, now: Timestamp) {
+    fn phase(&mut self, phase: &PhaseView, begun: Option<Begun>, is_last: bool, now: Timestamp) {
         let is_due = match self.said.get(&phase.phase) {
             // Until it is planned there is nothing to count.
             None => phase.counts.total > 0 || phase.status.is_ended(),
-            Some((status, counts, at)) => {
+            Some((status, counts, said, at)) => {
                 let is_late = is_last || now.ms_since(*at) >= COUNTS_PAUSE_MS;
-                *status != phase.status || (*counts != phase.counts && is_late)
+                *status != phase.status || ((*counts, *said) != (phase.counts, begun) && is_late)
             }
         };
         if is_due {
-            self.said.insert(phase.phase, (phase.status, phase.counts, now));
-            let Counts { total, completed, running, waiting, failed, skipped, cancelled, .. } = phase.counts;
+            self.said.insert(phase.phase, (phase.status, phase.counts, begun, now));
+            let Counts { total, completed, handed_out, waiting, failed, skipped, cancelled, .. } = phase.counts;
+            let handed_out = show::handed_out(handed_out, begun.filter(|_| handed_out > 0));
             let mut text = format!(
-                "phase {} {}: {completed} of {total} completed, {running} running, {waiting} waiting, {failed} failed",
+                "phase {} {}: {completed} of {total} completed, {handed_out}, {waiting} waiting, {failed} failed",
                 phase.phase, phase.status
             );
             for (count, what) in [(skipped, "skipped"), (cancelled, "cancelled")] {
@@ -150,6 +152,8 @@ struct Moment {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     counts: Counts,
+    #[serde(flatten)]
+    begun: Option<Begun>,
     phases: Vec<PhaseMoment>,
 }
 
@@ -159,6 +163,8 @@ struct PhaseMoment {
     priority: u32,
     status: Status,
     counts: Counts,
+    #[serde(flatten)]
+    begun: Option<Begun>,
 }
 
 pub struct Objects<'a> {
@@ -178,6 +184,7 @@ impl<'a> Objects<'a> {
             priority: phase.priority,
             status: phase.status,
             counts: phase.counts,
+            begun: waiting::begun(picture, phase),
         };
         let moment = Moment {
             project_id: view.project_id,
@@ -189,6 +196,7 @@ impl<'a> Objects<'a> {
             finished_at: view.finished_at,
             error: view.error.clone(),
             counts: view.counts,
+            begun: waiting::begun_of_all(picture),
             phases: view.phases.iter().map(phase).collect(),
         };
         if self.last.as_ref() != Some(&moment) {

@@ -1,14 +1,14 @@
 //! What a project waits for, in words: the skill without a free executor, the slowest running subtask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use trireme::domain::bad_input::{one_line, quote};
-use trireme::domain::view::{ProjectView, SubtaskView};
+use trireme::domain::view::{PhaseView, ProjectView, SubtaskView};
 use trireme::wire::content::{Presence, Progress};
 use trireme::wire::{ProjectId, Status, SubtaskId, SubtaskStatus, Timestamp};
 
 use super::Picture;
-use crate::show;
+use crate::show::{self, Begun};
 use crate::words::decide;
 
 /// Of more than this, the rest is a number.
@@ -29,8 +29,7 @@ pub fn reasons(picture: &Picture<'_>) -> Vec<String> {
     }
     let mut handed_over: BTreeMap<&str, usize> = BTreeMap::new();
     for subtask in busy(view) {
-        let skill = subtask.attempt_log.last().and_then(|attempt| attempt.skill.as_ref()).unwrap_or(&subtask.skill);
-        *handed_over.entry(skill).or_default() += 1;
+        *handed_over.entry(skill_of(subtask)).or_default() += 1;
     }
     if let Some(executors) = picture.executors {
         let ours = handed_over.iter().filter(|(skill, _)| !picture.external.contains(**skill));
@@ -106,6 +105,38 @@ fn subtasks(count: usize) -> String {
     }
 }
 
+/// How many of what a phase has handed out run, by the word of the executors; none when they could not be asked.
+pub fn begun(picture: &Picture<'_>, phase: &PhaseView) -> Option<Begun> {
+    let (project, executors) = (picture.view?.project_id, picture.executors?);
+    let commands = executors.iter().flat_map(|executor| &executor.commands);
+    let run: BTreeSet<SubtaskId> = commands.filter(|of| of.project_id == project).map(|of| of.subtask_id).collect();
+    let mut begun = Begun { running: 0, unknown: 0 };
+    let subtasks = phase.goals.iter().flat_map(|goal| &goal.subtasks);
+    for subtask in subtasks.filter(|subtask| subtask.status == SubtaskStatus::Busy) {
+        match run.contains(&subtask.id) {
+            true => begun.running += 1,
+            // Their workers answer, and say nothing before.
+            false => begun.unknown += u32::from(picture.external.contains(skill_of(subtask))),
+        }
+    }
+    Some(begun)
+}
+
+/// The same of all phases.
+pub fn begun_of_all(picture: &Picture<'_>) -> Option<Begun> {
+    let mut all = Begun { running: 0, unknown: 0 };
+    for phase in &picture.view?.phases {
+        let Begun { running, unknown } = begun(picture, phase)?;
+        (all.running, all.unknown) = (all.running + running, all.unknown + unknown);
+    }
+    Some(all)
+}
+
+/// The skill of its newest attempt: its own, or its fallback's.
+fn skill_of(subtask: &SubtaskView) -> &str {
+    subtask.attempt_log.last().and_then(|attempt| attempt.skill.as_ref()).unwrap_or(&subtask.skill)
+}
+
 /// Those that are in the hands of executors, or on their way there, the longest first; of that one also how far it is,
 /// where its runner says so.
 pub fn running(picture: &Picture<'_>) -> Option<String> {
@@ -150,9 +181,8 @@ fn busy(view: &ProjectView) -> impl Iterator<Item = &SubtaskView> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use trireme::domain::view::{GoalView, PhaseView, QuestionView};
+    use trireme::domain::view::{GoalView, QuestionView};
+    use trireme::wire::content::RunningCommand;
     use trireme::wire::{Counts, MessageId};
     use uuid::Uuid;
 
@@ -232,6 +262,43 @@ mod tests {
         assert_eq!(said(&view(Status::Busy, vec![], vec![])), ["phase 1 waits for a coordinator"]);
         let asks = view(Status::Waiting, vec![question(None, false)], vec![]);
         assert_eq!(said(&asks), ["phase 1 failed (no way): `trireme decide ID --retry | --skip | --fail`"]);
+    }
+
+    #[test]
+    fn what_runs_is_told_from_what_waits_in_a_queue_and_from_what_nobody_can_say() {
+        let handed_out = |ordinal, skill: &str| SubtaskView {
+            status: SubtaskStatus::Busy,
+            skill: skill.into(),
+            ..waits_until(ordinal, None)
+        };
+        let view = view(
+            Status::Busy,
+            vec![],
+            vec![handed_out(0, "noop"), handed_out(1, "noop"), handed_out(2, "theirs"), waits_until(3, None)],
+        );
+        let run = |project_id, ordinal| RunningCommand {
+            command: MessageId(Uuid::nil()),
+            project_id,
+            subtask_id: SubtaskId { phase: 1, ordinal },
+            progress: None,
+        };
+        // It runs one of them, one that was given up by its owner, and one of another project.
+        let another = ProjectId(Uuid::from_u128(1));
+        let mut executor: Presence = serde_json::from_value(serde_json::json!({
+            "agent_id": "e", "name": "e", "layer": "execution", "status": "BUSY", "version": "1", "host": "h",
+            "pid": 1, "slots": 4, "busy": 3, "last_seen": "2026-01-01T00:00:00.000Z",
+        }))
+        .expect("a presence");
+        executor.commands = vec![run(view.project_id, 0), run(view.project_id, 3), run(another, 1)];
+        let executors = [executor];
+        let external = BTreeSet::from(["theirs".to_owned()]);
+        let picture =
+            |executors| Picture { view: Some(&view), executors, external: &external, now: Timestamp::default() };
+        assert_eq!(begun_of_all(&picture(Some(&executors))), Some(Begun { running: 1, unknown: 1 }));
+        assert_eq!(begun_of_all(&picture(None)), None);
+        let said = |executors| show::handed_out(3, begun_of_all(&picture(executors)));
+        assert_eq!(said(Some(&executors[..])), "3 handed out (1 running, 1 with external workers)");
+        assert_eq!(said(None), "3 handed out");
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn summary(stream: StreamId, status: Status, submitted_ms: i64) -> Summary {
         stream,
         name: format!("{stream} by name"),
         status,
-        counts: Counts { total: 3, completed: 2, running: 1, ..Counts::default() },
+        counts: Counts { total: 3, completed: 2, handed_out: 1, ..Counts::default() },
         submitted_at: Timestamp(submitted_ms),
         finished_at: status.is_ended().then_some(Timestamp(submitted_ms).plus_ms(5)),
     }

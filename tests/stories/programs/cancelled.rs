@@ -135,7 +135,7 @@ async fn anew(place: Place) {
     let text = "id = \"5f0c1f3e-9c1b-4d4e-8a53-7b9f4a2d6c10\"\nname = \"Anew\"\n[[goals]]\nname = \"Only\"\n\
                 subtasks = [{ name = \"work\", skill = \"held\" }]\n";
     let id = place.submit(text);
-    place.wait(&id, |status| status["counts"]["running"] == 1);
+    place.wait(&id, |status| status["counts"]["handed_out"] == 1);
     place.run(&["cancel", &id]);
     place.run(&["forget", &id, "--yes"]);
     place.write("may_end", "");

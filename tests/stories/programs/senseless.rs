@@ -45,7 +45,7 @@ async fn senseless(place: Place) {
     let ids = ["fail", "skip", "ask", "fail", "skip"].map(|policy| place.submit(&project(policy)));
     let [fail, skip, ask, panics, innocent] = &ids;
     for id in &ids {
-        place.wait(id, |status| status["counts"]["running"] == 1);
+        place.wait(id, |status| status["counts"]["handed_out"] == 1);
     }
     let store = store::open(&format!("sqlite:{}", place.sqlite_file())).await.expect("the store");
     for id in [fail, skip, ask] {
