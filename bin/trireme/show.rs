@@ -229,6 +229,11 @@ pub fn handed_out(count: u32, begun: Option<Begun>) -> String {
     format!("{count} handed out{}", begun.unwrap_or_default())
 }
 
+/// A name in backticks, whole and in one line: it is to be found again by whoever reads it.
+pub fn name(name: &str) -> String {
+    format!("`{}`", one_line(name))
+}
+
 /// How far an attempt is: `3 of 10: pages`.
 pub fn how_far(progress: &Progress) -> String {
     let Progress { done, of, note } = progress;

@@ -140,9 +140,11 @@ fn what_had_no_room_is_named_and_columns_that_are_set_count() {
 #[test]
 fn lines_about_subtasks_have_their_names_whole() {
     let (place, id) = failed();
-    let said = place.run(&["result", &id]).stdout;
-    let lines: Vec<&str> = said.lines().filter(|line| line.contains("1.1 ")).collect();
-    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains(NAME) && line.contains(WHY)), "{said}");
+    for words in [["watch", &id], ["result", &id]] {
+        let said = place.run(&words).stdout;
+        let lines: Vec<&str> = said.lines().filter(|line| line.contains("1.1 ")).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|line| line.contains(NAME) && line.contains(WHY)), "{said}");
+    }
 }
 
 /// Skills, letters, agents and queues with long names.

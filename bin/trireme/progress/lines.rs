@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use trireme::domain::bad_input::{one_line, quote};
+use trireme::domain::bad_input::one_line;
 use trireme::domain::view::{PhaseView, ProjectView, QuestionView};
 use trireme::wire::{Counts, FailureKind, ProjectId, Status, SubtaskId, Timestamp};
 
@@ -88,7 +88,8 @@ impl<'a> Lines<'a> {
             for attempt in subtask.attempt_log.iter().filter(|attempt| attempt.error.is_some()) {
                 if self.failures.insert((subtask.id, attempt.attempt)) {
                     let kind = attempt.kind.map_or("not handed over", FailureKind::as_str);
-                    let (name, error) = (quote(&subtask.name), one_line(attempt.error.as_deref().unwrap_or_default()));
+                    let (name, error) =
+                        (show::name(&subtask.name), one_line(attempt.error.as_deref().unwrap_or_default()));
                     fresh.push(format!("subtask {} {name}, attempt {}: {kind}: {error}", subtask.id, attempt.attempt));
                 }
             }

@@ -146,11 +146,12 @@ pub fn running(picture: &Picture<'_>) -> Option<String> {
     running.sort_by_key(|(since, subtask)| (*since, subtask.id));
     let (since, slowest) = running.first()?;
     let seconds = picture.now.ms_since(*since) / 1000;
-    let names: Vec<String> = running.iter().skip(1).take(NAMED_MAX).map(|(_, subtask)| quote(&subtask.name)).collect();
+    let names: Vec<String> =
+        running.iter().skip(1).take(NAMED_MAX).map(|(_, subtask)| show::name(&subtask.name)).collect();
     let rest = running.len().saturating_sub(1 + names.len());
     let progress = progress(picture, view.project_id, slowest.id);
     let progress = progress.map(|progress| format!(" ({})", show::how_far(progress))).unwrap_or_default();
-    let mut text = format!("{} for {seconds} s{progress}", quote(&slowest.name));
+    let mut text = format!("{} for {seconds} s{progress}", show::name(&slowest.name));
     names.iter().for_each(|name| text.push_str(&format!(", {name}")));
     if rest > 0 {
         text.push_str(&format!(", and {rest} more"));
@@ -162,7 +163,7 @@ pub fn running(picture: &Picture<'_>) -> Option<String> {
 pub fn on_the_way(picture: &Picture<'_>) -> impl Iterator<Item = String> {
     let known = picture.view.into_iter().flat_map(|view| {
         let of = |subtask: &SubtaskView| {
-            Some((subtask.id, quote(&subtask.name), progress(picture, view.project_id, subtask.id)?))
+            Some((subtask.id, show::name(&subtask.name), progress(picture, view.project_id, subtask.id)?))
         };
         busy(view).filter_map(of)
     });

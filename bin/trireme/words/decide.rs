@@ -10,6 +10,7 @@ use trireme::wire::content::Control;
 use super::{About, Spoken};
 use crate::failure::{Failure, Status};
 use crate::output::Output;
+use crate::show;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -108,7 +109,7 @@ pub fn command(view: &ProjectView, question: &QuestionView) -> String {
 /// What a question is about.
 pub fn about(question: &QuestionView) -> String {
     match (question.subtask_id, &question.name) {
-        (Some(id), Some(name)) => format!("subtask {id} {}", quote(name)),
+        (Some(id), Some(name)) => format!("subtask {id} {}", show::name(name)),
         _ => format!("phase {}", question.phase),
     }
 }
