@@ -4,3 +4,4 @@ mod compose;
 mod features;
 mod limits;
 mod profiles;
+mod style;
