@@ -17,10 +17,10 @@ use crate::servers::Server;
 pub const OUTSTANDING_MIN: usize = 200;
 /// No fault while fewer are known to be outstanding: between a look at the ledger and the fault some are answered.
 const LOADED: usize = OUTSTANDING_MIN + OUTSTANDING_MIN / 8;
-/// Between two strikes: 180 a minute, of which some meet nobody.
+/// Between two strikes: 180 a minute.
 const STRIKE_EVERY: Duration = Duration::from_millis(333);
-/// So many that had to wait for load are made up for.
-const LATE_MAX: u32 = 4;
+/// So many that had to wait for load, or for somebody who is there, are made up for.
+const LATE_MAX: u32 = 12;
 
 /// Goes on for `length`, and until all faults of the servers are done, which may take longer to come back than there is
 /// time between their faults; but not for ever. Gives how long it took. In the end everybody is well again.
@@ -42,10 +42,11 @@ pub async fn break_things(
         let now = began.elapsed();
         let is_loaded = scene.tally.outstanding() >= LOADED;
         if is_loaded && now >= next_strike {
+            // When nobody is there, the strike waits for somebody.
             if let Some(strike) = crew.strike()? {
                 book.broken(strike.kind, strike.target)?;
+                next_strike = (next_strike + STRIKE_EVERY).max(now.saturating_sub(LATE_MAX * STRIKE_EVERY));
             }
-            next_strike = (next_strike + STRIKE_EVERY).max(now.saturating_sub(LATE_MAX * STRIKE_EVERY));
         }
         for track in &mut tracks {
             track.look(&book).await?;
