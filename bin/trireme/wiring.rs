@@ -124,12 +124,12 @@ pub fn world(
 
 fn timing(settings: &Settings) -> Timing {
     Timing {
-        heartbeat: settings.agents.heartbeat,
-        progress: settings.agents.progress,
-        grace: settings.agents.grace,
-        start_within: settings.attempts.start_within,
-        answer_within: settings.attempts.answer_within,
-        away: settings.agents.away,
+        heartbeat: settings.agents.heartbeat_interval,
+        progress: settings.agents.progress_interval,
+        grace: settings.agents.shutdown_timeout,
+        start_within: settings.attempts.start_timeout,
+        answer_within: settings.attempts.answer_timeout,
+        away: settings.agents.coordinator_timeout,
     }
 }
 

@@ -61,13 +61,13 @@ pub struct Broker {
     /// The shares into which phases are dealt among coordinators; fixed when a store is first used.
     pub partitions: u32,
     /// How many requests may wait for a manager before new ones are refused.
-    pub requests_max: u32,
+    pub max_pending_requests: u32,
     /// How often a command may come back from dying executors before it is given up.
     pub skill_delivery_limit: u32,
     /// How long the broker lets a delivery be held; it can not be asked.
     pub consumer_timeout: Duration,
     /// How the broker keeps the queues; fixed when they are declared.
-    pub queues: QueueKind,
+    pub queue_type: QueueKind,
     /// Whether processes make what is missing there.
     pub declare: Declare,
 }
@@ -92,13 +92,13 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agents {
     /// How often an agent says that it is there.
-    pub heartbeat: Duration,
+    pub heartbeat_interval: Duration,
     /// How often watchers are told, at the most, how an open phase stands.
-    pub progress: Duration,
+    pub progress_interval: Duration,
     /// How long an agent that is to stop may go on with what it holds.
-    pub grace: Duration,
+    pub shutdown_timeout: Duration,
     /// Coordinators that nobody has heard of for this long are away: the phases that they had are given up.
-    pub away: Duration,
+    pub coordinator_timeout: Duration,
     /// How many subtasks an executor runs at once.
     pub slots: u32,
 }
@@ -109,9 +109,9 @@ pub struct Attempts {
     /// How long one may run when neither the subtask nor its skill says so.
     pub timeout: Duration,
     /// How long a command may wait to begin before it is dispatched anew.
-    pub start_within: Duration,
+    pub start_timeout: Duration,
     /// How long after its time is up an attempt may take to be answered, before its executor counts as gone.
-    pub answer_within: Duration,
+    pub answer_timeout: Duration,
 }
 
 /// `[playbooks]`: plans for projects of some kind.
@@ -163,10 +163,10 @@ impl Settings {
             url: layers.urls("broker.url", &["amqp://", "amqps://"])?,
             namespace: layers.parsed("broker.namespace", Namespace::new)?,
             partitions: layers.integer("broker.partitions", None, 1..=PARTITIONS_MAX)?,
-            requests_max: layers.integer("broker.requests_max", None, 1..=REQUESTS_MAX)?,
+            max_pending_requests: layers.integer("broker.max_pending_requests", None, 1..=REQUESTS_MAX)?,
             skill_delivery_limit: layers.integer("broker.skill_delivery_limit", None, 1..=DELIVERY_LIMIT_MAX)?,
             consumer_timeout: layers.duration("broker.consumer_timeout", None, TIMEOUT_MAX)?,
-            queues: layers.parsed("broker.queues", |text| match text.as_str() {
+            queue_type: layers.parsed("broker.queue_type", |text| match text.as_str() {
                 "quorum" => Ok(QueueKind::Quorum),
                 "classic" => Ok(QueueKind::Classic),
                 _ => Err("it is neither `quorum` nor `classic`".into()),
@@ -181,16 +181,16 @@ impl Settings {
             url: layers.url_or("store.url", crate::store::MEMORY, &["sqlite:", "postgres://", "postgresql://"])?,
         };
         let agents = Agents {
-            heartbeat: layers.duration("agents.heartbeat", None, HEARTBEAT_MAX)?,
-            progress: layers.duration("agents.progress", None, PROGRESS_MAX)?,
-            grace: layers.duration("agents.grace", None, GRACE_MAX)?,
-            away: layers.duration("agents.away", None, AWAY_MAX)?,
+            heartbeat_interval: layers.duration("agents.heartbeat_interval", None, HEARTBEAT_MAX)?,
+            progress_interval: layers.duration("agents.progress_interval", None, PROGRESS_MAX)?,
+            shutdown_timeout: layers.duration("agents.shutdown_timeout", None, GRACE_MAX)?,
+            coordinator_timeout: layers.duration("agents.coordinator_timeout", None, AWAY_MAX)?,
             slots: layers.integer("agents.slots", None, 1..=SLOTS_MAX)?,
         };
         let attempts = Attempts {
             timeout: layers.duration("attempts.timeout", None, TIMEOUT_MAX)?,
-            start_within: layers.duration("attempts.start_within", None, TIMEOUT_MAX)?,
-            answer_within: layers.duration("attempts.answer_within", None, TIMEOUT_MAX)?,
+            start_timeout: layers.duration("attempts.start_timeout", None, TIMEOUT_MAX)?,
+            answer_timeout: layers.duration("attempts.answer_timeout", None, TIMEOUT_MAX)?,
         };
         let playbooks = Playbooks { folder: layers.optional_text("playbooks.folder")?.map(PathBuf::from) };
         let log = Log {
@@ -217,9 +217,9 @@ impl Settings {
             namespace: self.broker.namespace.clone(),
             partitions: self.broker.partitions,
             skills: self.skills.keys().cloned().collect(),
-            requests_max: self.broker.requests_max,
+            requests_max: self.broker.max_pending_requests,
             skill_delivery_limit: self.broker.skill_delivery_limit,
-            queue_kind: self.broker.queues,
+            queue_kind: self.broker.queue_type,
         }
     }
 }

@@ -169,7 +169,7 @@ fn read_one(
     let kind = layers.optional_text(&key("runner"))?.ok_or_else(|| no_runner(layers, name, section))?;
     let performer = read_performer(layers, name, kind, section)?;
     let concurrency = layers.integer(&key("concurrency"), Some(agents.slots), 1..=SLOTS_MAX)?;
-    let mode = terms::read_mode(layers, name, agents.heartbeat)?;
+    let mode = terms::read_mode(layers, name, agents.heartbeat_interval)?;
     Ok(Skill {
         performer,
         concurrency,

@@ -108,7 +108,7 @@ fn check_lease(layers: &Layers, key: &str, lease: Duration, heartbeat: Duration)
         "`{key}` from {} is `{lease}`, shorter than {LEASE_HEARTBEATS} heartbeats of {heartbeat}",
         layers.source(key)
     );
-    Err(BadInput::new(message).or_else(format!("make it at least \"{least}\", or `agents.heartbeat` shorter")))
+    Err(BadInput::new(message).or_else(format!("make it at least \"{least}\", or `agents.heartbeat_interval` shorter")))
 }
 
 pub fn read_fallback(layers: &mut Layers, skill: &str) -> Result<Option<OtherSkill>, BadInput> {

@@ -72,7 +72,7 @@ fn nearer_beats_farther_and_everything_says_where_it_is_from() {
     assert_eq!((settings.broker.partitions, settings.agents.slots), (16, 7));
     assert_eq!(entry(&settings, "broker.partitions"), (&json!(16), "TRIREME_BROKER__PARTITIONS"));
     assert_eq!(entry(&settings, "agents.slots"), (&json!(7), "--slots"));
-    assert_eq!(entry(&settings, "agents.grace"), (&json!("30s"), "default"));
+    assert_eq!(entry(&settings, "agents.shutdown_timeout"), (&json!("30s"), "default"));
     assert_eq!(entry(&settings, "playbooks.folder"), (&Value::Null, "default"));
     assert_eq!(entry(&settings, "skills.work.timeout"), (&json!("2h"), "TRIREME_SKILLS__WORK__TIMEOUT"));
     assert_eq!(entry(&settings, "skills.work.command.argv").0, &json!(["true"]));
@@ -122,8 +122,8 @@ fn each_fault_of_a_setting_has_its_line() {
             "`store.url` from `TRIREME_STORE__URL` is `mysql://me:***@there/db`, not a URL that begins with sqlite:, postgres://, postgresql://, nor memory:",
         ),
         (
-            refused("[agents]\nheartbeat = 5", &[]),
-            "`agents.heartbeat` from `my.toml` is `5`, not a duration such as \"250ms\", \"90s\" or \"5m\", at most \"1m\"",
+            refused("[agents]\nheartbeat_interval = 5", &[]),
+            "`agents.heartbeat_interval` from `my.toml` is `5`, not a duration such as \"250ms\", \"90s\" or \"5m\", at most \"1m\"",
         ),
         (
             refused("[broker]\nnamespace = 'a.b'", &[]),
@@ -223,7 +223,7 @@ fn terms_that_can_not_be_meant_are_refused() {
         ),
         (
             skill("mode = 'leased'\nlease = '10s'"),
-            "`skills.x.lease` from `my.toml` is `10s`, shorter than 3 heartbeats of 5s (make it at least \"15s\", or `agents.heartbeat` shorter)",
+            "`skills.x.lease` from `my.toml` is `10s`, shorter than 3 heartbeats of 5s (make it at least \"15s\", or `agents.heartbeat_interval` shorter)",
         ),
         (
             skill("fallback = 'nop'"),

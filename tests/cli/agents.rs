@@ -42,7 +42,7 @@ impl Team {
         let claim = claim(&url(), "trireme_test", |namespace| topology(&options(namespace))).await;
         let claim = claim.expect("these tests need RabbitMQ, see TRIREME_TEST_AMQP_URLS");
         let place = Place::new();
-        place.write("queues.toml", "[broker]\npartitions = 2\nrequests_max = 100\nskill_delivery_limit = 5\n");
+        place.write("queues.toml", "[broker]\npartitions = 2\nmax_pending_requests = 100\nskill_delivery_limit = 5\n");
         Self { place, claim }
     }
 

@@ -13,7 +13,7 @@ fn each_is_refused_in_one_line() {
         ("no slots", "[agents]\nslots = 0"),
         ("a negative number", "[broker]\npartitions = -1"),
         ("an absurd number", "[broker]\npartitions = 4294967295"),
-        ("a duration without a unit", "[agents]\nheartbeat = 5"),
+        ("a duration without a unit", "[agents]\nheartbeat_interval = 5"),
         ("a namespace with a dot", "[broker]\nnamespace = \"a.b\""),
         ("a broker of another kind", "[broker]\nurl = \"http://me:secret@host\""),
         ("a store of another kind", "[store]\nurl = \"mysql://me:secret@host/x\""),

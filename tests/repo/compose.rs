@@ -121,7 +121,7 @@ fn workers_wait_for_the_servers_and_reach_them() {
         let postgres = user("postgres", "POSTGRES_USER", "POSTGRES_PASSWORD");
         assert_eq!(settings.store.url, format!("postgres://{postgres}:5432/{database}"), "{name}");
         let grace = service["stop_grace_period"].as_str().and_then(|text| text.strip_suffix('s')?.parse().ok());
-        assert!(grace > Some(settings.agents.grace.as_secs()), "{name} is killed too early");
+        assert!(grace > Some(settings.agents.shutdown_timeout.as_secs()), "{name} is killed too early");
     }
 }
 

@@ -148,7 +148,7 @@ async fn a_queue_that_is_deleted_under_its_consumer_is_made_again() {
 }
 
 /// What waited in a skill's queue that somebody deletes is sent again within seconds. Before, it was missed after
-/// `attempts.start_within`, the timeout and `attempts.answer_within`: after 15 minutes and a half.
+/// `attempts.start_timeout`, the timeout and `attempts.answer_timeout`: after 15 minutes and a half.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waited_in_a_queue_that_is_deleted_is_sent_again_within_seconds() {
     on_every_broker(async |broker_url| {

@@ -21,8 +21,8 @@ subtasks = [{{ name = "work", skill = "sleep", input = {{ ms = {ms} }}, timeout 
 }
 
 const SETTINGS: &str = r#"
-attempts.start_within = "1s"
-attempts.answer_within = "1s"
+attempts.start_timeout = "1s"
+attempts.answer_timeout = "1s"
 "#;
 
 /// When the last of them has come back.

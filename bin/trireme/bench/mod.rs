@@ -252,7 +252,7 @@ impl Bench<'_> {
         let mut environment = vec![
             variable("BROKER__URL", self.settings.broker.url.clone()),
             variable("BROKER__NAMESPACE", self.claim.namespace().to_string()),
-            variable("BROKER__QUEUES", format!("{:?}", options.queue).to_lowercase()),
+            variable("BROKER__QUEUE_TYPE", format!("{:?}", options.queue).to_lowercase()),
             variable("STORE__URL", store_url(database).to_owned()),
         ];
         environment.extend(options.skill_variables());
@@ -264,7 +264,7 @@ impl Bench<'_> {
             Shape::Many => None,
             _ => Some("100ms"),
         };
-        environment.extend(progress.map(|every| variable("AGENTS__PROGRESS", every.to_owned())));
+        environment.extend(progress.map(|every| variable("AGENTS__PROGRESS_INTERVAL", every.to_owned())));
         Crew::new(environment)
     }
 

@@ -90,7 +90,7 @@ impl Home {
             .with("TRIREME_BROKER__URL", &broker())
             .with("TRIREME_BROKER__NAMESPACE", claim.namespace().as_str())
             .with("TRIREME_BROKER__PARTITIONS", &PARTITIONS.to_string())
-            .with("TRIREME_AGENTS__HEARTBEAT", "1s")
+            .with("TRIREME_AGENTS__HEARTBEAT_INTERVAL", "1s")
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {

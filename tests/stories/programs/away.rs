@@ -48,7 +48,7 @@ pub(super) async fn alert(alerts: &mut dyn Consumer, id: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_policy_says_what_becomes_of_a_project_without_coordinators() {
     on_every_broker(async |url| {
-        let place = place_with(url, Shared::SqliteFile, "away", "exit 0", "agents.away = \"3s\"").await;
+        let place = place_with(url, Shared::SqliteFile, "away", "exit 0", "agents.coordinator_timeout = \"3s\"").await;
         without_coordinators(place).await;
     })
     .await;

@@ -21,8 +21,8 @@ use crate::status::subtasks;
 
 /// `work.sh` as a skill whose command its executor holds, as one that it leases, and as one that is not tried again.
 const SETTINGS: &str = r#"
-agents.heartbeat = "1s"
-agents.grace = "2s"
+agents.heartbeat_interval = "1s"
+agents.shutdown_timeout = "2s"
 
 [skills.held]
 runner = "command"

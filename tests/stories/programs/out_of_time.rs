@@ -68,7 +68,7 @@ async fn past_it(place: Place) {
 }
 
 /// How long its owner goes on to wait for an answer: that it begins in time may be what it has not heard yet.
-const SETTING: &str = "attempts.answer_within = \"1s\"";
+const SETTING: &str = "attempts.answer_timeout = \"1s\"";
 const HOG: &str = "name = \"Hog\"\n[[goals]]\nname = \"g\"\nsubtasks = [{ name = \"hog\", skill = \"held\" }]\n";
 
 fn waiting(policy: &str) -> String {
