@@ -19,7 +19,7 @@ pub const OUTSTANDING_MIN: usize = 200;
 const LOADED: usize = OUTSTANDING_MIN + OUTSTANDING_MIN / 8;
 /// Between two strikes: 180 a minute.
 const STRIKE_EVERY: Duration = Duration::from_millis(333);
-/// So many that had to wait for load, or for somebody who is there, are made up for.
+/// Maximum strikes that are made up for after they had to wait for load, or for a process that runs.
 const LATE_MAX: u32 = 12;
 
 /// Goes on for `length`, and until all faults of the servers are done, which may take longer to come back than there is
@@ -42,7 +42,7 @@ pub async fn break_things(
         let now = began.elapsed();
         let is_loaded = scene.tally.outstanding() >= LOADED;
         if is_loaded && now >= next_strike {
-            // When nobody is there, the strike waits for somebody.
+            // When no process runs, the strike waits for one.
             if let Some(strike) = crew.strike()? {
                 book.broken(strike.kind, strike.target)?;
                 next_strike = (next_strike + STRIKE_EVERY).max(now.saturating_sub(LATE_MAX * STRIKE_EVERY));

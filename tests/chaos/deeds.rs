@@ -30,7 +30,7 @@ use crate::verdict::{self, Evidence};
 
 const PROJECTS_MIN: u64 = 200;
 const MINUTE: Duration = Duration::from_secs(60);
-/// A third of what is meant: while servers are away and fail over there may be nobody to strike at, or too little load.
+/// A third of what is meant: while servers are away and fail over there may be no process to strike at, or too little load.
 const KILLS_A_MINUTE: u64 = 60;
 const RESTARTS_MIN: usize = 2;
 const FAILED_OVER_WITHIN_MS: u64 = 5_000;
